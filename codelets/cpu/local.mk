@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Kernels are compiled once per instruction set; ASTER_ISA names it and becomes part of every symbol.
+KERNEL_SOURCES += codelets/cpu/table_cpu.c
+noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h
+
+noinst_LIBRARIES += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a
+KERNEL_LIBS += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a
+libkern_base_a_SOURCES = $(KERNEL_SOURCES)
+libkern_base_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=base
+libkern_base_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT)
+libkern_avx2_a_SOURCES = $(KERNEL_SOURCES)
+libkern_avx2_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=avx2
+libkern_avx2_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX2_CFLAGS)
+libkern_avx512_a_SOURCES = $(KERNEL_SOURCES)
+libkern_avx512_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=avx512
+libkern_avx512_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX512_CFLAGS)
+libkern_avx512bf16_a_SOURCES = $(KERNEL_SOURCES)
+libkern_avx512bf16_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=avx512bf16
+libkern_avx512bf16_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX512BF16_CFLAGS)

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+noinst_HEADERS += codelets/backend.h
+EXTRA_DIST += codelets/ops.def
+include codelets/cpu/local.mk
+libaster_a_SOURCES += codelets/backend.c
