@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
 libaster_a_SOURCES +=
+noinst_HEADERS += src/runtime/runtime.h

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* StarPU, as much of it as the layers above see: start, workers, buffers, counters. No starpu.h here. */
+#ifndef ASTER_RUNTIME_H
+#define ASTER_RUNTIME_H
+
+#include "backend.h"
+#include "base/base.h"
+
+struct aster_runtime;
+struct aster_runtime_options {
+    int cpus;              /* CPU workers; -1: one per core that this process may use */
+    const char *gpus;      /* "", NULL: all; "none"; "0,2,3" */
+    const char *scheduler; /* eager lws dmda dmdas ...; NULL: the default for the devices in use */
+    const char *isa;       /* auto, x86-64, avx2, avx512, avx512bf16 */
+    int64_t memory_limit;  /* bytes that buffers of all tasks in flight may take; 0: 80 % of what is free at start */
+    bool profile;          /* per-task times for the timeline */
+};
+ASTER_CHECKED int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_runtime **out);
+void aster_runtime_free(struct aster_runtime **rt);
+const struct aster_backend *aster_runtime_backend(const struct aster_runtime *rt);
+enum aster_isa aster_runtime_isa(const struct aster_runtime *rt);
+const char *aster_runtime_scheduler(const struct aster_runtime *rt);
+const char *aster_runtime_starpu_version(const struct aster_runtime *rt);
+int64_t aster_runtime_memory_limit(const struct aster_runtime *rt);
+int aster_runtime_n_workers(const struct aster_runtime *rt);
+
+struct aster_worker_info { /* since the last call by the one sampler */
+    char name[32];      /* "cpu 0" */
+    double busy;        /* share of the interval, 0..1 */
+    int64_t tasks;      /* executed since the start */
+    double seconds_busy; /* since the start */
+    int64_t memory_used, memory_total;
+};
+void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_worker_info *out);
+
+/* One finished task, for the timeline of a report. Recorded with profile, at most 200 000. */
+struct aster_task_record { int worker; const char *codelet; double start, end; /* seconds since the run began */ };
+int64_t aster_runtime_records(struct aster_runtime *rt, const struct aster_task_record **out);
+
+#endif

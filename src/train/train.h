@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Training and inference as task graphs: samples in, parameters, losses and probabilities out. */
+#ifndef ASTER_TRAIN_H
+#define ASTER_TRAIN_H
+
+#include "model/model.h"
+#include "program/program.h"
+#include "runtime/runtime.h"
+
+/* ---- what models read: sequences and how residues become rows ---------------------------------------------------------- */
+struct aster_encoding {
+    char name[32];           /* onehot blosum esm2 esm2_650m */
+    int64_t dim;
+    /* a table [n_codes, dim], and the code of every byte; or, when table is NULL, rows on demand */
+    const double *table;
+    uint8_t code[256];
+    /* rows [length, dim] f32 of one sample (by its key); called in workers, thread-safe. 0 or an ASTER_E code: that sample fails. */
+    int (*rows)(void *arg, int64_t sample_key, int64_t length, float *out);
+    void *arg;
+};
+/* The two tables of rcl.md 2.5; name is onehot or blosum. */
+ASTER_CHECKED int aster_encoding_table(struct aster_ctx *ctx, const char *name, struct aster_encoding *out);
+
+struct aster_sample { /* borrowed */
+    const char *sequence;
+    int64_t length;
+    int64_t loop_begin, loop_end; /* 0-based half-open; -1, -1: none */
+    int64_t key;                  /* for aster_encoding.rows */
+    const uint8_t *labels;        /* NULL: from the loop bounds */
+};
+
+/* ---- training ---------------------------------------------------------------------------------------------------------------- */
+enum aster_optimizer { ASTER_OPTIMIZER_ADAM, ASTER_OPTIMIZER_ADAMW, ASTER_OPTIMIZER_SGD };
+enum aster_schedule { ASTER_SCHEDULE_PLATEAU, ASTER_SCHEDULE_COSINE, ASTER_SCHEDULE_NONE };
+enum aster_bn_mode { ASTER_BN_SYNC, ASTER_BN_LOCAL };
+
+struct aster_metrics { double accuracy, precision, recall, f1, f1_macro, mcc, auc; };
+
+struct aster_train_config {
+    struct aster_model_config model;
+    enum aster_dtype real;
+    int64_t epochs, batch_size, shards; /* shards: gradient shards of a batch, fixed by the pipeline, not by the machine */
+    enum aster_bn_mode bn;
+    enum aster_optimizer optimizer;
+    double learning_rate, weight_decay, beta1, beta2, eps, momentum, clip_norm; /* clip_norm 0: off */
+    enum aster_schedule schedule;
+    double plateau_factor, plateau_threshold, min_lr;
+    int64_t plateau_patience;   /* patience / 2 in the reference */
+    int64_t patience;           /* early stop; 0: off */
+    double class_weights[2];
+    uint64_t seed;
+    const char *monitor;        /* val_f1, val_loss, val_accuracy ... */
+    bool monitor_max;
+    int64_t save_top_k;
+    int64_t checkpoint_steps;   /* a checkpoint every n steps besides the one at each epoch's end; 0: none between */
+    int64_t window;             /* steps in flight */
+};
+
+struct aster_epoch { /* one line of history.csv */
+    int64_t epoch; /* from 0 */
+    double train_loss, val_loss, lr, seconds;
+    struct aster_metrics val;
+    bool best;
+};
+
+struct aster_train_hooks { /* all may be NULL; called in the submitting thread */
+    void *arg;
+    int (*epoch)(void *arg, const struct aster_epoch *e);
+    void (*progress)(void *arg, int64_t epoch, int64_t samples_done, int64_t samples_total, bool validating);
+    bool (*stop)(void *arg); /* true: finish the steps in flight, checkpoint, return ASTER_ESTOP */
+};
+
+/* Trains into dir: checkpoint.h5, best_model.h5 (and top-k), final_model.h5. With resume goes on from dir's checkpoint.h5
+ * (error if that was made by another configuration, naming the field; a warning when by another instruction set). */
+ASTER_CHECKED int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
+                              const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
+                              int64_t n_val, const struct aster_sample *val, const char *dir, bool resume,
+                              const struct aster_train_hooks *hooks);
+
+/* ---- weights --------------------------------------------------------------------------------------------------------------------- */
+struct aster_weights {
+    struct aster_model_config model;
+    char encoding[32];
+    enum aster_dtype real; /* of params */
+    void *params;          /* PARAM class of the eval program */
+    double *buffers;
+    char *provenance;      /* text: version, isa, pipeline hash, epoch, ... */
+};
+ASTER_CHECKED int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype real, struct aster_weights **out); /* our .h5, or .safetensors with our metadata */
+ASTER_CHECKED int aster_weights_save_safetensors(struct aster_ctx *ctx, const struct aster_weights *w, const char *path);
+void aster_weights_free(struct aster_weights **w);
+
+/* ---- inference ------------------------------------------------------------------------------------------------------------------------ */
+struct aster_predictor;
+struct aster_predict_options {
+    int64_t batch_size;  /* samples per task */
+    int64_t window;      /* batches in flight; 0: 3 per worker */
+    bool full_padding;   /* compute the padding too instead of copying what is the same for every sample */
+    bool with_loss;
+};
+ASTER_CHECKED int aster_predictor_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_weights *w,
+                                      const struct aster_encoding *enc, const struct aster_predict_options *o, struct aster_predictor **out);
+/* Blocks while the window is full. Samples stay the caller's until done is called (from a worker: be quick) with, for each sample,
+ * probs[i] = P(class 1) of its residues (f64 or f32 as real: always delivered as float; valid during the call), its status code and the batch's loss. */
+typedef void aster_predict_done(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs,
+                                const int32_t *status, double loss);
+ASTER_CHECKED int aster_predictor_submit(struct aster_predictor *p, int64_t n, const struct aster_sample *samples,
+                                         aster_predict_done *done, void *arg);
+ASTER_CHECKED int aster_predictor_wait(struct aster_predictor *p);
+void aster_predictor_free(struct aster_predictor **p);
+
+#endif
