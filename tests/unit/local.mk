@@ -13,3 +13,5 @@ tests_libvmath_avx512_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX512_C
 noinst_HEADERS += tests/unit/vmath.h
 check_PROGRAMS += tests/unit-vmath
 tests_unit_vmath_SOURCES = tests/unit/vmath.c
+tests_unit_vmath_LDADD = $(check_LIBRARIES) libaster.a -lm
+SANITIZE_TESTS += tests/unit-vmath
