@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Kernels are compiled once per instruction set; ASTER_ISA names it and becomes part of every symbol.
 KERNEL_SOURCES += codelets/cpu/table_cpu.c
-noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h
+noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h
 
 noinst_LIBRARIES += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a
 KERNEL_LIBS += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a

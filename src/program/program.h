@@ -129,6 +129,9 @@ struct aster_plan_options {
 ASTER_CHECKED int aster_plan_new(struct aster_ctx *ctx, const struct aster_program *p, int n, const struct aster_bind *bind,
                                  const struct aster_plan_options *opt, struct aster_plan **out);
 void aster_plan_free(struct aster_plan **plan);
+/* With extents: the plan of one empty sample that makes the background (its arena is what aster_bound.background points to); NULL
+ * where the program does not allow extents (sync ops, time-major models) and everything is computed. */
+const struct aster_plan *aster_plan_background(const struct aster_plan *plan);
 int64_t aster_plan_bytes(const struct aster_plan *plan, enum aster_class c);
 /* Where a named input or output lies in its buffer. */
 ASTER_CHECKED int aster_plan_find(struct aster_ctx *ctx, const struct aster_plan *plan, enum aster_class c, const char *name,
