@@ -3,3 +3,4 @@ noinst_HEADERS += codelets/backend.h
 EXTRA_DIST += codelets/ops.def
 include codelets/cpu/local.mk
 libaster_a_SOURCES += codelets/backend.c
+libaster_a_SOURCES += codelets/work_gemm.c codelets/work_conv.c codelets/thread_init.c
