@@ -3,9 +3,6 @@ noinst_HEADERS += codelets/backend.h
 EXTRA_DIST += codelets/ops.def
 include codelets/cpu/local.mk
 libaster_a_SOURCES += codelets/backend.c
-<<<<<<< HEAD
 libaster_a_SOURCES += codelets/poison.c codelets/encode_cpu.c
 noinst_HEADERS += codelets/poison.h
-=======
 libaster_a_SOURCES += codelets/work_gemm.c codelets/work_conv.c codelets/thread_init.c
->>>>>>> kconv
