@@ -121,7 +121,7 @@ static void check(struct aster_ctx *ctx, const struct aster_backend *be, enum as
     aster_ctx_clear(ctx);
     aster_model_defaults(kind, 5, &c);
     c.max_length = positions;
-    c.base_filters = 6;
+    c.base_filters = 8;
     for (int k = 0; k < c.n_layers; k++)
         c.channels[k] = 5 + k;
     if (aster_model_program(ctx, &c, real, ASTER_USE_EVAL, &loss, &p) < 0 ||
