@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Kernels are compiled once per instruction set; ASTER_ISA names it and becomes part of every symbol.
 KERNEL_SOURCES += codelets/cpu/table_cpu.c
-noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h
+noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h
 
 noinst_LIBRARIES += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a
 KERNEL_LIBS += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a
@@ -17,3 +17,7 @@ libkern_avx512_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX512_CFLAGS)
 libkern_avx512bf16_a_SOURCES = $(KERNEL_SOURCES)
 libkern_avx512bf16_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=avx512bf16
 libkern_avx512bf16_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX512BF16_CFLAGS)
+KERNEL_SOURCES += codelets/cpu/pointwise.c codelets/cpu/reduce.c codelets/cpu/shape.c codelets/cpu/loss.c codelets/cpu/sync.c \
+	codelets/cpu/update.c
+noinst_HEADERS += codelets/cpu/strides.h codelets/cpu/pointwise_real.h codelets/cpu/unary_real.h codelets/cpu/reduce_real.h \
+	codelets/cpu/shape_real.h codelets/cpu/loss_real.h codelets/cpu/update_real.h
