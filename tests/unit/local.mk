@@ -15,3 +15,5 @@ check_PROGRAMS += tests/unit-vmath
 tests_unit_vmath_SOURCES = tests/unit/vmath.c
 tests_unit_vmath_LDADD = $(check_LIBRARIES) libaster.a -lm
 SANITIZE_TESTS += tests/unit-vmath
+check_PROGRAMS += tests/unit-extents
+tests_unit_extents_SOURCES = tests/unit/extents.c
