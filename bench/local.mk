@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-3-Clause
+EXTRA_PROGRAMS += bench/bench-rcl-ops
+bench_bench_rcl_ops_SOURCES = bench/rcl_ops.c bench/peak.c bench/peak.h
