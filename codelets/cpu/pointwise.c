@@ -106,6 +106,18 @@ static inline uint16_t to_bf16(float f)
     return (uint16_t)((f == f ? rounded : nan) >> 16);
 }
 
+/* Through f32, but not rounded twice: what f32 cannot hold is cut off there and leaves its last bit set. */
+static inline uint16_t to_bf16_f64(double x)
+{
+    float f = (float)x;
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    u -= fabs((double)f) > fabs(x);
+    u |= f == f && (double)f != x;
+    memcpy(&f, &u, sizeof f);
+    return to_bf16(f);
+}
+
 static inline float from_bf16(uint16_t h)
 {
     uint32_t u = (uint32_t)h << 16;
@@ -134,7 +146,7 @@ static inline int32_t to_i32(double x)
 CAST(f32, f64, x[k])
 CAST(f64, f32, x[k])
 CAST(f32, bf16, to_bf16(x[k]))
-CAST(f64, bf16, to_bf16((float)x[k]))
+CAST(f64, bf16, to_bf16_f64(x[k]))
 CAST(bf16, f32, from_bf16(x[k]))
 CAST(bf16, f64, from_bf16(x[k]))
 CAST(i32, f32, x[k])

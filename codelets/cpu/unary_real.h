@@ -52,12 +52,8 @@ FN RN(sigmoid_1)(VEC x)
     VEC e = RN(exp_neg_abs)(x), d = 1 / (1 + e);
     return e * d * d;
 }
-/* s' (1 - 2 s) */
-FN RN(sigmoid_2)(VEC x)
-{
-    VEC e = RN(exp_neg_abs)(x), d = 1 / (1 + e), m = e * d * d * ((1 - e) * d);
-    return ASTER_V(sel)(x < 0, m, -m);
-}
+/* s' (1 - 2 s), and 1 - 2 s = -tanh(x / 2) */
+FN RN(sigmoid_2)(VEC x) { return -RN(sigmoid_1)(x) * ASTER_V(tanh)((REAL)0.5 * x); }
 
 FN RN(tanh)(VEC x) { return ASTER_V(tanh)(x); }
 FN RN(tanh_1)(VEC x)
