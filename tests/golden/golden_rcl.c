@@ -44,7 +44,7 @@ static int usage(void)
                     "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
                     "  --dtype T    what is judged (default both; f32 computes in double too, for its limits)\n"
                     "  --poison     kernels start from NaN and may not change their inputs\n"
-                    "  --perturb    one weight is moved by 1e-5: to see that this is noticed\n"
+                    "  --perturb    one weight is moved by 1e-4: to see that this is noticed\n"
                     "  -v           every compared quantity to stderr\n");
     return 1;
 }
