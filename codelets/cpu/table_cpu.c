@@ -3,10 +3,6 @@
 #include "cpu/kernel.h"
 #include "cpu/update.h"
 
-#define ASTER_OP(name, family) extern aster_kernel ASTER_K(name) __attribute__((weak));
-#include "ops.def"
-#undef ASTER_OP
-
 #define ASTER_STR_(x) #x
 #define ASTER_STR(x) ASTER_STR_(x)
 

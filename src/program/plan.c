@@ -10,8 +10,6 @@ static int64_t work_none(enum aster_op_kind op, const struct aster_args *a)
 {
     return 0;
 }
-int64_t aster_work_lstm(enum aster_op_kind op, const struct aster_args *a) __attribute__((weak));
-int64_t aster_work_attention(enum aster_op_kind op, const struct aster_args *a) __attribute__((weak));
 #define aster_work_pointwise work_none
 #define aster_work_reduce work_none
 #define aster_work_shape work_none
@@ -134,7 +132,7 @@ static void fill_args(struct aster_plan *plan, struct step *s)
     memcpy(a->f, o->f, sizeof a->f);
     for (int k = 0; k < 2; k++)
         a->s[k] = o->s[k] >= 0 ? plan->size[o->s[k]] : 0;
-    a->work_bytes = work_of[o->kind] ? work_of[o->kind](o->kind, a) : 0;
+    a->work_bytes = work_of[o->kind](o->kind, a);
     for (int k = 0; k < o->n_in; k++)
         if (o->in[k] >= 0)
             s->bytes += (double)aster_value_bytes(plan, o->in[k]);
