@@ -9,5 +9,3 @@
     }
 PENDING(lstm)
 PENDING(lstm_dx)
-PENDING(attention)
-PENDING(attention_dx)
