@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Kernels are compiled once per instruction set; ASTER_ISA names it and becomes part of every symbol.
-KERNEL_SOURCES += codelets/cpu/table_cpu.c
+KERNEL_SOURCES += codelets/cpu/table_cpu.c codelets/cpu/pending.c
 noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h
-KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
-noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
+KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/norm.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
+noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
 	codelets/cpu/micro_api_real.h codelets/cpu/micro_real.h codelets/cpu/gemm_real.h codelets/cpu/conv_edges.h \
 	codelets/cpu/conv_real.h codelets/cpu/pool_real.h
 
