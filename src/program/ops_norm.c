@@ -2,6 +2,8 @@
 /* Batch and layer normalisation, softmax: shapes and derivatives. */
 #include "program/internal.h"
 
+#include <string.h>
+
 /* attribute i[2] of bn_apply: where its moments come from, so that its derivative knows */
 enum { BN_FIXED, BN_BATCH, BN_SYNC };
 
@@ -135,6 +137,32 @@ static aster_val moments_of_batch(struct aster_program *p, aster_val x, const st
     return moments;
 }
 
+/* The parameter or buffer PREFIX.NAME, -1 if there is none. */
+static aster_val external(int64_t n, const struct aster_param_info *info, const aster_val *value, const char *prefix, const char *name)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s.%s", prefix, name);
+    for (int64_t k = 0; k < n; k++)
+        if (!strcmp(info[k].name, text))
+            return value[k];
+    return -1;
+}
+
+void aster_emit_batchnorm_params(struct aster_program *p, const char *prefix, int64_t n)
+{
+    char name[256];
+    if (external(p->n_param, p->param, p->param_value, prefix, "weight") >= 0)
+        return;
+    snprintf(name, sizeof name, "%s.weight", prefix);
+    aster_emit_param(p, name, 1, &n, ASTER_LAYOUT_SAME, (struct aster_init){0, 1}, 0);
+    snprintf(name, sizeof name, "%s.bias", prefix);
+    aster_emit_param(p, name, 1, &n, ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, 0);
+    snprintf(name, sizeof name, "%s.running_mean", prefix);
+    aster_emit_buffer(p, name, n, 0);
+    snprintf(name, sizeof name, "%s.running_var", prefix);
+    aster_emit_buffer(p, name, n, 1);
+}
+
 aster_val aster_emit_batchnorm(struct aster_program *p, aster_val x, const struct aster_bn *bn)
 {
     if (x < 0)
@@ -145,16 +173,11 @@ aster_val aster_emit_batchnorm(struct aster_program *p, aster_val x, const struc
         p->failed = true;
         return -1;
     }
-    int64_t n = p->size[c].n;
-    char name[256];
-    snprintf(name, sizeof name, "%s.weight", bn->name);
-    aster_val gamma = aster_emit_param(p, name, 1, &n, ASTER_LAYOUT_SAME, (struct aster_init){0, 1}, 0);
-    snprintf(name, sizeof name, "%s.bias", bn->name);
-    aster_val beta = aster_emit_param(p, name, 1, &n, ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, 0);
-    snprintf(name, sizeof name, "%s.running_mean", bn->name);
-    aster_val mean = aster_emit_buffer(p, name, n, 0);
-    snprintf(name, sizeof name, "%s.running_var", bn->name);
-    aster_val var = aster_emit_buffer(p, name, n, 1);
+    aster_emit_batchnorm_params(p, bn->name, p->size[c].n);
+    aster_val gamma = external(p->n_param, p->param, p->param_value, bn->name, "weight");
+    aster_val beta = external(p->n_param, p->param, p->param_value, bn->name, "bias");
+    aster_val mean = external(p->n_buffer, p->buffer, p->buffer_value, bn->name, "running_mean");
+    aster_val var = external(p->n_buffer, p->buffer, p->buffer_value, bn->name, "running_var");
     aster_sz row[2] = {aster_size(p, 1), c};
     aster_val moments =
         bn->training

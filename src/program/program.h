@@ -110,6 +110,8 @@ struct aster_bn {
     double dropout;
 };
 aster_val aster_emit_batchnorm(struct aster_program *p, aster_val x, const struct aster_bn *bn);
+/* Declares its parameters and buffers (n channels) ahead, where the order of parameters asks for it; nothing if they exist. */
+void aster_emit_batchnorm_params(struct aster_program *p, const char *prefix, int64_t n);
 /* Weighted cross entropy over the last axis. labels u8; n f64 [1]. Gives the loss f64 [1], and probabilities. */
 aster_val aster_emit_xent(struct aster_program *p, aster_val logits, aster_val labels, aster_val n, int n_classes,
                           const double *weights, double eps, aster_val *probs);

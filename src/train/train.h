@@ -6,6 +6,7 @@
 #include "model/model.h"
 #include "program/program.h"
 #include "runtime/runtime.h"
+#include "train/metric.h"
 
 /* ---- what models read: sequences and how residues become rows ---------------------------------------------------------- */
 struct aster_encoding {
@@ -33,8 +34,6 @@ struct aster_sample { /* borrowed */
 enum aster_optimizer { ASTER_OPTIMIZER_ADAM, ASTER_OPTIMIZER_ADAMW, ASTER_OPTIMIZER_SGD };
 enum aster_schedule { ASTER_SCHEDULE_PLATEAU, ASTER_SCHEDULE_COSINE, ASTER_SCHEDULE_NONE };
 enum aster_bn_mode { ASTER_BN_SYNC, ASTER_BN_LOCAL };
-
-struct aster_metrics { double accuracy, precision, recall, f1, f1_macro, mcc, auc; };
 
 struct aster_train_config {
     struct aster_model_config model;

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Block sizes of products and convolutions, and the workspace that follows from them. They hold for every
+ * instruction set, so that one answer about workspace serves all. */
+#ifndef ASTER_BLOCKING_H
+#define ASTER_BLOCKING_H
+
+#include "base/base.h"
+
+enum {
+    ASTER_BLOCK_K = 320,       /* most depth of one pass: a panel of it stays in the first-level cache */
+    ASTER_BLOCK_M = 240,       /* rows whose left operand stays in the second-level cache; a multiple of every tile */
+    ASTER_BLOCK_N = 1024,      /* most columns packed at once */
+    ASTER_BLOCK_T = 256,       /* positions summed in registers by the derivative of the weights */
+    ASTER_PANEL_BYTES_MAX = 128 /* the widest panel row: two vectors of 64 bytes */
+};
+
+static inline int64_t aster_real_size(enum aster_dtype t)
+{
+    return t == ASTER_F64 ? 8 : 4;
+}
+
+/* Depth of each pass over k: equal parts, so that no pass is short. Depends on k only: it fixes the order of sums. */
+static inline int64_t aster_depth_block(int64_t k)
+{
+    int64_t n = (k + ASTER_BLOCK_K - 1) / ASTER_BLOCK_K;
+    return n < 2 ? aster_max64(k, 1) : aster_round_up((k + n - 1) / n, 8);
+}
+
+/* Bytes of the packed right operand of a product with depth k and n columns. */
+static inline int64_t aster_packed_bytes(int64_t k, int64_t n, int64_t real_size)
+{
+    int64_t columns = aster_round_up(aster_min64(n, ASTER_BLOCK_N), ASTER_PANEL_BYTES_MAX / real_size);
+    return aster_round_up(aster_depth_block(k) * columns * real_size, 64);
+}
+
+/* Bytes of the packed left operand of a product with a transposed left operand: k, m. */
+static inline int64_t aster_packed_left_bytes(int64_t k, int64_t m, int64_t real_size)
+{
+    return aster_round_up(aster_depth_block(k) * aster_min64(m, ASTER_BLOCK_M) * real_size, 64) + 64;
+}
+
+/* The derivative of the weights works through blocks of positions: pieces of one sample, or several samples. */
+struct aster_dw_block {
+    int64_t n_samples; /* per block, 1 if samples are cut */
+    int64_t length;    /* positions of a piece, the whole sample if it is not cut */
+    int64_t x_rows;    /* packed rows of x and of dy, for a full block */
+    int64_t dy_rows;
+};
+static inline struct aster_dw_block aster_dw_block(int64_t n_samples, int64_t length, int64_t kernel)
+{
+    struct aster_dw_block b = {1, length, 0, 0};
+    if (length > ASTER_BLOCK_T) {
+        int64_t pieces = (length + ASTER_BLOCK_T - 1) / ASTER_BLOCK_T;
+        b.length = (length + pieces - 1) / pieces;
+    } else if (length > 0) {
+        b.n_samples = aster_max64(1, aster_min64(n_samples, ASTER_BLOCK_T / length));
+    }
+    b.x_rows = b.n_samples * (b.length + kernel - 1);
+    b.dy_rows = b.n_samples * b.length;
+    return b;
+}
+
+#endif

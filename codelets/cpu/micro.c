@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The register tiles and the loops around them, for both real types. */
+#include "cpu/micro.h"
+
+/* X(rows, vectors) for every tile size */
+#define TILES_4(X, nv) X(1, nv) X(2, nv) X(3, nv) X(4, nv)
+#define TILES_6(X, nv) TILES_4(X, nv) X(5, nv) X(6, nv)
+#define TILES_12(X, nv) TILES_6(X, nv) X(7, nv) X(8, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv)
+#if ASTER_TILE_ROWS == 12
+#define TILES(X, nv) TILES_12(X, nv)
+#elif ASTER_TILE_ROWS == 6
+#define TILES(X, nv) TILES_6(X, nv)
+#else
+#define TILES(X, nv) TILES_4(X, nv)
+#endif
+
+#include "cpu/real_f32.h"
+#include "cpu/micro_real.h"
+#include "cpu/real_f64.h"
+#include "cpu/micro_real.h"

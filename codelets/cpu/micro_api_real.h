@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What micro.c offers for one real type. */
+
+/* Consecutive rows of a product: row m0 + r has its left operand at a + r lda and its result at c + r ldc. */
+struct ASTER_R(rows) {
+    int64_t m0;
+    const REAL *a;
+    REAL *c;
+};
+
+/* Where the right operand comes from: element (k, n) of the packed block. */
+struct ASTER_R(right) {
+    const REAL *b;
+    int64_t ld;
+    bool is_transposed; /* (k, n) is b[n ld + k], else b[k ld + n] */
+    /* Derivative of a convolution: k = (tap, channel) with taps in reverse and the slab of each transposed:
+     * (k, n) is b[(n_taps - 1 - tap) tap_stride + n ld + channel]. n_taps = 0 otherwise. */
+    int64_t n_taps, tap_stride, n_channels;
+};
+
+/* c[m, n] = act(sum over k of a[m, k] b[k, n] + bias[n]). Rows may overlap (a convolution in place). */
+struct ASTER_R(product) {
+    int64_t m, n, k;
+    const struct ASTER_R(rows) *rows; /* ascending m0, the first 0 */
+    int64_t n_rows;                   /* how many of them */
+    int64_t lda, ldc;
+    struct ASTER_R(right) right;
+    const REAL *bias; /* [n] or NULL */
+    int act;
+    REAL *work; /* aster_packed_bytes(k, n), 64-byte aligned */
+};
+void ASTER_R(product_run)(const struct ASTER_R(product) *p);
+
+/* c[m, n] = sum over k of a[k, m] b[k, n]; work: aster_packed_bytes(k, n) + aster_packed_left_bytes(k, m) */
+void ASTER_R(product_transposed)(int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda,
+                                 const struct ASTER_R(right) *right, REAL *c, int64_t ldc, REAL *work);
+
+/* y[n_out rows, columns] += or = over segments: rows of packed a against rows of packed b. */
+struct ASTER_R(outer) {
+    int64_t n_segments, length; /* rows of each segment */
+    int64_t a_segment_rows;     /* rows of a from one segment to the next */
+    bool add;                   /* to what c holds */
+};
+/* One strip: a packed [rows][n_rows] with n_rows <= ASTER_TILE_ROWS; b one panel; left: columns of it to store. */
+void ASTER_R(outer_tile)(const struct ASTER_R(outer) *o, int64_t n_rows, const REAL *a, const REAL *b, REAL *c,
+                         int64_t ldc, int64_t left);
+
+/* The panels of n columns starting at column n0, rows k0 .. k0 + kn: [panel][kn][2 VLEN], zeros beyond n. */
+void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out);
+
+/* Cuts n rows into tiles of nearly equal size; the size of tile i, and the number of tiles. */
+ASTER_INLINE int64_t ASTER_R(n_tiles)(int64_t n)
+{
+    return (n + ASTER_TILE_ROWS - 1) / ASTER_TILE_ROWS;
+}

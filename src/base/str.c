@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Growing text, and the nearest of some words. */
+#include "base/base.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool room(struct aster_str *b, size_t more)
+{
+    if (b->failed || more > SIZE_MAX / 2 - b->len - 1) {
+        b->failed = true;
+        return false;
+    }
+    size_t need = b->len + more + 1;
+    if (need <= b->cap)
+        return true;
+    size_t cap = b->cap * 2 > need ? b->cap * 2 : need + 64;
+    char *s = realloc(b->s, cap);
+    if (!s) {
+        b->failed = true;
+        return false;
+    }
+    b->s = s;
+    b->cap = cap;
+    return true;
+}
+
+void aster_str_addn(struct aster_str *b, const char *bytes, size_t n)
+{
+    if (!room(b, n))
+        return;
+    if (n)
+        memcpy(b->s + b->len, bytes, n);
+    b->len += n;
+    b->s[b->len] = '\0';
+}
+
+void aster_str_add(struct aster_str *b, const char *text)
+{
+    aster_str_addn(b, text, strlen(text));
+}
+
+void aster_str_printf(struct aster_str *b, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && room(b, (size_t)n)) {
+        vsnprintf(b->s + b->len, (size_t)n + 1, fmt, again);
+        b->len += (size_t)n;
+    } else {
+        b->failed = true;
+    }
+    va_end(again);
+}
+
+void aster_str_free(struct aster_str *b)
+{
+    free(b->s);
+    *b = (struct aster_str){0};
+}
+
+int aster_str_ok(struct aster_ctx *ctx, const struct aster_str *b)
+{
+    return b->failed ? aster_fail(ctx, ASTER_ENOMEM, "out of memory for a text of %zu bytes", b->len) : 0;
+}
+
+const char *aster_str_get(const struct aster_str *b)
+{
+    return b->s ? b->s : "";
+}
+
+static int distance(const char *a, const char *b)
+{
+    enum { MOST = 64 };
+    int row[MOST + 1], n = (int)strlen(b);
+    if (n > MOST)
+        return MOST;
+    for (int j = 0; j <= n; j++)
+        row[j] = j;
+    for (int i = 1; a[i - 1]; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= n; j++) {
+            int keep = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+            diagonal = keep;
+        }
+    }
+    return row[n];
+}
+
+const char *aster_nearest(const char *word, const char *const *names, int n)
+{
+    int limit = (int)strlen(word) / 3, best = -1, at = 0;
+    if (limit < 1)
+        limit = 1;
+    for (int k = 0; k < n; k++) {
+        int d = distance(word, names[k]);
+        if (d <= limit && (best < 0 || d < best)) {
+            best = d;
+            at = k;
+        }
+    }
+    return best < 0 ? NULL : names[at];
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* FASTA records, one at a time. */
+#include "io/io.h"
+
+#include <string.h>
+
+struct aster_fasta {
+    struct aster_ctx *ctx;
+    struct aster_lines *lines;
+    char *header, *id, *seq, *next_header;
+    int64_t cap_header, cap_id, cap_seq, cap_next;
+    int64_t next_line, index;
+    bool have_next, end;
+};
+
+static int keep(struct aster_ctx *ctx, char **to, int64_t *cap, const char *text, size_t n)
+{
+    ASTER_TRY(aster_grow(ctx, (int64_t)n + 1, 1, cap, to));
+    memcpy(*to, text, n);
+    (*to)[n] = '\0';
+    return 0;
+}
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
+}
+
+static void strip(char **text, size_t *n)
+{
+    while (*n && blank(**text)) {
+        (*text)++;
+        (*n)--;
+    }
+    while (*n && blank((*text)[*n - 1]))
+        (*n)--;
+    (*text)[*n] = '\0';
+}
+
+int aster_fasta_open(struct aster_ctx *ctx, const char *path, struct aster_fasta **out)
+{
+    struct aster_fasta *f = NULL;
+    int rc;
+    *out = NULL;
+    ASTER_TRY(aster_alloc(ctx, 1, sizeof *f, &f));
+    f->ctx = ctx;
+    ASTER_GOTO(aster_lines_open(ctx, path, &f->lines), fail);
+    *out = f;
+    return 0;
+fail:
+    aster_fasta_close(&f);
+    return rc;
+}
+
+/* The text of a line as residues; blanks inside it are dropped. */
+static int add_residues(struct aster_fasta *f, const char *text, size_t n, int64_t *length)
+{
+    ASTER_TRY(aster_grow(f->ctx, *length + (int64_t)n + 1, 1, &f->cap_seq, &f->seq));
+    for (size_t k = 0; k < n; k++) {
+        unsigned char c = (unsigned char)text[k];
+        if (blank((char)c))
+            continue;
+        if (c < 33 || c > 126)
+            return aster_fail(f->ctx, ASTER_EFORMAT, "%s:%lld: byte 0x%02x at column %zu is no residue letter; printable ASCII is expected",
+                              aster_lines_path(f->lines), (long long)aster_lines_number(f->lines), c, k + 1);
+        f->seq[(*length)++] = (char)c;
+    }
+    return 0;
+}
+
+int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)
+{
+    int64_t length = 0, line = 0;
+    char *text;
+    size_t n;
+    bool have = f->have_next;
+    if (have) {
+        ASTER_TRY(keep(f->ctx, &f->header, &f->cap_header, f->next_header, strlen(f->next_header)));
+        line = f->next_line;
+        f->have_next = false;
+    }
+    while (!f->end) {
+        int rc = aster_lines_next(f->lines, &text, &n);
+        if (rc < 0)
+            return rc;
+        if (rc == 0) {
+            f->end = true;
+            break;
+        }
+        if (aster_lines_number(f->lines) == 1 && n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+            text += 3;
+            n -= 3;
+        }
+        strip(&text, &n);
+        if (n && *text == '>') {
+            text++;
+            n--;
+            strip(&text, &n);
+            if (have) {
+                ASTER_TRY(keep(f->ctx, &f->next_header, &f->cap_next, text, n));
+                f->next_line = aster_lines_number(f->lines);
+                f->have_next = true;
+                break;
+            }
+            ASTER_TRY(keep(f->ctx, &f->header, &f->cap_header, text, n));
+            line = aster_lines_number(f->lines);
+            have = true;
+        } else if (n && !have) {
+            return aster_fail(f->ctx, ASTER_EFORMAT, "%s:%lld: text before the first '>'; a FASTA file starts with a header line",
+                              aster_lines_path(f->lines), (long long)aster_lines_number(f->lines));
+        } else {
+            ASTER_TRY(add_residues(f, text, n, &length));
+        }
+    }
+    if (!have)
+        return 0;
+    ASTER_TRY(aster_grow(f->ctx, length + 1, 1, &f->cap_seq, &f->seq));
+    f->seq[length] = '\0';
+    ASTER_TRY(keep(f->ctx, &f->id, &f->cap_id, f->header, strcspn(f->header, " \t\v\f\r")));
+    *out = (struct aster_fasta_record){f->header, f->id, f->seq, length, line, f->index++};
+    return 1;
+}
+
+void aster_fasta_close(struct aster_fasta **fp)
+{
+    struct aster_fasta *f = *fp;
+    if (!f)
+        return;
+    aster_lines_close(&f->lines);
+    aster_free(&f->header);
+    aster_free(&f->id);
+    aster_free(&f->seq);
+    aster_free(&f->next_header);
+    aster_free(fp);
+}
+
+void aster_fasta_write(struct aster_str *out, const char *header, const char *seq, int64_t n, int width)
+{
+    aster_str_printf(out, ">%s\n", header);
+    for (int64_t k = 0; k < n; k += width) {
+        aster_str_addn(out, seq + k, (size_t)aster_min64(width, n - k));
+        aster_str_add(out, "\n");
+    }
+}
