@@ -6,5 +6,5 @@ libaster_a_SOURCES += codelets/backend.c
 libaster_a_SOURCES += codelets/poison.c codelets/encode_cpu.c
 noinst_HEADERS += codelets/poison.h
 libaster_a_SOURCES += codelets/work_gemm.c codelets/work_conv.c codelets/thread_init.c
-libaster_a_SOURCES += codelets/work_pending.c
+libaster_a_SOURCES += codelets/work_lstm.c
 libaster_a_SOURCES += codelets/work_attention.c
