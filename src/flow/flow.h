@@ -15,9 +15,9 @@ enum aster_opt_type {
 struct aster_opt {
     const char *key;
     enum aster_opt_type type;
-    const char *def;     /* text of the default; NULL: must be given; "" for STR, FILE, PATH: may stay unset */
+    const char *def;     /* text of the default, lists with commas; NULL: must be given; "": may stay unset */
     double min, max;     /* INT, REAL and their lists; 0, 0: no range */
-    const char *choices; /* "onehot|blosum"; for STAGE(S): the kinds of output accepted, "proteins|embeddings" */
+    const char *choices; /* "onehot|blosum"; STAGE(S): the kinds of output accepted, "proteins|split"; FILE: "-" if stdin may be read */
     const char *unit;    /* "" or "residues", "bytes", ... */
     const char *help;    /* one sentence */
 };

@@ -35,6 +35,8 @@ struct plans {
     struct planned **list;
     int64_t n, cap;
 };
+ASTER_CHECKED int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real,
+                               const double *class_weights, struct aster_program **out);
 ASTER_CHECKED int plans_get(struct plans *p, int64_t n, int64_t n_batch, const struct planned **out);
 void plans_done(struct plans *p);
 ASTER_CHECKED int planned_look(struct aster_ctx *ctx, struct planned *p); /* fills what follows from the plan */
@@ -107,7 +109,5 @@ ASTER_CHECKED int config_text(struct aster_ctx *ctx, const struct aster_train_co
                               const struct aster_sample *train, int64_t n_val, const struct aster_sample *val, struct aster_str *out);
 /* The first line in which two texts differ, as an error naming it. */
 ASTER_CHECKED int config_compare(struct aster_ctx *ctx, const char *path, const char *theirs, const char *ours);
-ASTER_CHECKED int weights_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real,
-                                  const double *class_weights, struct aster_program **out);
 
 #endif

@@ -2,6 +2,13 @@
 /* Programs bound to the batch shapes that occur: a few, made once. */
 #include "train/internal.h"
 
+int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real, const double *class_weights,
+                 struct aster_program **out)
+{
+    struct aster_model_loss loss = {.class_weights = {class_weights[0], class_weights[1]}};
+    return aster_model_program(ctx, model, real, ASTER_USE_EVAL, &loss, out);
+}
+
 int planned_look(struct aster_ctx *ctx, struct planned *p)
 {
     p->n_segments = aster_plan_n_segments(p->plan);

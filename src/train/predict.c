@@ -372,7 +372,7 @@ int predictor_make(struct aster_ctx *ctx, struct aster_runtime *rt, const struct
 
 static int own_weights(struct aster_predictor *p, const struct aster_weights *w)
 {
-    ASTER_TRY(weights_program(p->ctx, &w->model, w->real, w->class_weights, &p->own_program));
+    ASTER_TRY(eval_program(p->ctx, &w->model, w->real, w->class_weights, &p->own_program));
     p->set.program = p->own_program;
     int64_t params = aster_program_class_n(p->own_program, ASTER_CLASS_PARAM) * aster_dtype_size(w->real);
     int64_t buffers = aster_program_class_n(p->own_program, ASTER_CLASS_BUFFER) * (int64_t)sizeof(double);

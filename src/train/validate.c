@@ -25,7 +25,7 @@ int validation_new(struct trainer *tr, int64_t n, const struct aster_sample *val
     *v = (struct validation){.tr = tr, .samples = val, .n = n, .n_batches = chunk_of(n, c->batch_size)};
     pthread_mutex_init(&v->lock, NULL);
     ASTER_GOTO(aster_alloc(tr->ctx, v->n_batches, sizeof *v->batch_loss, &v->batch_loss), fail);
-    ASTER_GOTO(weights_program(tr->ctx, &c->model, c->real, c->class_weights, &v->program), fail);
+    ASTER_GOTO(eval_program(tr->ctx, &c->model, c->real, c->class_weights, &v->program), fail);
     struct predictor_setup s = {.program = v->program, .param = tr->param, .running = tr->running, .model = c->model, .real = c->real,
                                 .part = chunk_of(aster_min64(c->batch_size, n), c->shards), .fixed_part = true, .with_loss = true};
     ASTER_GOTO(predictor_make(tr->ctx, tr->rt, tr->enc, &s, &v->predictor), fail);

@@ -5,13 +5,6 @@
 
 #include <string.h>
 
-int weights_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real, const double *class_weights,
-                    struct aster_program **out)
-{
-    struct aster_model_loss loss = {.class_weights = {class_weights[0], class_weights[1]}};
-    return aster_model_program(ctx, model, real, ASTER_USE_EVAL, &loss, out);
-}
-
 static int make_vectors(struct aster_ctx *ctx, const struct aster_program *p, struct aster_weights *w)
 {
     ASTER_TRY(aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), (size_t)aster_dtype_size(w->real), &w->params));
@@ -35,7 +28,7 @@ static int read_h5(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, 
     ASTER_TRY(aster_h5_attr_str(f, "/", "provenance", &w->provenance));
     ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_0", &w->class_weights[0]));
     ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_1", &w->class_weights[1]));
-    ASTER_TRY(weights_program(ctx, &w->model, w->real, w->class_weights, program));
+    ASTER_TRY(eval_program(ctx, &w->model, w->real, w->class_weights, program));
     ASTER_TRY(make_vectors(ctx, *program, w));
     ASTER_TRY(tensors_read(ctx, f, path, "weights", *program, false, w->params));
     return tensors_read(ctx, f, path, "buffers", *program, true, w->buffers);
@@ -111,7 +104,7 @@ static int read_st(struct aster_ctx *ctx, struct aster_st *f, const char *path, 
     w->class_weights[0] = w->class_weights[1] = 1;
     if (weights && sscanf(weights, "%lf %lf", &w->class_weights[0], &w->class_weights[1]) != 2)
         return aster_fail(ctx, ASTER_EFORMAT, "%s: metadata class_weights: '%s', expected two numbers", path, weights);
-    ASTER_TRY(weights_program(ctx, &w->model, w->real, w->class_weights, program));
+    ASTER_TRY(eval_program(ctx, &w->model, w->real, w->class_weights, program));
     ASTER_TRY(make_vectors(ctx, *program, w));
     for (int k = 0; k < aster_program_n_params(*program); k++)
         ASTER_TRY(read_tensor(ctx, f, path, aster_program_param(*program, k), w->real, w->params));
@@ -179,7 +172,7 @@ int aster_weights_save_safetensors(struct aster_ctx *ctx, const struct aster_wei
     struct aster_program *program = NULL;
     struct aster_st_out *list = NULL;
     int rc, n_params = 0, n = 0;
-    ASTER_GOTO(weights_program(ctx, &w->model, w->real, w->class_weights, &program), done);
+    ASTER_GOTO(eval_program(ctx, &w->model, w->real, w->class_weights, &program), done);
     n_params = aster_program_n_params(program);
     n = n_params + aster_program_n_buffers(program);
     ASTER_GOTO(aster_alloc(ctx, n, sizeof *list, &list), done);

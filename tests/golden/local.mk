@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+noinst_PROGRAMS += tests/golden-rcl tests/golden-metrics
+noinst_HEADERS += tests/golden/rcl_file.h tests/golden/rcl_net.h tests/golden/rcl_check.h tests/golden/rcl_limits.h
+tests_golden_rcl_SOURCES = tests/golden/golden_rcl.c tests/golden/rcl_file.c tests/golden/rcl_net.c tests/golden/rcl_check.c
+tests_golden_metrics_SOURCES = tests/golden/golden_metrics.c
+dist_check_SCRIPTS += tests/golden/golden.sh tests/golden/synthetic.sh

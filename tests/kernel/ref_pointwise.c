@@ -249,11 +249,11 @@ static void cast_case(struct kt *t, enum aster_dtype from, enum aster_dtype to, 
 void kt_op_cast(struct kt *t)
 {
     static const int64_t sizes[] = {0, 1, 9, 33, 5003};
-    enum aster_dtype real = kt_real(t);
+    enum aster_dtype mine = kt_real(t);
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         for (int other = 0; other <= ASTER_I32; other++) {
-            cast_case(t, real, (enum aster_dtype)other, sizes[k]);
-            cast_case(t, (enum aster_dtype)other, real, sizes[k]);
+            cast_case(t, mine, (enum aster_dtype)other, sizes[k]);
+            cast_case(t, (enum aster_dtype)other, mine, sizes[k]);
         }
     }
 }

@@ -65,6 +65,11 @@ static int evaluate(struct eval *e, const struct aster_program *p, const struct 
     ASTER_TRY(fill_input(e->ctx, e->plan, e->at[ASTER_CLASS_INPUT], n, lengths));
     struct aster_bound b = {.lengths = extents ? lengths : NULL};
     aster_program_init_params(p, 3, e->at[ASTER_CLASS_PARAM]);
+    for (int64_t k = 0; k < aster_program_class_n(p, ASTER_CLASS_PARAM); k++) /* large enough that positions differ in the end */
+        if (aster_program_real(p) == ASTER_F64)
+            ((double *)e->at[ASTER_CLASS_PARAM])[k] *= 2;
+        else
+            ((float *)e->at[ASTER_CLASS_PARAM])[k] *= 2;
     double *buffers = (double *)e->at[ASTER_CLASS_BUFFER];
     aster_program_init_buffers(p, buffers);
     for (int64_t k = 0; k < aster_program_class_n(p, ASTER_CLASS_BUFFER); k++) /* a background that is not zero */
@@ -121,7 +126,7 @@ static void check(struct aster_ctx *ctx, const struct aster_backend *be, enum as
     aster_ctx_clear(ctx);
     aster_model_defaults(kind, 5, &c);
     c.max_length = positions;
-    c.base_filters = 6;
+    c.base_filters = 8;
     for (int k = 0; k < c.n_layers; k++)
         c.channels[k] = 5 + k;
     if (aster_model_program(ctx, &c, real, ASTER_USE_EVAL, &loss, &p) < 0 ||

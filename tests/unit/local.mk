@@ -17,6 +17,10 @@ tests_unit_vmath_LDADD = $(check_LIBRARIES) libaster.a -lm
 SANITIZE_TESTS += tests/unit-vmath
 check_PROGRAMS += tests/unit-extents
 tests_unit_extents_SOURCES = tests/unit/extents.c
+check_PROGRAMS += tests/unit-metric tests/unit-model
+tests_unit_metric_SOURCES = tests/unit/metric.c
+tests_unit_model_SOURCES = tests/unit/model.c
+SANITIZE_TESTS += tests/unit-metric tests/unit-model
 
 # Kernels called directly, for every instruction set that runs here
 noinst_HEADERS += tests/unit/kernels.h
@@ -32,3 +36,9 @@ tests_unit_gemm_LDADD = $(PRODUCT_LIBS)
 tests_unit_pool_SOURCES = tests/unit/pool.c
 tests_unit_pool_CPPFLAGS = $(PRODUCT_CPPFLAGS)
 tests_unit_pool_LDADD = $(PRODUCT_LIBS)
+
+check_PROGRAMS += tests/unit-update tests/unit-poison tests/unit-encode
+tests_unit_update_SOURCES = tests/unit/update.c
+tests_unit_poison_SOURCES = tests/unit/poison.c
+tests_unit_encode_SOURCES = tests/unit/encode.c
+SANITIZE_TESTS += tests/unit-update tests/unit-poison tests/unit-encode
