@@ -7,3 +7,4 @@ libaster_a_SOURCES += codelets/poison.c codelets/encode_cpu.c
 noinst_HEADERS += codelets/poison.h
 libaster_a_SOURCES += codelets/work_gemm.c codelets/work_conv.c codelets/thread_init.c
 libaster_a_SOURCES += codelets/work_pending.c
+libaster_a_SOURCES += codelets/work_attention.c

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Weighted cross entropy for one real type: REAL, RN() and VSUF (f32 or f64) are defined by loss.c. */
-
-#define VEC ASTER_CAT(aster_v, VSUF)
+/* Weighted cross entropy for one real type: REAL and VSUF are defined by loss.c. */
 
 /* Probabilities of n <= XENT_CELLS positions, class by class in p: softmax with the largest logit taken off first. */
 static void RN(softmax_block)(int64_t n, int classes, const REAL *logits, REAL p[XENT_CLASSES][XENT_CELLS])
@@ -72,5 +70,3 @@ static void RN(xent_dx)(const struct xent *x, int64_t n, double scale, const REA
             dx[j] = (REAL)((double)probs[j] * ((j == c ? q : 0) - q * pc));
     }
 }
-
-#undef VEC

@@ -1,26 +1,57 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Elementwise ops: functions of one value and their derivatives, arithmetic with broadcasting, dropout, casts. */
+#include "cpu/lanes.h"
 #include "cpu/strides.h"
-#include "cpu/vmath.h"
 
 enum { NARROW = 48, NARROW_CELLS = 1024, DROPOUT_CELLS = 512 };
 
+/* aster_bits32 of the places from place on, whole vectors of them. */
+static void dropout_bits(int64_t n, const struct aster_keep *keep, uint32_t place, uint32_t *bits)
+{
+    enum { W = ASTER_VB / 4 };
+    typedef uint32_t unaligned __attribute__((vector_size(ASTER_VB), aligned(4), may_alias));
+    aster_vu32 at;
+    for (int k = 0; k < W; k++)
+        at[k] = place + (uint32_t)k;
+    for (int64_t k = 0; k < n; k += W, at += W) {
+        aster_vu32 x = at ^ keep->key0;
+        x = (x ^ (x >> 16)) * 0x7feb352dU;
+        x = (x ^ (x >> 15)) * 0x846ca68bU;
+        x = (x ^ (x >> 16)) + keep->key1;
+        x = (x ^ (x >> 17)) * 0xed5ad4bbU;
+        x = (x ^ (x >> 11)) * 0xac4c1b51U;
+        *(unaligned *)(bits + k) = x ^ (x >> 15);
+    }
+}
+
+/* n <= DROPOUT_CELLS values; bits has a vector more. */
+static void drop_f32(int64_t n, const uint32_t *bits, uint32_t threshold, float scale, const float *x, float *y)
+{
+    typedef uint32_t unaligned __attribute__((vector_size(ASTER_VB), aligned(4), may_alias));
+    for (int64_t k = 0; k < n; k += ASTER_VB / 4) {
+        aster_vi32 kept = *(const unaligned *)(bits + k) >= threshold;
+        store_f32(n - k, y + k, aster_vsel_f32(kept, load_f32(n - k, x + k) * scale, (aster_vf32){0}));
+    }
+}
+
+static void drop_f64(int64_t n, const uint32_t *bits, uint32_t threshold, double scale, const double *x, double *y)
+{
+    for (int64_t k = 0; k < n; k++)
+        y[k] = bits[k] >= threshold ? x[k] * scale : 0;
+}
+
 #define REAL float
 #define VSUF f32
-#define RN(name) name##_f32
 #include "cpu/pointwise_real.h"
 #include "cpu/unary_real.h"
 #undef REAL
 #undef VSUF
-#undef RN
 #define REAL double
 #define VSUF f64
-#define RN(name) name##_f64
 #include "cpu/pointwise_real.h"
 #include "cpu/unary_real.h"
 #undef REAL
 #undef VSUF
-#undef RN
 
 void ASTER_K(unary)(const struct aster_args *a)
 {

@@ -1,19 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ops that move values without arithmetic, and scatter_add, the derivative of gather. */
-#include "cpu/kernel.h"
+#include "cpu/lanes.h"
 
-enum { SCATTER_CELLS = 4096 };
+enum { SCATTER_CELLS = 8192, UNSLICE_BYTES = 8192 };
+
+/* The first k from the given one on with idx[k] in v0 .. v0 + h - 1; n if there is none. */
+static int64_t next_inside(int64_t n, const int32_t *idx, int64_t k, int64_t v0, int64_t h)
+{
+    typedef int32_t unaligned __attribute__((vector_size(ASTER_VB), aligned(4), may_alias));
+    enum { W = ASTER_VB / 4 };
+    if (v0 > INT32_MAX)
+        return n;
+    if (k < n && idx[k] >= v0 && idx[k] < v0 + h)
+        return k;
+    int32_t low = (int32_t)v0, high = (int32_t)aster_min64(v0 + h - 1, INT32_MAX);
+    for (; k + W <= n; k += W) { /* vectors without any are passed over */
+        aster_vi32 v = *(const unaligned *)(idx + k);
+        aster_vi64 inside = (aster_vi64)((v >= low) & (v <= high));
+        int64_t any = 0;
+        for (int j = 0; j < W / 2; j++)
+            any |= inside[j];
+        if (any)
+            break;
+    }
+    while (k < n && (idx[k] < low || idx[k] > high))
+        k++;
+    return k;
+}
 
 #define REAL float
-#define RN(name) name##_f32
+#define VSUF f32
 #include "cpu/shape_real.h"
 #undef REAL
-#undef RN
+#undef VSUF
 #define REAL double
-#define RN(name) name##_f64
+#define VSUF f64
 #include "cpu/shape_real.h"
 #undef REAL
-#undef RN
+#undef VSUF
 
 typedef uint8_t vbytes __attribute__((vector_size(ASTER_VB), aligned(1), may_alias));
 typedef uint8_t vbytes16 __attribute__((vector_size(16), aligned(1), may_alias));
@@ -38,15 +62,29 @@ static inline void copy_bytes(char *restrict y, const char *restrict x, int64_t 
         y[k] = x[k];
 }
 
+/* Rows of one element are columns of a table. */
+#define COPY_COLUMN(T)                                                                                                 \
+    static void copy_column_##T(int64_t rows, const char *x, int64_t sx, char *y, int64_t sy)                          \
+    {                                                                                                                  \
+        for (int64_t r = 0; r < rows; r++)                                                                             \
+            memcpy(y + r * sy, x + r * sx, sizeof(T));                                                                 \
+    }
+COPY_COLUMN(uint32_t)
+COPY_COLUMN(uint64_t)
+
 /* rows rows of n bytes, apart by sx in x and sy in y */
 static void copy_rows(int64_t rows, int64_t n, const char *x, int64_t sx, char *y, int64_t sy)
 {
     if (sx == n && sy == n) {
         memcpy(y, x, (size_t)(rows * n));
-        return;
+    } else if (n == sizeof(uint32_t)) {
+        copy_column_uint32_t(rows, x, sx, y, sy);
+    } else if (n == sizeof(uint64_t)) {
+        copy_column_uint64_t(rows, x, sx, y, sy);
+    } else {
+        for (int64_t r = 0; r < rows; r++)
+            copy_bytes(y + r * sy, x + r * sx, n);
     }
-    for (int64_t r = 0; r < rows; r++)
-        copy_bytes(y + r * sy, x + r * sx, n);
 }
 
 /* A tensor seen from one axis: outer blocks, each of dim[axis] pieces of inner bytes. */
@@ -78,14 +116,18 @@ void ASTER_K(unslice)(const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0];
     int64_t axis = a->i[0], inner = inner_bytes_of(x, axis);
-    int64_t before = a->s[0] * inner, n = x->dim[axis] * inner, after = a->s[1] * inner - before - n;
-    const char *from = x->p;
+    int64_t before = a->s[0] * inner, n = x->dim[axis] * inner;
+    int64_t row = a->s[1] * inner, rows = outer_of(x, axis), group = row > 0 ? aster_max64(1, UNSLICE_BYTES / row) : 1;
     char *to = a->out[0].p;
-    for (int64_t o = outer_of(x, axis); o > 0; o--, from += n) {
-        memset(to, 0, (size_t)before);
-        copy_bytes(to + before, from, n);
-        memset(to + before + n, 0, (size_t)after);
-        to += before + n + after;
+    for (int64_t r = 0; r < rows; r += group) { /* zero what the cache holds, then place x in it */
+        int64_t h = aster_min64(group, rows - r);
+        if (group > 1) {
+            memset(to + r * row, 0, (size_t)(h * row));
+        } else {
+            memset(to + r * row, 0, (size_t)before);
+            memset(to + r * row + before + n, 0, (size_t)(row - before - n));
+        }
+        copy_rows(h, n, (const char *)x->p + r * n, n, to + r * row + before, row);
     }
 }
 

@@ -1,35 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Functions of one value with first and second derivatives, for one real type: REAL, RN() and VSUF (f32 or f64) are
- * defined by pointwise.c. The last elements go through the same vector code as the others, so an element's result does not depend
- * on its place. */
+/* Functions of one value with first and second derivatives, for one real type: REAL and VSUF are defined by
+ * pointwise.c. */
 
-#define VEC ASTER_CAT(aster_v, VSUF)
-#define LANES ((int64_t)(ASTER_VB / sizeof(REAL)))
 #define ZERO ((VEC){0})
 #define ONE ASTER_V(set)(1)
 #define FN static inline __attribute__((always_inline)) VEC
-
-/* A vector from p, or of the n elements that are left. */
-FN RN(load)(int64_t n, const REAL *p)
-{
-    return n >= LANES ? ASTER_V(load)(p) : ASTER_V(loadn)(p, n);
-}
-
-static inline __attribute__((always_inline)) void RN(store)(int64_t n, REAL *p, VEC v)
-{
-    if (n >= LANES)
-        ASTER_V(store)(p, v);
-    else
-        ASTER_V(storen)(p, n, v);
-}
-
-FN RN(vsqrt)(VEC x)
-{
-    VEC y;
-    for (int j = 0; j < (int)LANES; j++)
-        y[j] = (REAL)sqrt((double)x[j]);
-    return y;
-}
 
 FN RN(vabs)(VEC x)
 {
@@ -218,6 +193,4 @@ static void RN(unary_grad2)(enum aster_fn fn, int64_t n, const REAL *x, const RE
 #undef ONE
 #undef GELU_C
 #undef GELU_A
-#undef LANES
-#undef VEC
 #undef FN
