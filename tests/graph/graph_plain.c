@@ -73,7 +73,8 @@ static double tree(int64_t n, double *x)
 static double run_batch(struct plain *q, const struct aster_program *program, int64_t n, const struct aster_sample *const *s, int64_t step,
                         float (*probs)[MAX_LENGTH])
 {
-    int64_t chunk = (n + q->c.shards - 1) / q->c.shards, shards = (n + chunk - 1) / chunk, offset;
+    int64_t whole = probs ? aster_min64(q->c.batch_size, N_VAL) : n; /* evaluation cuts a short batch into shards of the same size */
+    int64_t chunk = (whole + q->c.shards - 1) / q->c.shards, shards = (n + chunk - 1) / chunk, offset;
     struct aster_plan *plans[MAX_SHARDS] = {NULL};
     struct aster_bound bounds[MAX_SHARDS];
     double counted = 0, loss[MAX_SHARDS];
