@@ -38,8 +38,10 @@ static void RN(bn_stats)(const struct aster_args *a)
 /* One row of n channels through dropout; place counts within the sample. */
 static inline void RN(drop_row)(const struct aster_keep *keep, uint32_t place, REAL scale, int64_t n, REAL *y)
 {
-    for (int64_t c = 0; c < n; c++)
-        y[c] = aster_bits32(keep->key0, keep->key1, place + (uint32_t)c) >= keep->threshold ? y[c] * scale : 0;
+    for (int64_t c = 0; c < n; c++) {
+        REAL kept = y[c] * scale;
+        y[c] = aster_bits32(keep->key0, keep->key1, place + (uint32_t)c) >= keep->threshold ? kept : 0;
+    }
 }
 
 static void RN(bn_apply)(const struct aster_args *a)
@@ -82,7 +84,8 @@ static void RN(bn_apply)(const struct aster_args *a)
 /* dy before relu and dropout: y tells both */
 static inline REAL RN(through)(bool relu, REAL dy, REAL y, REAL again)
 {
-    return !relu ? dy : y > 0 ? dy * again : 0;
+    REAL passed = dy * again; /* before the choice, so that the loop has no branch */
+    return !relu ? dy : y > 0 ? passed : 0;
 }
 
 static void RN(bn_dstats)(const struct aster_args *a)
@@ -148,7 +151,7 @@ static void RN(bn_dx)(const struct aster_args *a)
             REAL *restrict w = dx + at;
             if (s.relu)
                 for (int64_t c = 0; c < n; c++)
-                    w[c] = g[c] * (q[c] > 0 ? p[c] * again : 0) + (slope[c] * (o[c] - m[c]) + level[c]);
+                    w[c] = g[c] * RN(through)(true, p[c], q[c], again) + (slope[c] * (o[c] - m[c]) + level[c]);
             else
                 for (int64_t c = 0; c < n; c++)
                     w[c] = g[c] * p[c] + (slope[c] * (o[c] - m[c]) + level[c]);

@@ -32,6 +32,10 @@ head -c 100000 "$data/cnn_small_esm2dim.h5" >"$dir/cut.h5"
 report $? "a cut file and an absent file fail"
 test "$(wc -l <"$dir/out")" -eq 2
 report $? "with one line each"
+! "$builddir/tests/golden-rcl" --dtype f64 --perturb "$data/cnn_small_esm2dim.h5" >"$dir/out"
+report $? "a weight moved by 1e-4 is noticed"
+! "$builddir/tests/golden-rcl" --dtype f32 --perturb "$data/cnn_small_esm2dim.h5" >"$dir/out"
+report $? "in single precision too"
 sed 's/"auc": *0\.9/"auc": 0.8/' "$data/metrics_cases.json" >"$dir/wrong.json"
 ! "$builddir/tests/golden-metrics" "$dir/wrong.json" >"$dir/out" 2>&1
 report $? "a wrong expectation is noticed"

@@ -65,6 +65,11 @@ static int evaluate(struct eval *e, const struct aster_program *p, const struct 
     ASTER_TRY(fill_input(e->ctx, e->plan, e->at[ASTER_CLASS_INPUT], n, lengths));
     struct aster_bound b = {.lengths = extents ? lengths : NULL};
     aster_program_init_params(p, 3, e->at[ASTER_CLASS_PARAM]);
+    for (int64_t k = 0; k < aster_program_class_n(p, ASTER_CLASS_PARAM); k++) /* large enough that positions differ in the end */
+        if (aster_program_real(p) == ASTER_F64)
+            ((double *)e->at[ASTER_CLASS_PARAM])[k] *= 2;
+        else
+            ((float *)e->at[ASTER_CLASS_PARAM])[k] *= 2;
     double *buffers = (double *)e->at[ASTER_CLASS_BUFFER];
     aster_program_init_buffers(p, buffers);
     for (int64_t k = 0; k < aster_program_class_n(p, ASTER_CLASS_BUFFER); k++) /* a background that is not zero */

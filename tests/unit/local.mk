@@ -36,3 +36,9 @@ tests_unit_gemm_LDADD = $(PRODUCT_LIBS)
 tests_unit_pool_SOURCES = tests/unit/pool.c
 tests_unit_pool_CPPFLAGS = $(PRODUCT_CPPFLAGS)
 tests_unit_pool_LDADD = $(PRODUCT_LIBS)
+
+check_PROGRAMS += tests/unit-update tests/unit-poison tests/unit-encode
+tests_unit_update_SOURCES = tests/unit/update.c
+tests_unit_poison_SOURCES = tests/unit/poison.c
+tests_unit_encode_SOURCES = tests/unit/encode.c
+SANITIZE_TESTS += tests/unit-update tests/unit-poison tests/unit-encode
