@@ -30,7 +30,7 @@ def keep_memory():
     os.execve(sys.executable, [sys.executable] + sys.argv, env)
 
 
-def arguments():
+def arguments(given=None):
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--model", choices=["cnn", "unet", "lstm"], action="append", help="default: all three")
     a.add_argument("--task", choices=["train", "infer"], action="append", help="default: both")
@@ -41,11 +41,12 @@ def arguments():
     a.add_argument("--data", help="folder of training tables (raw/*.csv) for real lengths; else lengths are drawn")
     a.add_argument("--compile", action="store_true", help="also try torch.compile (best mode)")
     a.add_argument("--check", metavar="FILE.h5", help="compare evaluation logits with a golden file instead (needs h5py)")
-    return a.parse_args()
+    return a.parse_args(given)
 
 
-ARGS = arguments()
-if ARGS.mode == "best" and not ARGS.check:
+MAIN = __name__ == "__main__"
+ARGS = arguments(None if MAIN else [])
+if MAIN and ARGS.mode == "best" and not ARGS.check:
     keep_memory()
 
 import torch  # noqa: E402  (the allocator must be chosen first)
@@ -168,13 +169,14 @@ def as_images(module):
     for name, child in module.named_children():
         if isinstance(child, nn.Conv1d):
             k = child.kernel_size[0]
-            conv = nn.Conv2d(child.in_channels, child.out_channels, (1, k), padding=(0, k // 2))
+            conv = nn.Conv2d(child.in_channels, child.out_channels, (1, k), padding=(0, k // 2), dtype=child.weight.dtype)
             conv.weight.data = child.weight.data.unsqueeze(2)
             conv.bias.data = child.bias.data
             setattr(module, name, conv)
         elif isinstance(child, nn.BatchNorm1d):
-            norm = nn.BatchNorm2d(child.num_features)
+            norm = nn.BatchNorm2d(child.num_features, dtype=child.weight.dtype)
             norm.load_state_dict(child.state_dict())
+            norm.train(child.training)
             setattr(module, name, norm)
         else:
             as_images(child)
@@ -295,11 +297,13 @@ def check(path):
         model.load_state_dict(state, strict=False)
         x, expected = torch.tensor(f["inputs/x"][()]).double(), torch.tensor(f["outputs/logits_eval_f64"][()])
         for images in ([False] if kind == "lstm" else [False, True]):
-            with torch.inference_mode():
+            if images:
+                model = as_images(model)
+            with torch.no_grad():
                 if kind == "lstm":
                     got = model(x)
                 elif images:
-                    got = as_images(model).double()(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
+                    got = model(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
                 else:
                     got = model(x.transpose(1, 2)).transpose(1, 2)
             error = (got - expected).abs().max().item()
@@ -327,5 +331,5 @@ def main():
     return 0
 
 
-if __name__ == "__main__":
+if MAIN:
     sys.exit(main())
