@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* CSV tables as RFC 4180 has them, with a header line. */
-#include "io/io.h"
+#include "io/internal.h"
 
 #include <string.h>
 
@@ -14,31 +14,13 @@ struct aster_csv {
     int64_t n_columns, cap_start, cap_field, cap_text, line;
 };
 
-/* Bytes of a valid UTF-8 sequence at s, 0 if it is none. */
-static int utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        return (s[1] & 0xc0) == 0x80 ? 2 : 0;
-    if ((s[0] & 0xf0) == 0xe0) {
-        bool low = s[0] == 0xe0 && s[1] < 0xa0, surrogate = s[0] == 0xed && s[1] >= 0xa0;
-        return (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 && !low && !surrogate ? 3 : 0;
-    }
-    if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-        bool low = s[0] == 0xf0 && s[1] < 0x90, high = s[0] == 0xf4 && s[1] >= 0x90;
-        return (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80 && !low && !high ? 4 : 0;
-    }
-    return 0;
-}
-
 static int check_utf8(struct aster_csv *c, const char *text)
 {
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = utf8_length(s);
+    for (const char *s = text, *end = text + strlen(text); s < end;) {
+        int n = aster_utf8_length(s, end);
         if (!n)
             return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: byte 0x%02x at column %ld is not UTF-8", aster_lines_path(c->lines),
-                              (long long)aster_lines_number(c->lines), *s, (long)((const char *)s - text) + 1);
+                              (long long)aster_lines_number(c->lines), (unsigned char)*s, (long)(s - text) + 1);
         s += n;
     }
     return 0;

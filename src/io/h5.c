@@ -222,9 +222,7 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, vo
 
 void aster_h5_names_free(char ***names, int64_t n)
 {
-    for (int64_t k = 0; *names && k < n; k++)
-        aster_free(&(*names)[k]);
-    aster_free(names);
+    aster_strings_free(names, n);
 }
 
 int aster_h5_list(struct aster_h5 *f, const char *group, char ***names, int64_t *n)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* JSON: a strict reader into a tree, and the pieces of a writer. */
-#include "io/io.h"
+#include "io/internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -52,17 +52,6 @@ static int hex4(struct parser *p, uint32_t *out)
     return 0;
 }
 
-static void add_utf8(struct aster_str *s, uint32_t c)
-{
-    char b[4];
-    int n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char lead[5] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (int k = n - 1; k > 0; k--, c >>= 6)
-        b[k] = (char)(0x80 | (c & 0x3f));
-    b[0] = (char)(lead[n] | c);
-    aster_str_addn(s, b, (size_t)n);
-}
-
 static int parse_escape(struct parser *p, struct aster_str *s)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -88,22 +77,8 @@ static int parse_escape(struct parser *p, struct aster_str *s)
     }
     if (c == 0)
         return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: a text with a NUL character", p->where, p->line);
-    add_utf8(s, c);
+    aster_utf8_add(s, c);
     return 0;
-}
-
-static int utf8_bytes(const char *s, const char *end)
-{
-    const unsigned char *u = (const unsigned char *)s;
-    int n = u[0] < 0x80 ? 1 : u[0] >= 0xc2 && u[0] <= 0xdf ? 2 : (u[0] & 0xf0) == 0xe0 ? 3 : u[0] >= 0xf0 && u[0] <= 0xf4 ? 4 : 0;
-    if (!n || end - s < n)
-        return 0;
-    for (int k = 1; k < n; k++)
-        if ((u[k] & 0xc0) != 0x80)
-            return 0;
-    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] >= 0x90))
-        return 0;
-    return n;
 }
 
 static int parse_string(struct parser *p, char **out)
@@ -119,7 +94,7 @@ static int parse_string(struct parser *p, char **out)
         } else if (take(p, '\\')) {
             rc = parse_escape(p, &s);
         } else {
-            int n = utf8_bytes(p->at, p->end);
+            int n = aster_utf8_length(p->at, p->end);
             if (!n)
                 rc = wrong(p, "UTF-8");
             else

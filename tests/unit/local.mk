@@ -36,6 +36,12 @@ tests_unit_gemm_LDADD = $(PRODUCT_LIBS)
 tests_unit_pool_SOURCES = tests/unit/pool.c
 tests_unit_pool_CPPFLAGS = $(PRODUCT_CPPFLAGS)
 tests_unit_pool_LDADD = $(PRODUCT_LIBS)
+
+check_PROGRAMS += tests/unit-update tests/unit-poison tests/unit-encode
+tests_unit_update_SOURCES = tests/unit/update.c
+tests_unit_poison_SOURCES = tests/unit/poison.c
+tests_unit_encode_SOURCES = tests/unit/encode.c
+SANITIZE_TESTS += tests/unit-update tests/unit-poison tests/unit-encode
 noinst_HEADERS += tests/unit/pipeline_kinds.h
 check_PROGRAMS += tests/unit-pipeline tests/unit-pipeline-values
 tests_unit_pipeline_SOURCES = tests/unit/pipeline_mistakes.c
