@@ -13,21 +13,48 @@ static int make_vectors(struct aster_ctx *ctx, const struct aster_program *p, st
 
 /* ---- HDF5 ---- */
 
+/* What a file of ours says about its model. */
+static int read_ours(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *model, struct aster_weights *w)
+{
+    ASTER_TRY(model_from_json(ctx, path, model, &w->model));
+    ASTER_TRY(aster_h5_attr_str(f, "/", "provenance", &w->provenance));
+    ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_0", &w->class_weights[0]));
+    return aster_h5_attr_f64(f, "/", "class_weight_1", &w->class_weights[1]);
+}
+
+/* A file of the reference's weights: attribute model is the bare name, model_config has the rest as JSON. */
+static int read_theirs(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *model, struct aster_weights *w)
+{
+    struct aster_encoding enc;
+    int64_t dim = 1280, max_length;
+    char *config = NULL;
+    if (strncmp(w->encoding, "esm2", 4)) {
+        ASTER_TRY(aster_encoding_table(ctx, w->encoding, &enc));
+        dim = enc.dim;
+    }
+    ASTER_TRY(aster_h5_attr_i64(f, "/", "max_length", &max_length));
+    ASTER_TRY(aster_h5_attr_str(f, "/", "model_config", &config));
+    int rc = model_from_reference(ctx, path, model, config, dim, max_length, &w->model);
+    aster_free(&config);
+    ASTER_TRY(rc);
+    w->class_weights[0] = w->class_weights[1] = 1;
+    if (aster_h5_attr_has(f, "/", "note"))
+        return aster_h5_attr_str(f, "/", "note", &w->provenance);
+    return aster_strdup(ctx, "", &w->provenance);
+}
+
 static int read_h5(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, struct aster_weights *w, struct aster_program **program)
 {
     char *text = NULL, *encoding = NULL;
     if (!aster_h5_attr_has(f, "/", "model") || !aster_h5_attr_has(f, "/", "encoding"))
         return aster_fail(ctx, ASTER_EFORMAT, "%s: is no model file of this program (attributes model and encoding are missing)", path);
-    ASTER_TRY(aster_h5_attr_str(f, "/", "model", &text));
-    int rc = model_from_json(ctx, path, text, &w->model);
-    aster_free(&text);
-    ASTER_TRY(rc);
     ASTER_TRY(aster_h5_attr_str(f, "/", "encoding", &encoding));
     snprintf(w->encoding, sizeof w->encoding, "%s", encoding);
     aster_free(&encoding);
-    ASTER_TRY(aster_h5_attr_str(f, "/", "provenance", &w->provenance));
-    ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_0", &w->class_weights[0]));
-    ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_1", &w->class_weights[1]));
+    ASTER_TRY(aster_h5_attr_str(f, "/", "model", &text));
+    int rc = *text == '{' ? read_ours(ctx, f, path, text, w) : read_theirs(ctx, f, path, text, w);
+    aster_free(&text);
+    ASTER_TRY(rc);
     ASTER_TRY(eval_program(ctx, &w->model, w->real, w->class_weights, program));
     ASTER_TRY(make_vectors(ctx, *program, w));
     ASTER_TRY(tensors_read(ctx, f, path, "weights", *program, false, w->params));
