@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For texts written once and included for f32 and f64, with REAL (float, double) and VSUF (f32, f64) defined: names,
- * vectors, and rows whose last elements are fewer than a vector. */
+/* For texts written once and included for f32 and f64, with REAL (float, double) and VSUF (f32,
+ * f64) defined: names, vectors, and rows whose last elements are fewer than a vector. */
 #ifndef ASTER_LANES_H
 #define ASTER_LANES_H
 
 #include "cpu/vmath.h"
 
 #define RN(name) ASTER_CAT(name, ASTER_CAT(_, VSUF))
-#define VEC ASTER_CAT(aster_v, VSUF)
-#define LANES ((int64_t)(ASTER_VB / sizeof(REAL)))
+#define VEC      ASTER_CAT(aster_v, VSUF)
+#define LANES    ((int64_t)(ASTER_VB / sizeof(REAL)))
 
-/* load, store: a whole vector, or its first n elements where fewer are left (the others read as 0). The arithmetic between
- * them is the same, so an element's bits do not depend on its place in a row. */
-#define ASTER_LANES(T, suffix)                                                                                         \
-    ASTER_VFN aster_v##suffix load_##suffix(int64_t n, const T *p)                                                     \
-    {                                                                                                                  \
-        return n >= (int64_t)(ASTER_VB / sizeof(T)) ? aster_vload_##suffix(p) : aster_vloadn_##suffix(p, n);           \
-    }                                                                                                                  \
-    ASTER_VFN void store_##suffix(int64_t n, T *p, aster_v##suffix v)                                                  \
-    {                                                                                                                  \
-        if (n >= (int64_t)(ASTER_VB / sizeof(T)))                                                                      \
-            aster_vstore_##suffix(p, v);                                                                               \
-        else                                                                                                           \
-            aster_vstoren_##suffix(p, n, v);                                                                           \
+/* load, store: a whole vector, or its first n elements where fewer are left (the others read as 0).
+ * The arithmetic between them is the same, so an element's bits do not depend on its place in a
+ * row. */
+#define ASTER_LANES(T, suffix)                                                                     \
+    ASTER_VFN aster_v##suffix load_##suffix(int64_t n, const T *p)                                 \
+    {                                                                                              \
+        return n >= (int64_t)(ASTER_VB / sizeof(T)) ? aster_vload_##suffix(p)                      \
+                                                    : aster_vloadn_##suffix(p, n);                 \
+    }                                                                                              \
+    ASTER_VFN void store_##suffix(int64_t n, T *p, aster_v##suffix v)                              \
+    {                                                                                              \
+        if (n >= (int64_t)(ASTER_VB / sizeof(T)))                                                  \
+            aster_vstore_##suffix(p, v);                                                           \
+        else                                                                                       \
+            aster_vstoren_##suffix(p, n, v);                                                       \
     }
 ASTER_LANES(float, f32)
 ASTER_LANES(double, f64)

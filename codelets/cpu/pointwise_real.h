@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* binary, affine and dropout for one real type: REAL and VSUF are defined by pointwise.c. Each element is computed from its own
- * inputs, read before it is written, so y may be an operand. */
+/* binary, affine and dropout for one real type: REAL and VSUF are defined by pointwise.c. Each
+ * element is computed from its own inputs, read before it is written, so y may be an operand. */
 
-#define EACH(n, k) for (int64_t k = 0; k < (n); k += LANES)
-
-#define BINARY_LOOPS(name, op)                                                                                         \
-    static void RN(name##_vv)(int64_t n, const REAL *a, const REAL *b, REAL *y)                                        \
-    {                                                                                                                  \
-        EACH(n, k)                                                                                                     \
-        RN(store)(n - k, y + k, RN(load)(n - k, a + k) op RN(load)(n - k, b + k));                                     \
-    }                                                                                                                  \
-    static void RN(name##_vs)(int64_t n, const REAL *a, const REAL *b, REAL *y)                                        \
-    {                                                                                                                  \
-        VEC s = ASTER_V(set)(*b);                                                                                      \
-        EACH(n, k)                                                                                                     \
-        RN(store)(n - k, y + k, RN(load)(n - k, a + k) op s);                                                          \
-    }                                                                                                                  \
-    static void RN(name##_sv)(int64_t n, const REAL *a, const REAL *b, REAL *y)                                        \
-    {                                                                                                                  \
-        VEC s = ASTER_V(set)(*a);                                                                                      \
-        EACH(n, k)                                                                                                     \
-        RN(store)(n - k, y + k, s op RN(load)(n - k, b + k));                                                          \
+#define BINARY_LOOPS(name, op)                                                                     \
+    static void RN(name##_vv)(int64_t n, const REAL *a, const REAL *b, REAL *y)                    \
+    {                                                                                              \
+        for (int64_t k = 0; k < n; k += LANES)                                                     \
+            RN(store)(n - k, y + k, RN(load)(n - k, a + k) op RN(load)(n - k, b + k));             \
+    }                                                                                              \
+    static void RN(name##_vs)(int64_t n, const REAL *a, const REAL *b, REAL *y)                    \
+    {                                                                                              \
+        VEC s = ASTER_V(set)(*b);                                                                  \
+        for (int64_t k = 0; k < n; k += LANES)                                                     \
+            RN(store)(n - k, y + k, RN(load)(n - k, a + k) op s);                                  \
+    }                                                                                              \
+    static void RN(name##_sv)(int64_t n, const REAL *a, const REAL *b, REAL *y)                    \
+    {                                                                                              \
+        VEC s = ASTER_V(set)(*a);                                                                  \
+        for (int64_t k = 0; k < n; k += LANES)                                                     \
+            RN(store)(n - k, y + k, s op RN(load)(n - k, b + k));                                  \
     }
 BINARY_LOOPS(add, +)
 BINARY_LOOPS(sub, -)
@@ -38,9 +36,10 @@ static RN(binary_loop) *const RN(binary_loops)[ASTER_N_BINS][3] = {
     [ASTER_BIN_DIV] = {RN(div_vv), RN(div_vs), RN(div_sv)},
 };
 
-/* rows rows of n values each, as they enter y's rows: x itself when nothing repeats, else written out into buf, which has
- * room for a vector more: what a row writes too far the next one replaces. */
-static const REAL *RN(expand)(int64_t rows, int64_t n, const REAL *x, int64_t row, int64_t col, REAL *buf)
+/* rows rows of n values each, as they enter y's rows: x itself when nothing repeats, else written
+ * out into buf. It has room for a vector more: what a row writes too far the next one replaces. */
+static const REAL *RN(expand)(int64_t rows, int64_t n, const REAL *x, int64_t row, int64_t col,
+                              REAL *buf)
 {
     if (col && row == n)
         return x;
@@ -49,14 +48,16 @@ static const REAL *RN(expand)(int64_t rows, int64_t n, const REAL *x, int64_t ro
             memcpy(buf + r * n, x, (size_t)n * sizeof(REAL));
         } else {
             VEC v = ASTER_V(set)(*x);
-            EACH(n, c)
-            ASTER_V(store)(buf + r * n + c, v);
+            for (int64_t c = 0; c < n; c += LANES)
+                ASTER_V(store)(buf + r * n + c, v);
         }
     return buf;
 }
 
-/* A call per row costs more than a narrow row: several rows at a time, with what repeats written out. */
-static void RN(binary_narrow)(RN(binary_loop) *loop, const struct walk *w, const REAL *a, const REAL *b, REAL *y)
+/* A call per row costs more than a narrow row: several rows at a time, with what repeats written
+ * out. */
+static void RN(binary_narrow)(RN(binary_loop) * loop, const struct walk *w, const REAL *a,
+                              const REAL *b, REAL *y)
 {
     REAL buf_a[NARROW_CELLS + ASTER_VB], buf_b[NARROW_CELLS + ASTER_VB];
     const int64_t *sa = w->stride[0] + 3, *sb = w->stride[1] + 3;
@@ -72,7 +73,8 @@ static void RN(binary_narrow)(RN(binary_loop) *loop, const struct walk *w, const
     }
 }
 
-static void RN(binary)(enum aster_binary op, const struct walk *w, const REAL *a, const REAL *b, REAL *y)
+static void RN(binary)(enum aster_binary op, const struct walk *w, const REAL *a, const REAL *b,
+                       REAL *y)
 {
     int64_t rows = w->dim[3], n = w->dim[4];
     const int64_t *sa = w->stride[0] + 3, *sb = w->stride[1] + 3;
@@ -91,12 +93,13 @@ static void RN(binary)(enum aster_binary op, const struct walk *w, const REAL *a
 static void RN(affine)(int64_t n, REAL scale, REAL shift, const REAL *x, REAL *y)
 {
     VEC a = ASTER_V(set)(scale), b = ASTER_V(set)(shift);
-    EACH(n, k)
-    RN(store)(n - k, y + k, a * RN(load)(n - k, x + k) + b);
+    for (int64_t k = 0; k < n; k += LANES)
+        RN(store)(n - k, y + k, a * RN(load)(n - k, x + k) + b);
 }
 
 /* The n values from place on of one sample. */
-static void RN(dropout)(int64_t n, const struct aster_keep *keep, uint32_t place, REAL scale, const REAL *x, REAL *y)
+static void RN(dropout)(int64_t n, const struct aster_keep *keep, uint32_t place, REAL scale,
+                        const REAL *x, REAL *y)
 {
     uint32_t bits[DROPOUT_CELLS + ASTER_VB];
     for (int64_t k0 = 0; k0 < n; k0 += DROPOUT_CELLS) {
@@ -105,5 +108,3 @@ static void RN(dropout)(int64_t n, const struct aster_keep *keep, uint32_t place
         RN(drop)(m, bits, keep->threshold, scale, x + k0, y + k0);
     }
 }
-
-#undef EACH

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sums over axes, for one real type: REAL and VSUF are defined by reduce.c. All sums are in double, in an order that
- * depends on the sizes of the summed axes (and of the last one) only. */
+/* Sums over axes, for one real type: REAL and VSUF are defined by reduce.c. All sums are in double,
+ * in an order that depends on the sizes of the summed axes (and of the last one) only. */
 
 /* Sum of n neighbours. */
 static double RN(sum_row)(int64_t n, const REAL *x)
@@ -36,8 +36,9 @@ static void RN(add_rows)(int64_t rows, int64_t stride, int64_t n, const REAL *x,
         const REAL *x0 = x + r * stride, *x1 = x0 + stride, *x2 = x1 + stride, *x3 = x2 + stride;
         int64_t c = 0;
         for (; c + W <= n; c += W)
-            aster_vstore_f64(acc + c, aster_vload_f64(acc + c) + ((RN(load_wide)(x0 + c) + RN(load_wide)(x1 + c)) +
-                                                                  (RN(load_wide)(x2 + c) + RN(load_wide)(x3 + c))));
+            aster_vstore_f64(acc + c, aster_vload_f64(acc + c) +
+                                          ((RN(load_wide)(x0 + c) + RN(load_wide)(x1 + c)) +
+                                           (RN(load_wide)(x2 + c) + RN(load_wide)(x3 + c))));
         for (; c < n; c++)
             acc[c] += ((double)x0[c] + (double)x1[c]) + ((double)x2[c] + (double)x3[c]);
     }
@@ -46,7 +47,8 @@ static void RN(add_rows)(int64_t rows, int64_t stride, int64_t n, const REAL *x,
             acc[c] += (double)x[r * stride + c];
 }
 
-/* The same for narrow rows without gaps: group rows are one wide row, and the groups are folded at the end. */
+/* The same for narrow rows without gaps: group rows are one wide row, and the groups are folded at
+ * the end. */
 static void RN(add_narrow_rows)(int64_t rows, int64_t n, const REAL *x, double *acc)
 {
     double wide[REDUCE_COLUMNS];
@@ -95,7 +97,8 @@ static void RN(sum_to)(const struct sum_plan *p, const REAL *x, REAL *y)
             double sum = 0;
             for (int64_t o = 0; o < p->summed[0]; o++)
                 for (int64_t r = 0; r < p->summed[1]; r++)
-                    sum += RN(sum_row)(p->n, xi + o * p->summed_stride[0] + r * p->summed_stride[1]);
+                    sum +=
+                        RN(sum_row)(p->n, xi + o * p->summed_stride[0] + r * p->summed_stride[1]);
             *y++ = (REAL)sum;
         }
 }

@@ -14,7 +14,8 @@
 #undef REAL
 #undef VSUF
 
-void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v)
+void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+                   const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
         adam_f64(n, u, false, w, g, m, v);
@@ -22,7 +23,8 @@ void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, 
         adam_f32(n, u, false, w, g, m, v);
 }
 
-void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v)
+void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+                    const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
         adam_f64(n, u, true, w, g, m, v);
@@ -30,7 +32,8 @@ void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u,
         adam_f32(n, u, true, w, g, m, v);
 }
 
-void ASTER_K(sgd)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m)
+void ASTER_K(sgd)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+                  const void *g, void *m)
 {
     if (t == ASTER_F64)
         sgd_f64(n, u, w, g, m);

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Optimizer and reduction kernels for one real type: REAL and VSUF are defined by update.c. */
 
-#define EACH(n, k) for (int64_t k = 0; k < (n); k += LANES)
 #define SET(v) ASTER_V(set)((REAL)(v))
 
 /* Adam (Kingma and Ba 2015) in the order of operations of the reference:
- * m += (1 - b1)(g - m); v = b2 v + (1 - b2) g g; w -= (lr / (1 - b1^t)) m / (sqrt(v) / sqrt(1 - b2^t) + eps). */
-static void RN(adam)(int64_t n, const struct aster_update *u, bool decoupled, REAL *w, const REAL *g, REAL *m, REAL *v)
+ * m += (1 - b1)(g - m); v = b2 v + (1 - b2) g g;
+ * w -= (lr / (1 - b1^t)) m / (sqrt(v) / sqrt(1 - b2^t) + eps). */
+static void RN(adam)(int64_t n, const struct aster_update *u, bool decoupled, REAL *w,
+                     const REAL *g, REAL *m, REAL *v)
 {
-    double correction1 = 1 - pow(u->beta1, (double)u->step), correction2 = 1 - pow(u->beta2, (double)u->step);
+    double correction1 = 1 - pow(u->beta1, (double)u->step),
+           correction2 = 1 - pow(u->beta2, (double)u->step);
     VEC rate = SET(u->lr / correction1), root = SET(sqrt(correction2)), eps = SET(u->eps);
-    VEC take1 = SET(1 - u->beta1), keep2 = SET(u->beta2), take2 = SET(1 - u->beta2), scale = SET(u->grad_scale);
+    VEC take1 = SET(1 - u->beta1), keep2 = SET(u->beta2), take2 = SET(1 - u->beta2),
+        scale = SET(u->grad_scale);
     VEC decay = SET(decoupled ? 0 : u->weight_decay);
     VEC shrink = SET(decoupled ? 1 - u->lr * u->weight_decay : 1);
-    EACH(n, k)
-    {
+    for (int64_t k = 0; k < n; k += LANES) {
         int64_t left = n - k;
         VEC wk = RN(load)(left, w + k), mk = RN(load)(left, m + k);
         VEC gk = RN(load)(left, g + k) * scale + decay * wk;
@@ -28,10 +30,10 @@ static void RN(adam)(int64_t n, const struct aster_update *u, bool decoupled, RE
 
 static void RN(sgd)(int64_t n, const struct aster_update *u, REAL *w, const REAL *g, REAL *m)
 {
-    VEC rate = SET(u->lr), scale = SET(u->grad_scale), decay = SET(u->weight_decay), momentum = SET(u->momentum);
+    VEC rate = SET(u->lr), scale = SET(u->grad_scale), decay = SET(u->weight_decay),
+        momentum = SET(u->momentum);
     VEC part_g = SET(u->nesterov ? 1 : 0), part_m = SET(u->nesterov ? u->momentum : 1);
-    EACH(n, k)
-    {
+    for (int64_t k = 0; k < n; k += LANES) {
         int64_t left = n - k;
         VEC wk = RN(load)(left, w + k), gk = RN(load)(left, g + k) * scale + decay * wk;
         VEC mk = momentum * RN(load)(left, m + k) + gk;
@@ -42,18 +44,19 @@ static void RN(sgd)(int64_t n, const struct aster_update *u, REAL *w, const REAL
 
 static void RN(add_into)(int64_t n, REAL *y, const REAL *x)
 {
-    EACH(n, k)
-    RN(store)(n - k, y + k, RN(load)(n - k, y + k) + RN(load)(n - k, x + k));
+    for (int64_t k = 0; k < n; k += LANES)
+        RN(store)(n - k, y + k, RN(load)(n - k, y + k) + RN(load)(n - k, x + k));
 }
 
 static void RN(fill)(int64_t n, double value, REAL *y)
 {
     VEC v = SET(value);
-    EACH(n, k)
-    RN(store)(n - k, y + k, v);
+    for (int64_t k = 0; k < n; k += LANES)
+        RN(store)(n - k, y + k, v);
 }
 
-/* Four vectors of partial sums, folded from the first to the last: the same bits for the same n wherever x lies. */
+/* Four vectors of partial sums, folded from the first to the last: the same bits for the same n
+ * wherever x lies. */
 static double RN(sum_squares)(int64_t n, const REAL *x)
 {
     enum { W = ASTER_VB / 8 };
@@ -79,12 +82,10 @@ static double RN(sum_squares)(int64_t n, const REAL *x)
 static void RN(ema)(int64_t n, double momentum, REAL *r, const REAL *s)
 {
     VEC take = SET(momentum);
-    EACH(n, k)
-    {
+    for (int64_t k = 0; k < n; k += LANES) {
         VEC old = RN(load)(n - k, r + k);
         RN(store)(n - k, r + k, old + take * (RN(load)(n - k, s + k) - old));
     }
 }
 
-#undef EACH
 #undef SET

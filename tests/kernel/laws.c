@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves laws of the elementwise kernels that a table of references does not show: what is not a number stays so, infinities
- * go to their limits, dropout keeps its share and changes with each of its keys. */
+/* Proves laws of the elementwise kernels that a table of references does not show: what is not a
+ * number stays so, infinities go to their limits, dropout keeps its share and changes with each of
+ * its keys. */
 #include "backend.h"
 #include "lib/tap.h"
 
@@ -39,14 +40,16 @@ static void limits(const struct aster_backend *be)
         enum aster_fn fn;
         float below, zero, above; /* at -inf, 0, +inf */
     } want[] = {
-        {ASTER_FN_RELU, 0, 0, big},    {ASTER_FN_SIGMOID, 0, 0.5F, 1}, {ASTER_FN_TANH, -1, 0, 1},       {ASTER_FN_EXP, 0, 1, big},
-        {ASTER_FN_SQUARE, big, 0, big}, {ASTER_FN_ABS, big, 0, big},    {ASTER_FN_RECIP, 0, big, 0},
+        {ASTER_FN_RELU, 0, 0, big},  {ASTER_FN_SIGMOID, 0, 0.5F, 1}, {ASTER_FN_TANH, -1, 0, 1},
+        {ASTER_FN_EXP, 0, 1, big},   {ASTER_FN_SQUARE, big, 0, big}, {ASTER_FN_ABS, big, 0, big},
+        {ASTER_FN_RECIP, 0, big, 0},
     };
     for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
         float x[3] = {-big, 0, big}, y[3];
         apply(be, want[k].fn, 3, x, y);
-        tap_ok(y[0] == want[k].below && y[1] == want[k].zero && y[2] == want[k].above, "%s: function %d at its limits: %g %g %g", be->name,
-               (int)want[k].fn, (double)y[0], (double)y[1], (double)y[2]);
+        tap_ok(y[0] == want[k].below && y[1] == want[k].zero && y[2] == want[k].above,
+               "%s: function %d at its limits: %g %g %g", be->name, (int)want[k].fn, (double)y[0],
+               (double)y[1], (double)y[2]);
     }
 }
 
@@ -55,7 +58,8 @@ struct drop {
     int64_t step, sample0, key;
 };
 
-static void dropped(const struct aster_backend *be, const struct drop *d, double p, float *x, float *y)
+static void dropped(const struct aster_backend *be, const struct drop *d, double p, float *x,
+                    float *y)
 {
     struct aster_run_info run = {d->seed, d->step, d->sample0, NULL};
     struct aster_args a = {.n_in = 1, .n_out = 1, .i = {d->key, 0}, .f = {p}, .run = &run};
@@ -64,7 +68,8 @@ static void dropped(const struct aster_backend *be, const struct drop *d, double
     be->op[ASTER_OP_dropout](&a);
 }
 
-/* Two independent choices at p = 1/2 agree on half of the places: 6 standard deviations are 6 sqrt(N / 4). */
+/* Two independent choices at p = 1/2 agree on half of the places: 6 standard deviations are 6
+ * sqrt(N / 4). */
 static bool unlike(const float *a, const float *b)
 {
     int64_t same = 0;
@@ -76,7 +81,8 @@ static bool unlike(const float *a, const float *b)
 static void dropout(const struct aster_backend *be)
 {
     static const double p[] = {0, 0.1, 0.3, 0.5, 0.9};
-    const struct drop base = {11, 3, 40, 2}, others[] = {{12, 3, 40, 2}, {11, 4, 40, 2}, {11, 3, 41, 2}, {11, 3, 40, 3}};
+    const struct drop base = {11, 3, 40, 2},
+                      others[] = {{12, 3, 40, 2}, {11, 4, 40, 2}, {11, 3, 41, 2}, {11, 3, 40, 3}};
     static const char *const names[] = {"seed", "step", "sample", "key"};
     float *x = malloc(N * sizeof *x), *y = malloc(N * sizeof *y), *z = malloc(N * sizeof *z);
     for (int k = 0; k < N; k++)
@@ -87,7 +93,8 @@ static void dropout(const struct aster_backend *be)
         for (int k = 0; k < N; k++)
             kept += y[k] > 0;
         double spread = 6 * sqrt(N * p[j] * (1 - p[j]));
-        tap_ok(fabs(kept - N * (1 - p[j])) <= spread, "%s: dropout %g keeps %g of %d", be->name, p[j], kept, N);
+        tap_ok(fabs(kept - N * (1 - p[j])) <= spread, "%s: dropout %g keeps %g of %d", be->name,
+               p[j], kept, N);
     }
     dropped(be, &base, 0.5, x, y);
     for (int j = 0; j < 4; j++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that residues become rows of the table, batch first and time first, with zeros behind each sequence. */
+/* Proves that residues become rows of the table, batch first and time first, with zeros behind each
+ * sequence. */
 #include "backend.h"
 #include "lib/tap.h"
 
@@ -10,7 +11,8 @@ enum { SAMPLES = 4, POSITIONS = 9, CODES = 21, MOST_DIM = 23 };
 
 static bool right(enum aster_dtype t, bool time_major, int64_t dim)
 {
-    static const int64_t lengths[SAMPLES] = {9, 0, 4, 30}; /* the last is longer than there is room */
+    static const int64_t lengths[SAMPLES] = {9, 0, 4,
+                                             30}; /* the last is longer than there is room */
     uint8_t code[SAMPLES][30];
     const uint8_t *codes[SAMPLES];
     double table[CODES * MOST_DIM];
@@ -31,7 +33,8 @@ static bool right(enum aster_dtype t, bool time_major, int64_t dim)
             for (int64_t d = 0; d < dim; d++) {
                 int64_t at = ((time_major ? l * SAMPLES + b : b * POSITIONS + l) * dim) + d;
                 double want = l < lengths[b] ? table[code[b][l] * dim + d] : 0;
-                good &= t == ASTER_F64 ? ((double *)(void *)x)[at] == want : ((float *)(void *)x)[at] == (float)want;
+                good &= t == ASTER_F64 ? ((double *)(void *)x)[at] == want
+                                       : ((float *)(void *)x)[at] == (float)want;
             }
     free(x);
     return good;
@@ -42,6 +45,7 @@ int main(void)
     for (enum aster_dtype t = ASTER_F32; t <= ASTER_F64; t++)
         for (int time_major = 0; time_major < 2; time_major++)
             for (int64_t dim = 1; dim <= MOST_DIM; dim += 11)
-                tap_ok(right(t, time_major, dim), "%s, %s first, %d columns", aster_dtype_name(t), time_major ? "time" : "batch", (int)dim);
+                tap_ok(right(t, time_major, dim), "%s, %s first, %d columns", aster_dtype_name(t),
+                       time_major ? "time" : "batch", (int)dim);
     return tap_done();
 }

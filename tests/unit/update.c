@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that optimizer steps and gradient sums follow their formulas, on every instruction set of this CPU, against long double. */
+/* Proves that optimizer steps and gradient sums follow their formulas, on every instruction set of
+ * this CPU, against long double. */
 #include "backend.h"
 #include "lib/tap.h"
 
@@ -84,20 +85,45 @@ struct step {
     struct aster_update u;
 };
 static const struct step steps[] = {
-    {"adam, first step", 0, {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .step = 1, .grad_scale = 1}},
-    {"adam, coupled decay", 0, {.lr = 0.1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.3, .step = 5, .grad_scale = 1}},
-    {"adam, clipped, late", 0, {.lr = 0.05, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-2, .step = 4000, .grad_scale = 0.37}},
-    {"adamw", 1, {.lr = 0.1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.3, .step = 3, .grad_scale = 0.5}},
+    {"adam, first step",
+     0,
+     {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .step = 1, .grad_scale = 1}},
+    {"adam, coupled decay",
+     0,
+     {.lr = 0.1,
+      .beta1 = 0.9,
+      .beta2 = 0.999,
+      .eps = 1e-8,
+      .weight_decay = 0.3,
+      .step = 5,
+      .grad_scale = 1}},
+    {"adam, clipped, late",
+     0,
+     {.lr = 0.05, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-2, .step = 4000, .grad_scale = 0.37}},
+    {"adamw",
+     1,
+     {.lr = 0.1,
+      .beta1 = 0.9,
+      .beta2 = 0.999,
+      .eps = 1e-8,
+      .weight_decay = 0.3,
+      .step = 3,
+      .grad_scale = 0.5}},
     {"sgd", 2, {.lr = 0.1, .grad_scale = 1, .step = 1}},
-    {"sgd, momentum, decay", 2, {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.2, .grad_scale = 0.7, .step = 2}},
-    {"sgd, nesterov", 2, {.lr = 0.1, .momentum = 0.9, .nesterov = true, .grad_scale = 1, .step = 2}},
+    {"sgd, momentum, decay",
+     2,
+     {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.2, .grad_scale = 0.7, .step = 2}},
+    {"sgd, nesterov",
+     2,
+     {.lr = 0.1, .momentum = 0.9, .nesterov = true, .grad_scale = 1, .step = 2}},
 };
 
 /* The formulas of one element. */
 static void one(const struct step *s, double *w, double g0, double *m, double *v)
 {
     const struct aster_update *u = &s->u;
-    long double g = (long double)g0 * (long double)u->grad_scale, lr = (long double)u->lr, old = (long double)*w;
+    long double g = (long double)g0 * (long double)u->grad_scale, lr = (long double)u->lr,
+                old = (long double)*w;
     long double b1 = (long double)u->beta1, b2 = (long double)u->beta2;
     if (s->kind != 1)
         g += (long double)u->weight_decay * old;
@@ -107,8 +133,10 @@ static void one(const struct step *s, double *w, double g0, double *m, double *v
         *w = (double)(old - lr * (u->nesterov ? g + momentum * now : now));
         return;
     }
-    long double first = b1 * (long double)*m + (1 - b1) * g, second = b2 * (long double)*v + (1 - b2) * g * g;
-    long double mhat = first / (1 - powl(b1, (long double)u->step)), vhat = second / (1 - powl(b2, (long double)u->step));
+    long double first = b1 * (long double)*m + (1 - b1) * g,
+                second = b2 * (long double)*v + (1 - b2) * g * g;
+    long double mhat = first / (1 - powl(b1, (long double)u->step)),
+                vhat = second / (1 - powl(b2, (long double)u->step));
     if (s->kind == 1)
         old -= lr * (long double)u->weight_decay * old;
     *m = (double)first;
@@ -116,9 +144,11 @@ static void one(const struct step *s, double *w, double g0, double *m, double *v
     *w = (double)(old - lr * mhat / (sqrtl(vhat) + (long double)u->eps));
 }
 
-static double step_error(const struct aster_backend *be, const struct step *s, enum aster_dtype t, int64_t n)
+static double step_error(const struct aster_backend *be, const struct step *s, enum aster_dtype t,
+                         int64_t n)
 {
-    struct vector w = vector_new(t, n, -1, 1), g = vector_new(t, n, -2, 2), m = vector_new(t, n, -1, 1), v = vector_new(t, n, 0, 1);
+    struct vector w = vector_new(t, n, -1, 1), g = vector_new(t, n, -2, 2),
+                  m = vector_new(t, n, -1, 1), v = vector_new(t, n, 0, 1);
     if (s->kind == 0)
         be->update.adam(t, n, &s->u, w.p, g.p, m.p, v.p);
     else if (s->kind == 1)
@@ -128,7 +158,8 @@ static double step_error(const struct aster_backend *be, const struct step *s, e
     double e = distance(&g, g.v); /* the gradient stays as it was */
     for (int64_t k = 0; k < n; k++)
         one(s, &w.v[k], g.v[k], &m.v[k], &v.v[k]);
-    e = e > 0 ? (double)INFINITY : fmax(distance(&w, w.v), fmax(distance(&m, m.v), distance(&v, v.v)));
+    e = e > 0 ? (double)INFINITY
+              : fmax(distance(&w, w.v), fmax(distance(&m, m.v), distance(&v, v.v)));
     vector_free(&w), vector_free(&g), vector_free(&m), vector_free(&v);
     return e;
 }
@@ -136,7 +167,8 @@ static double step_error(const struct aster_backend *be, const struct step *s, e
 /* add_into, ema, fill, sum_squares */
 static double sums_error(const struct aster_backend *be, enum aster_dtype t, int64_t n)
 {
-    struct vector x = vector_new(t, n, -1, 1), y = vector_new(t, n, -1, 1), z = vector_new(t, n, -1, 1);
+    struct vector x = vector_new(t, n, -1, 1), y = vector_new(t, n, -1, 1),
+                  z = vector_new(t, n, -1, 1);
     long double squares = 0;
     for (int64_t k = 0; k < n; k++) {
         squares += (long double)x.v[k] * (long double)x.v[k];
@@ -161,7 +193,8 @@ static double sums_error(const struct aster_backend *be, enum aster_dtype t, int
 /* An element's bits must not depend on where in a vector it stands, nor on who stands beside it. */
 static bool same_alone(const struct aster_backend *be, enum aster_dtype t)
 {
-    struct vector w = vector_new(t, 37, -1, 1), g = vector_new(t, 37, -1, 1), m = vector_new(t, 37, -1, 1), v = vector_new(t, 37, 0, 1);
+    struct vector w = vector_new(t, 37, -1, 1), g = vector_new(t, 37, -1, 1),
+                  m = vector_new(t, 37, -1, 1), v = vector_new(t, 37, 0, 1);
     int64_t size = aster_dtype_size(t);
     bool same = true;
     for (int64_t k = 0; k < 37; k++) {
@@ -195,19 +228,22 @@ int main(void)
                 double e = 0;
                 for (int k = 0; k < N_SIZES; k++)
                     e = fmax(e, step_error(be, &steps[s], t, sizes[k]));
-                tap_ok(e <= limit, "%s, %s, %s: off by %.2g of %.2g", steps[s].name, aster_dtype_name(t), be->name, e, limit);
+                tap_ok(e <= limit, "%s, %s, %s: off by %.2g of %.2g", steps[s].name,
+                       aster_dtype_name(t), be->name, e, limit);
             }
             for (int k = 0; k < N_SIZES; k++)
                 worst = fmax(worst, sums_error(be, t, sizes[k]));
             double most = t == ASTER_F32 ? 2e-7 : 4e-15; /* sum_squares: up to 100003 terms */
-            tap_ok(worst <= most, "sums, %s, %s: off by %.2g of %.2g", aster_dtype_name(t), be->name, worst, most);
-            tap_ok(same_alone(be, t), "an element alone gives the same bits, %s, %s", aster_dtype_name(t), be->name);
+            tap_ok(worst <= most, "sums, %s, %s: off by %.2g of %.2g", aster_dtype_name(t),
+                   be->name, worst, most);
+            tap_ok(same_alone(be, t), "an element alone gives the same bits, %s, %s",
+                   aster_dtype_name(t), be->name);
         }
     }
     struct step wrong = steps[1];
     wrong.u.step = 6; /* the reference at another step than the kernel */
-    struct vector w = vector_new(ASTER_F64, 100, -1, 1), g = vector_new(ASTER_F64, 100, -2, 2), m = vector_new(ASTER_F64, 100, -1, 1),
-                  v = vector_new(ASTER_F64, 100, 0, 1);
+    struct vector w = vector_new(ASTER_F64, 100, -1, 1), g = vector_new(ASTER_F64, 100, -2, 2),
+                  m = vector_new(ASTER_F64, 100, -1, 1), v = vector_new(ASTER_F64, 100, 0, 1);
     aster_backend_cpu(ASTER_ISA_BASE)->update.adam(ASTER_F64, 100, &steps[1].u, w.p, g.p, m.p, v.p);
     for (int64_t k = 0; k < 100; k++)
         one(&wrong, &w.v[k], g.v[k], &m.v[k], &v.v[k]);
