@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Kernels are compiled once per instruction set; ASTER_ISA names it and becomes part of every symbol.
-KERNEL_SOURCES += codelets/cpu/table_cpu.c codelets/cpu/pending.c
+KERNEL_SOURCES += codelets/cpu/table_cpu.c
 noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h
 KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/norm.c codelets/cpu/attention.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
 noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelets/cpu/attention_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
