@@ -75,6 +75,6 @@ ASTER_CHECKED int aster_cli_job(const struct aster_cli_args *args, struct aster_
 void aster_cli_mistakes(const struct aster_job *job, FILE *to, bool warnings);
 /* After a call on job failed: mistakes, or the error; gives ASTER_EXIT_BROKEN. */
 int aster_cli_failed(const struct aster_cli_args *args, const struct aster_job *job, FILE *to);
-void aster_cli_parameters(struct aster_job *job); /* the help of a pipeline file */
+void aster_cli_parameters(const struct aster_cli_args *args, struct aster_job *job); /* the help of a pipeline file */
 
 #endif

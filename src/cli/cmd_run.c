@@ -9,7 +9,7 @@
 
 static const struct aster_cli_option options[] = {
     {"out", 'o', "DIR", "Run directory; without it runs/<pipeline>/run_NNN, the next free number."},
-    {"resume", 0, NULL, "Go on with the run in the directory --out: what is committed there is not done again."},
+    {"resume", 0, NULL, "Go on with the run in --out, else with the last one of this pipeline: what is committed is not done again."},
     ASTER_CLI_MACHINE_OPTIONS,
     ASTER_CLI_LOG_OPTIONS,
     {"trace", 0, NULL, "Record every task, for the timeline of the report."},
@@ -65,22 +65,20 @@ static int run_job(const struct aster_cli_args *args, struct aster_job *job)
     o.resume = aster_cli_has(args, "resume");
     o.trace = aster_cli_has(args, "trace");
     o.dashboard = !o.quiet && has_terminal();
-    if (o.resume && !o.out)
-        return aster_cli_misuse(args->command, "run: --resume needs --out DIR, the run to go on with");
     if (aster_job_validate(job, true) < 0)
         return aster_cli_failed(args, job, stderr);
     aster_cli_mistakes(job, stderr, !o.quiet);
     catch_signals();
     int rc = aster_job_run(job, &o, &result);
-    if (*result.dir)
+    bool stopped = rc == ASTER_ESTOP;
+    if (rc == 0 || stopped || result.items)
         say_result(job, &result);
     if (rc == 0)
         return result.failed ? ASTER_EXIT_SOME_FAILED : ASTER_EXIT_DONE;
     aster_cli_failed(args, job, stderr);
-    if (*result.dir) {
-        snprintf(text, sizeof text, "the same command with --out %s --resume goes on from here", result.dir);
+    snprintf(text, sizeof text, "the same command with --out %s --resume goes on from here", result.dir);
+    if (stopped)
         aster_job_say(job, text);
-    }
     return ASTER_EXIT_BROKEN;
 }
 
@@ -101,7 +99,7 @@ static int run(const struct aster_cli_args *args)
     } else if (aster_job_n_errors(job)) {
         aster_cli_mistakes(job, stderr, true);
     } else {
-        aster_cli_parameters(job);
+        aster_cli_parameters(args, job);
         status = ASTER_EXIT_DONE;
     }
     aster_job_close(&job);

@@ -154,21 +154,24 @@ static void print_parameter(const struct aster_job_param *q, int indent)
     type[n] = '\0';
     aster_str_add(&text, q->help);
     if (*q->range)
-        aster_str_printf(&text, " %s%s%s", "(", q->range, ")");
+        aster_str_printf(&text, " (%s)", q->range);
     if (!q->def)
         aster_str_add(&text, " [required]");
     else
-        aster_str_printf(&text, " [%s]", q->def);
+        aster_str_printf(&text, " [%s]", *q->def ? q->def : "empty");
     aster_cli_wrap(printf("  %s=%s", q->name, type), indent, aster_str_get(&text));
     aster_str_free(&text);
 }
 
-void aster_cli_parameters(struct aster_job *job)
+void aster_cli_parameters(const struct aster_cli_args *args, struct aster_job *job)
 {
+    const char *file;
     struct aster_job_param q;
     int indent = 20, n = aster_job_n_params(job);
+    if (find_file_word(args, &file) < 0)
+        return;
     printf("%s: %s\n\nusage: asterism run %s [name=value ...] [options]\n\n", aster_job_name(job), aster_job_description(job),
-           aster_job_file(job));
+           file);
     for (int i = 0; i < n; i++)
         if (aster_job_param(job, i, &q) == 0) {
             int w = (int)(strlen(q.name) + strlen(q.type)) + 5;

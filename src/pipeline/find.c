@@ -31,6 +31,16 @@ static int add_folder(struct aster_ctx *ctx, struct folders *f, const char *path
     return 0;
 }
 
+/* The folder that is named up to the end of the line; nothing when it has moved away. */
+static int add_source(struct aster_ctx *ctx, struct folders *f, const char *line)
+{
+    char *path, real[PATH_MAX];
+    ASTER_TRY(aster_strndup(ctx, line, strcspn(line, "\n"), &path));
+    int rc = realpath(path, real) ? add_folder(ctx, f, real, strlen(real)) : 0;
+    aster_free(&path);
+    return rc;
+}
+
 /* A program in its build folder finds the source folder in the Makefile beside it. */
 static int add_source_folder(struct aster_ctx *ctx, struct folders *f, const char *build)
 {
@@ -46,10 +56,8 @@ static int add_source_folder(struct aster_ctx *ctx, struct folders *f, const cha
     int rc = aster_file_read(ctx, makefile, MAKEFILE_LIMIT, &text, &n);
     aster_free(&makefile);
     const char *found = rc == 0 ? strstr(text, key) : NULL;
-    if (found) {
-        found += sizeof key - 1;
-        rc = add_folder(ctx, f, found, strcspn(found, "\n"));
-    }
+    if (found)
+        rc = add_source(ctx, f, found + sizeof key - 1);
     if (rc == 0)
         rc = add_folder(ctx, f, build, strlen(build));
     aster_free(&text);
