@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where pipelines and their default files are looked for: here, beside the pipeline, in the data folders. */
+/* Where pipelines and their default files are looked for: here, beside the pipeline, in the data
+ * folders. */
 #include "pipeline/internal.h"
 
 #include <dirent.h>
@@ -64,7 +65,8 @@ static int add_source_folder(struct aster_ctx *ctx, struct folders *f, const cha
     return rc;
 }
 
-/* Source and build folder of a program not yet installed, the data folder, the data folder of a moved installation. */
+/* Source and build folder of a program not yet installed, the data folder, the data folder of a
+ * moved installation. */
 static int data_folders(struct aster_ctx *ctx, struct folders *f)
 {
     static const char moved[] = "/../share/asterism";
@@ -84,7 +86,8 @@ static int data_folders(struct aster_ctx *ctx, struct folders *f)
 }
 
 /* *out is NULL when nothing is there. */
-static int try_in(struct aster_ctx *ctx, const char *folder, const char *name, char **out, struct aster_str *looked)
+static int try_in(struct aster_ctx *ctx, const char *folder, const char *name, char **out,
+                  struct aster_str *looked)
 {
     char *path;
     struct stat st;
@@ -104,7 +107,8 @@ static int try_in(struct aster_ctx *ctx, const char *folder, const char *name, c
     return 0;
 }
 
-static int look(struct aster_ctx *ctx, const struct folders *f, const char *name, char **out, struct aster_str *looked)
+static int look(struct aster_ctx *ctx, const struct folders *f, const char *name, char **out,
+                struct aster_str *looked)
 {
     *out = NULL;
     for (int i = 0; i < f->n && !*out; i++) {
@@ -117,7 +121,8 @@ static int look(struct aster_ctx *ctx, const struct folders *f, const char *name
     return 0;
 }
 
-int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name, char **path_out, struct aster_str *looked)
+int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name, char **path_out,
+                    struct aster_str *looked)
 {
     struct folders f = {0};
     *path_out = NULL;
@@ -134,7 +139,7 @@ int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name,
     return rc;
 }
 
-/* ---- pipelines by name ------------------------------------------------------------------------------ */
+/* ---- pipelines by name ---- */
 
 struct names {
     int n;
@@ -161,7 +166,8 @@ static int add_names(struct aster_ctx *ctx, const char *folder, struct names *na
     return rc;
 }
 
-static int not_found(struct aster_ctx *ctx, const struct folders *f, const char *name, const char *looked)
+static int not_found(struct aster_ctx *ctx, const struct folders *f, const char *name,
+                     const char *looked)
 {
     struct names names = {0};
     char hint[128] = "";

@@ -28,15 +28,19 @@ static void no_file(void)
     struct aster_job *job;
     const char *path;
     int rc = aster_job_open("/nowhere/x.yaml", &job);
-    tap_ok(rc < 0 && job && strstr(aster_job_message(job), "/nowhere/x.yaml") && aster_job_code(job) == rc, "a file that is not there: %s",
-           job ? aster_job_message(job) : "no job");
-    tap_ok(aster_job_n_params(job) == 0 && aster_job_n_mistakes(job) == 0 && !*aster_job_name(job), "such a job is empty");
-    tap_ok(aster_job_validate(job, true) < 0 && strstr(aster_job_message(job), "no pipeline file"), "and cannot be checked");
+    tap_ok(rc < 0 && job && strstr(aster_job_message(job), "/nowhere/x.yaml") &&
+               aster_job_code(job) == rc,
+           "a file that is not there: %s", job ? aster_job_message(job) : "no job");
+    tap_ok(aster_job_n_params(job) == 0 && aster_job_n_mistakes(job) == 0 && !*aster_job_name(job),
+           "such a job is empty");
+    tap_ok(aster_job_validate(job, true) < 0 && strstr(aster_job_message(job), "no pipeline file"),
+           "and cannot be checked");
     aster_job_close(&job);
     tap_ok(!job, "closing clears the pointer");
     aster_job_close(&job);
     rc = aster_job_open(NULL, &job);
-    tap_ok(rc == 0 && aster_job_report(job, "/nowhere", &path) < 0 && !*path, "a report of nothing: %s", aster_job_message(job));
+    tap_ok(rc == 0 && aster_job_report(job, "/nowhere", &path) < 0 && !*path,
+           "a report of nothing: %s", aster_job_message(job));
     aster_job_close(&job);
 }
 
@@ -50,7 +54,8 @@ static void mistakes(struct aster_job *job)
     tap_ok(aster_job_n_errors(job) >= 3, "all of them: %lld", (long long)aster_job_n_errors(job));
     bool found[3] = {false, false, false};
     for (int64_t i = 0; i < aster_job_n_mistakes(job); i++) {
-        found[0] |= strstr(aster_job_mistake(job, i), "argument 'max_length=many': expected an int") != NULL;
+        found[0] |= strstr(aster_job_mistake(job, i),
+                           "argument 'max_length=many': expected an int") != NULL;
         found[1] |= strstr(aster_job_mistake(job, i), "argument isa=sse9: expected auto") != NULL;
         found[2] |= strstr(aster_job_mistake(job, i), "did you mean 'files'?") != NULL;
     }
@@ -66,15 +71,18 @@ static void right(const char *dir)
     struct aster_job *job;
     const char *text;
     int rc = aster_job_open(yaml, &job);
-    tap_ok(rc == 0 && !strcmp(aster_job_name(job), "rcl-validate") && aster_job_n_params(job) > 0, "an installed pipeline");
+    tap_ok(rc == 0 && !strcmp(aster_job_name(job), "rcl-validate") && aster_job_n_params(job) > 0,
+           "an installed pipeline");
     mistakes(job);
     aster_job_close(&job);
     rc = aster_job_open(yaml, &job);
     rc |= aster_job_param(job, 0, &q);
-    tap_ok(rc == 0 && !strcmp(q.name, "files") && !strcmp(q.type, "files") && q.def && *q.help, "its parameters");
+    tap_ok(rc == 0 && !strcmp(q.name, "files") && !strcmp(q.type, "files") && q.def && *q.help,
+           "its parameters");
     tap_ok(aster_job_param(job, 1000, &q) < 0, "there are not so many");
     rc = aster_job_set(job, "files", "/nowhere/a.csv") | aster_job_set(job, "files", table);
-    tap_ok(rc == 0 && aster_job_validate(job, true) == 0, "the last value counts: %s", aster_job_message(job));
+    tap_ok(rc == 0 && aster_job_validate(job, true) == 0, "the last value counts: %s",
+           aster_job_message(job));
     tap_ok(aster_job_graph(job, "svg", &text) == 0 && strstr(text, "</svg>"), "a picture");
     tap_ok(aster_job_graph(job, "png", &text) < 0, "no other formats");
     aster_job_options_default(&o);
@@ -85,9 +93,11 @@ static void right(const char *dir)
     rc |= aster_job_check(job, &o, &text);
     tap_ok(rc == 0 && *text, "the plan: %s", aster_job_message(job));
     rc = aster_job_run(job, &o, &result);
-    tap_ok(rc == 0 && result.items > 0 && result.failed < result.items && result.wall_s >= 0 && !strcmp(result.dir, dir), "a run: %lld items, %s",
-           (long long)result.items, aster_job_message(job));
-    tap_ok(aster_job_run(job, &o, &result) < 0 && *aster_job_message(job), "not twice into one folder: %s", aster_job_message(job));
+    tap_ok(rc == 0 && result.items > 0 && result.failed < result.items && result.wall_s >= 0 &&
+               !strcmp(result.dir, dir),
+           "a run: %lld items, %s", (long long)result.items, aster_job_message(job));
+    tap_ok(aster_job_run(job, &o, &result) < 0 && *aster_job_message(job),
+           "not twice into one folder: %s", aster_job_message(job));
     tap_ok(aster_job_report(job, dir, &text) == 0 && strstr(text, "report.html"), "its report");
     aster_job_close(&job);
 }
@@ -103,7 +113,8 @@ static void defaults_of_kinds(void)
         char text[256];
         struct aster_pipeline *p = NULL;
         const struct aster_run_spec *spec;
-        snprintf(text, sizeof text, "asterism: 1\npipeline: t\nstages:\n  s: {stage: %s}\n", kinds.at(i)->name);
+        snprintf(text, sizeof text, "asterism: 1\npipeline: t\nstages:\n  s: {stage: %s}\n",
+                 kinds.at(i)->name);
         int rc = aster_pipeline_parse(ctx, kinds, "t.yaml", text, strlen(text), &p);
         if (rc == 0)
             rc = aster_pipeline_resolve(p, false, &spec);
@@ -115,7 +126,10 @@ static void defaults_of_kinds(void)
 
 int main(void)
 {
-    char folder[] = "job-XXXXXX", dir[64], clean[128];
+    char folder[] = "job-XX"
+                    "XX"
+                    "XX",
+         dir[64], clean[128];
     if (!paths() || !mkdtemp(folder)) {
         tap_ok(false, "pipelines and data are there (srcdir)");
         return tap_done();
@@ -124,7 +138,8 @@ int main(void)
     no_file();
     right(dir);
     defaults_of_kinds();
-    tap_ok(aster_live_allocations() == 0, "nothing left allocated (%lld)", (long long)aster_live_allocations());
+    tap_ok(aster_live_allocations() == 0, "nothing left allocated (%lld)",
+           (long long)aster_live_allocations());
     snprintf(clean, sizeof clean, "rm -rf %s", folder);
     if (system(clean) != 0)
         tap_note("%s stays behind", folder);
