@@ -10,7 +10,7 @@
 
 #define DATASET_LIMIT (1LL << 40)
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 void aster_h5_lock(void)
 {
@@ -102,7 +102,10 @@ int aster_h5_open(struct aster_ctx *ctx, const char *path, struct aster_h5 **out
         return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path, strerror(errno));
     unsigned char head[8];
     size_t n = fread(head, 1, 8, probe);
+    int why = ferror(probe) ? errno : 0;
     fclose(probe);
+    if (why)
+        return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path, strerror(why));
     if (n < 8 || memcmp(head, "\x89HDF\r\n\x1a\n", 8))
         return aster_fail(ctx, ASTER_EFORMAT, "%s: is no HDF5 file (%s)", path, n == 0 ? "it is empty" : "its first bytes are others");
     ASTER_TRY(h5_new(ctx, path, false, out));
@@ -268,6 +271,8 @@ static int shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aster_
             out->n *= out->dim[k] = (int64_t)dim[k];
     }
     out->rank = rank;
+    if (rc == 0 && H5Sget_simple_extent_type(space) == H5S_NULL)
+        out->n = 0;
     if (rc == 0) {
         size_t size = H5Tget_size(type);
         switch (H5Tget_class(type)) {
@@ -314,6 +319,37 @@ int aster_h5_shape(struct aster_h5 *f, const char *name, struct aster_h5_shape *
     return rc;
 }
 
+/* A value that an integer cannot hold ends the reading; the library's default would clip it. */
+static H5T_conv_ret_t on_exception(H5T_conv_except_t kind, hid_t from, hid_t to, void *value, void *room, void *arg)
+{
+    (void)from;
+    (void)to;
+    (void)value;
+    (void)room;
+    *(bool *)arg |= kind != H5T_CONV_EXCEPT_PRECISION;
+    return kind == H5T_CONV_EXCEPT_PRECISION ? H5T_CONV_UNHANDLED : H5T_CONV_ABORT;
+}
+
+/* Reads what from selects (H5S_ALL: everything) as numbers of type t. */
+static int read_numbers(struct aster_h5 *f, const char *name, hid_t d, hid_t to, hid_t from, enum aster_dtype t, void *out)
+{
+    bool integer = t != ASTER_F32 && t != ASTER_F64, refused = false;
+    int rc = 0;
+    hid_t type = H5Dget_type(d), how = integer ? H5Pcreate(H5P_DATASET_XFER) : H5P_DEFAULT;
+    if (t == ASTER_BF16 && (H5Tget_class(type) != H5T_INTEGER || H5Tget_size(type) != 2 || H5Tget_sign(type) != H5T_SGN_NONE))
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': bf16 is kept as unsigned 16-bit integers; this is another type", f->path, name);
+    else if (how < 0 || (integer && H5Pset_type_conv_cb(how, on_exception, &refused) < 0) ||
+             H5Dread(d, aster_h5_memory_type(t), to, from, how, out) < 0)
+        rc = refused ? aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': has a value that %s cannot hold", f->path, name, aster_dtype_name(t))
+                     : aster_h5_fail(f, name, "cannot be read");
+    H5Eclear2(H5E_DEFAULT);
+    if (type >= 0)
+        H5Tclose(type);
+    if (integer && how >= 0)
+        H5Pclose(how);
+    return rc;
+}
+
 /* What the file can hold bounds what is allocated: a chunked dataset may claim far more than was written. */
 static int believable(struct aster_h5 *f, const char *name, const struct aster_h5_shape *s, int64_t bytes)
 {
@@ -342,8 +378,8 @@ int aster_h5_read(struct aster_h5 *f, const char *name, enum aster_dtype t, int6
         rc = believable(f, name, &s, s.n * aster_dtype_size(t));
     if (rc == 0)
         rc = aster_alloc(f->ctx, s.n, (size_t)aster_dtype_size(t), &data);
-    if (rc == 0 && s.n && H5Dread(d, aster_h5_memory_type(t), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        rc = aster_h5_fail(f, name, "cannot be read");
+    if (rc == 0 && s.n)
+        rc = read_numbers(f, name, d, H5S_ALL, H5S_ALL, t, data);
     H5Dclose(d);
 unlock:
     aster_h5_unlock();
@@ -373,9 +409,10 @@ int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
         start[0] = (hsize_t)first;
         n[0] = (hsize_t)count;
         hid_t from = H5Dget_space(d), to = H5Screate_simple(s.rank, n, NULL);
-        if (from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
-            H5Dread(d, aster_h5_memory_type(t), to, from, H5P_DEFAULT, out) < 0)
+        if (from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, n, NULL) < 0)
             rc = aster_h5_fail(f, name, "rows cannot be read");
+        else
+            rc = read_numbers(f, name, d, to, from, t, out);
         if (from >= 0)
             H5Sclose(from);
         if (to >= 0)
@@ -514,13 +551,15 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
 {
     struct aster_h5_shape s = {0};
     int rc = 0;
+    if (row_n < 1 || n_rows < 0)
+        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append", f->path, name, (long long)n_rows, (long long)row_n);
     aster_h5_lock();
     hid_t d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : make_appendable(f, name, t, row_n);
     if (d < 0) {
         rc = aster_h5_fail(f, name, "cannot be made");
     } else if ((rc = shape_of(f, name, d, &s)) == 0 && (s.rank != 2 || s.dim[1] != row_n)) {
         rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld, %lld were appended", f->path, name, (long long)s.dim[1], (long long)row_n);
-    } else if (rc == 0 && n_rows > 0 && row_n > 0) {
+    } else if (rc == 0 && n_rows > 0) {
         hsize_t size[2] = {(hsize_t)(s.dim[0] + n_rows), (hsize_t)row_n}, start[2] = {(hsize_t)s.dim[0], 0}, n[2] = {(hsize_t)n_rows, (hsize_t)row_n};
         hid_t to = -1, from = H5Screate_simple(2, n, NULL);
         if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 || H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||

@@ -36,3 +36,11 @@ tests_unit_gemm_LDADD = $(PRODUCT_LIBS)
 tests_unit_pool_SOURCES = tests/unit/pool.c
 tests_unit_pool_CPPFLAGS = $(PRODUCT_CPPFLAGS)
 tests_unit_pool_LDADD = $(PRODUCT_LIBS)
+
+# The ground layer and the readers of files; they need no kernels
+noinst_HEADERS += tests/unit/files.h
+IO_LDADD = libaster.a $(HDF5_LIBS) $(ZLIB_LIBS) -lm -lpthread
+check_PROGRAMS += tests/unit-base
+tests_unit_base_SOURCES = tests/unit/base.c
+tests_unit_base_LDADD = $(IO_LDADD)
+SANITIZE_TESTS += tests/unit-base
