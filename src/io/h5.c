@@ -299,9 +299,10 @@ static int shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aster_
 
 static int open_dataset(struct aster_h5 *f, const char *name, hid_t *d, struct aster_h5_shape *shape)
 {
-    *d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : -1;
+    bool there = exists(f->id, name);
+    *d = there ? H5Dopen2(f->id, name, H5P_DEFAULT) : -1;
     if (*d < 0)
-        return aster_h5_fail(f, name, "no dataset of this name");
+        return aster_h5_fail(f, name, there ? "cannot be opened as a dataset" : "no dataset of this name");
     int rc = shape_of(f, name, *d, shape);
     if (rc < 0)
         H5Dclose(*d);
