@@ -401,8 +401,8 @@ int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
     if (s.is_string || s.rank < 1)
         rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rows of numbers are expected", f->path, name);
     else if (first < 0 || count < 0 || first > s.dim[0] - count)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rows %lld to %lld of %lld", f->path, name, (long long)first,
-                        (long long)(first + count), (long long)s.dim[0]);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': %lld rows from row %lld on, there are %lld", f->path, name, (long long)count,
+                        (long long)first, (long long)s.dim[0]);
     if (rc == 0 && count) {
         hsize_t start[8] = {0}, n[8];
         for (int k = 0; k < s.rank; k++)

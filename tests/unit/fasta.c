@@ -60,11 +60,11 @@ static void test_records(void)
 static void test_bad(void)
 {
     struct aster_str s = {0};
-    bad("text before the first record", "\n\nMKV\n>a\nM\n", 13, "x.fasta:3:", "text before the first '>'");
-    bad("a table is no FASTA file", "id,Sequence\n", 12, "x.fasta:1:", "'>'");
-    bad("a byte above ASCII in a sequence", ">a\nMK\n>b\nM\xe4K\n", 13, "x.fasta:4:", "0xe4");
-    bad("a control character in a sequence", ">a\nM\001K\n", 7, "x.fasta:2:", "0x01");
-    bad("a NUL byte", ">a\nM\0K\n", 7, "x.fasta:2:", "NUL");
+    bad("text before the first record", BYTES("\n\nMKV\n>a\nM\n"), "x.fasta:3:", "text before the first '>'");
+    bad("a table is no FASTA file", BYTES("id,Sequence\n"), "x.fasta:1:", "'>'");
+    bad("a byte above ASCII in a sequence", BYTES(">a\nMK\n>b\nM\xe4K\n"), "x.fasta:4:", "0xe4");
+    bad("a control character in a sequence", BYTES(">a\nM\001K\n"), "x.fasta:2:", "0x01");
+    bad("a NUL byte", BYTES(">a\nM\0K\n"), "x.fasta:2:", "NUL");
     failed_with("no such file", records(in_dir("none.fasta"), &s), ASTER_EIO, "none.fasta", NULL);
     aster_str_free(&s);
 }

@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A literal and its size without the final 0. */
+#define BYTES(literal) (literal), sizeof(literal) - 1
+
 static struct aster_ctx *ctx;
 static char test_dir[PATH_MAX];
 

@@ -146,7 +146,7 @@ static void test_rows(void)
     tap_ok(fine(aster_h5_read_rows(f, "a/rows", ASTER_F64, 496, 4, wide)) && wide[0][0] == 496 * 7 && wide[3][6] == 3499, "the last four as f64");
     got[0][0] = -1;
     tap_ok(fine(aster_h5_read_rows(f, "a/rows", ASTER_F32, 500, 0, got)) && got[0][0] == -1, "no rows touch nothing");
-    failed_with("rows after the end", aster_h5_read_rows(f, "a/rows", ASTER_F32, 497, 4, got), ASTER_EFORMAT, "'a/rows'", "497 to 501 of 500", NULL);
+    failed_with("rows after the end", aster_h5_read_rows(f, "a/rows", ASTER_F32, 497, 4, got), ASTER_EFORMAT, "'a/rows'", "4 rows from row 497 on, there are 500", NULL);
     failed_with("rows before the start", aster_h5_read_rows(f, "a/rows", ASTER_F32, -1, 4, got), ASTER_EFORMAT, "'a/rows'", NULL);
     failed_with("far too many rows", aster_h5_read_rows(f, "a/rows", ASTER_F32, 1, INT64_MAX, got), ASTER_EFORMAT, "'a/rows'", NULL);
     aster_h5_close(&f);
