@@ -1,3 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 EXTRA_PROGRAMS += bench/bench-rcl-ops
 bench_bench_rcl_ops_SOURCES = bench/rcl_ops.c bench/peak.c bench/peak.h
+
+# Training and inference of the labelling models through the runtime
+EXTRA_PROGRAMS += bench/bench-rcl
+bench_bench_rcl_SOURCES = bench/rcl_bench.c

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Residues to rows of a table. One source for all instruction sets: it runs at the speed of memory. */
+/* Residues to rows of a table. One source for all instruction sets: memory sets its speed. */
 #include "backend.h"
 
 #include <string.h>
@@ -15,8 +15,9 @@ static void encode_row(enum aster_dtype t, int64_t dim, const double *from, void
         to[d] = (float)from[d];
 }
 
-void aster_k_encode_table_cpu(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t n_positions, int64_t dim,
-                              const uint8_t *const *codes, const int64_t *lengths, const double *table, void *x)
+void aster_k_encode_table_cpu(enum aster_dtype t, bool time_major, int64_t n_samples,
+                              int64_t n_positions, int64_t dim, const uint8_t *const *codes,
+                              const int64_t *lengths, const double *table, void *x)
 {
     int64_t size = aster_dtype_size(t);
     for (int64_t b = 0; b < n_samples; b++) {

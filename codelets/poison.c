@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A table that wraps another one and catches kernels that write what they should not, or do not write what they should. */
+/* A table that wraps another one and catches kernels that write what they should not, or do not
+ * write what they should. */
 #include "poison.h"
 
 #include <pthread.h>
@@ -13,7 +14,8 @@ static void caught(enum aster_op_kind op, const char *what, int number)
 {
     pthread_mutex_lock(&error_lock);
     if (!error_text[0])
-        snprintf(error_text, sizeof error_text, "%s (%s): %s %d", aster_op_name(op), inner_table->name, what, number);
+        snprintf(error_text, sizeof error_text, "%s (%s): %s %d", aster_op_name(op),
+                 inner_table->name, what, number);
     pthread_mutex_unlock(&error_lock);
 }
 
@@ -36,7 +38,8 @@ static int64_t tensor_bytes(const struct aster_tensor *t)
 static bool overlap(const struct aster_tensor *a, const struct aster_tensor *b)
 {
     const char *x = a->p, *y = b->p;
-    return tensor_bytes(a) > 0 && tensor_bytes(b) > 0 && x < y + tensor_bytes(b) && y < x + tensor_bytes(a);
+    return tensor_bytes(a) > 0 && tensor_bytes(b) > 0 && x < y + tensor_bytes(b) &&
+           y < x + tensor_bytes(a);
 }
 
 static bool shares_memory(const struct aster_tensor *t, int n, const struct aster_tensor *others)
@@ -47,7 +50,8 @@ static bool shares_memory(const struct aster_tensor *t, int n, const struct aste
     return false;
 }
 
-/* Does an element still hold the bytes it was filled with? Only a float that nobody computes looks like that. */
+/* Does an element still hold the bytes it was filled with? Only a float that nobody computes looks
+ * like that. */
 static bool has_poison(const struct aster_tensor *t, int64_t from, int64_t bytes)
 {
     int64_t size = aster_dtype_size(t->dtype);
@@ -69,25 +73,29 @@ static bool honours_rows(enum aster_op_kind op)
     return op == ASTER_OP_conv1d || op == ASTER_OP_avgpool2 || op == ASTER_OP_resize;
 }
 
-/* The bytes of output t [B, L, ..] in which sample b is computed: all of them, or its first rows. */
+/* The bytes of output t [B, L, ..] where sample b is computed: all of them, or its first rows. */
 struct part {
     int64_t from, bytes, rest;
 };
-static struct part part_of(enum aster_op_kind op, const struct aster_args *a, const struct aster_tensor *t, int64_t b)
+static struct part part_of(enum aster_op_kind op, const struct aster_args *a,
+                           const struct aster_tensor *t, int64_t b)
 {
     int64_t all = tensor_bytes(t);
     if (!a->rows || !honours_rows(op) || all == 0)
         return (struct part){0, all, 0};
-    int64_t sample = all / t->dim[0], row = sample / t->dim[1], used = aster_min64(a->rows[b], t->dim[1]) * row;
+    int64_t sample = all / t->dim[0], row = sample / t->dim[1],
+            used = aster_min64(a->rows[b], t->dim[1]) * row;
     return (struct part){b * sample, used, sample - used};
 }
 
-static int64_t n_parts(enum aster_op_kind op, const struct aster_args *a, const struct aster_tensor *t)
+static int64_t n_parts(enum aster_op_kind op, const struct aster_args *a,
+                       const struct aster_tensor *t)
 {
     return a->rows && honours_rows(op) && tensor_bytes(t) > 0 ? t->dim[0] : 1;
 }
 
-static uint64_t hash_rest(enum aster_op_kind op, const struct aster_args *a, const struct aster_tensor *t)
+static uint64_t hash_rest(enum aster_op_kind op, const struct aster_args *a,
+                          const struct aster_tensor *t)
 {
     uint64_t h = aster_fnv1a64("", 0);
     for (int64_t b = 0; b < n_parts(op, a, t); b++) {
@@ -128,7 +136,8 @@ static void before(enum aster_op_kind op, const struct aster_args *a, struct see
 static void after(enum aster_op_kind op, const struct aster_args *a, const struct seen *s)
 {
     for (int k = 0; k < a->n_in; k++)
-        if (s->watch_in[k] && s->in[k] != aster_fnv1a64(a->in[k].p, (size_t)tensor_bytes(&a->in[k])))
+        if (s->watch_in[k] &&
+            s->in[k] != aster_fnv1a64(a->in[k].p, (size_t)tensor_bytes(&a->in[k])))
             caught(op, "changed its input", k);
     for (int k = 0; k < a->n_out; k++) {
         const struct aster_tensor *t = &a->out[k];
@@ -152,10 +161,10 @@ static void call(enum aster_op_kind op, const struct aster_args *a)
     after(op, a, &s);
 }
 
-#define ASTER_OP(name, family)                                                                                         \
-    static void poison_##name(const struct aster_args *a)                                                              \
-    {                                                                                                                  \
-        call(ASTER_OP_##name, a);                                                                                      \
+#define ASTER_OP(name, family)                                                                     \
+    static void poison_##name(const struct aster_args *a)                                          \
+    {                                                                                              \
+        call(ASTER_OP_##name, a);                                                                  \
     }
 #include "ops.def"
 #undef ASTER_OP
@@ -164,11 +173,12 @@ const struct aster_backend *aster_backend_poison(const struct aster_backend *inn
 {
     static struct aster_backend table = {
         .name = "poison",
-        .op = {
+        .op =
+            {
 #define ASTER_OP(name, family) [ASTER_OP_##name] = poison_##name,
 #include "ops.def"
 #undef ASTER_OP
-        },
+            },
     };
     pthread_mutex_lock(&error_lock);
     error_text[0] = '\0';

@@ -6,8 +6,3 @@ int64_t aster_work_lstm(enum aster_op_kind op, const struct aster_args *a)
 {
     return 0;
 }
-
-int64_t aster_work_attention(enum aster_op_kind op, const struct aster_args *a)
-{
-    return 0;
-}

@@ -2,8 +2,8 @@
 # Kernels are compiled once per instruction set; ASTER_ISA names it and becomes part of every symbol.
 KERNEL_SOURCES += codelets/cpu/table_cpu.c codelets/cpu/pending.c
 noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h
-KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
-noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
+KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/norm.c codelets/cpu/attention.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
+noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelets/cpu/attention_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
 	codelets/cpu/micro_api_real.h codelets/cpu/micro_real.h codelets/cpu/gemm_real.h codelets/cpu/conv_edges.h \
 	codelets/cpu/conv_real.h codelets/cpu/pool_real.h
 
@@ -23,7 +23,7 @@ libkern_avx512bf16_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=avx512bf16
 libkern_avx512bf16_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX512BF16_CFLAGS)
 KERNEL_SOURCES += codelets/cpu/pointwise.c codelets/cpu/reduce.c codelets/cpu/shape.c codelets/cpu/loss.c codelets/cpu/sync.c \
 	codelets/cpu/update.c
-noinst_HEADERS += codelets/cpu/strides.h codelets/cpu/pointwise_real.h codelets/cpu/unary_real.h codelets/cpu/reduce_real.h \
+noinst_HEADERS += codelets/cpu/lanes.h codelets/cpu/strides.h codelets/cpu/pointwise_real.h codelets/cpu/unary_real.h codelets/cpu/reduce_real.h \
 	codelets/cpu/shape_real.h codelets/cpu/loss_real.h codelets/cpu/update_real.h
 
 # Speed of the kernels, for whoever changes them: make bench/kernel-bench

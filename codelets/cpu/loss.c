@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Weighted cross entropy over few classes, and its derivative. */
-#include "cpu/kernel.h"
-#include "cpu/vmath.h"
+#include "cpu/lanes.h"
 
 enum { XENT_CLASSES = 4, XENT_CELLS = 256, XENT_UNCOUNTED = 255 };
 
@@ -13,18 +12,14 @@ struct xent {
 
 #define REAL float
 #define VSUF f32
-#define RN(name) name##_f32
 #include "cpu/loss_real.h"
 #undef REAL
 #undef VSUF
-#undef RN
 #define REAL double
 #define VSUF f64
-#define RN(name) name##_f64
 #include "cpu/loss_real.h"
 #undef REAL
 #undef VSUF
-#undef RN
 
 /* Marks the samples with a label that is neither a class nor "not counted". */
 static void mark_bad_labels(const struct aster_args *a, int classes)

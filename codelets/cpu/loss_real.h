@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Weighted cross entropy for one real type: REAL, RN() and VSUF (f32 or f64) are defined by loss.c. */
+/* Weighted cross entropy for one real type: REAL and VSUF are defined by loss.c. */
 
-#define VEC ASTER_CAT(aster_v, VSUF)
-
-/* Probabilities of n <= XENT_CELLS positions, class by class in p: softmax with the largest logit taken off first. */
-static void RN(softmax_block)(int64_t n, int classes, const REAL *logits, REAL p[XENT_CLASSES][XENT_CELLS])
+/* Probabilities of n <= XENT_CELLS positions, class by class in p: softmax with the largest logit
+ * taken off first. */
+static void RN(softmax_block)(int64_t n, int classes, const REAL *logits,
+                              REAL p[XENT_CLASSES][XENT_CELLS])
 {
     enum { W = ASTER_VB / sizeof(REAL) };
     for (int c = 0; c < classes; c++) {
@@ -36,8 +36,9 @@ static void RN(logs)(int64_t n, REAL *x)
         ASTER_V(store)(x + k, ASTER_V(log)(ASTER_V(load)(x + k)));
 }
 
-/* Sum of -w ln(P + eps) over the counted positions, from the first to the last; P leaves in probs. */
-static double RN(xent)(const struct xent *x, int64_t n, const REAL *logits, const uint8_t *labels, REAL *probs)
+/* Sum of -w ln(P + eps) over the counted positions, first to last; P leaves in probs. */
+static double RN(xent)(const struct xent *x, int64_t n, const REAL *logits, const uint8_t *labels,
+                       REAL *probs)
 {
     REAL p[XENT_CLASSES][XENT_CELLS], term[XENT_CELLS];
     double loss = 0;
@@ -59,7 +60,8 @@ static double RN(xent)(const struct xent *x, int64_t n, const REAL *logits, cons
 }
 
 /* With q = -w / (n (P_c + eps)) at a position of class c: P_k (q [k = c] - q P_c) dloss. */
-static void RN(xent_dx)(const struct xent *x, int64_t n, double scale, const REAL *probs, const uint8_t *labels, REAL *dx)
+static void RN(xent_dx)(const struct xent *x, int64_t n, double scale, const REAL *probs,
+                        const uint8_t *labels, REAL *dx)
 {
     for (int64_t k = 0; k < n; k++, probs += x->classes, dx += x->classes) {
         uint8_t c = labels[k];
@@ -72,5 +74,3 @@ static void RN(xent_dx)(const struct xent *x, int64_t n, double scale, const REA
             dx[j] = (REAL)((double)probs[j] * ((j == c ? q : 0) - q * pc));
     }
 }
-
-#undef VEC

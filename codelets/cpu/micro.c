@@ -14,6 +14,13 @@
 #define TILES(X, nv) TILES_4(X, nv)
 #endif
 
+/* A small tile needs several steps of depth in flight; a large one has enough in one, and code that the compiler is done with soon. */
+#if ASTER_TILE_ROWS == 12
+#define DEPTH_UNROLL _Pragma("GCC unroll 1")
+#else
+#define DEPTH_UNROLL _Pragma("GCC unroll 4")
+#endif
+
 #include "cpu/real_f32.h"
 #include "cpu/micro_real.h"
 #include "cpu/real_f64.h"

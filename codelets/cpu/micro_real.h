@@ -73,7 +73,7 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, con
         for (int v = 0; v < nv; v++)
             acc[r][v] = (VREAL){0};
     }
-#pragma GCC unroll 4
+    DEPTH_UNROLL
     for (int64_t k = 0; k < kn; k++) {
         VREAL bv[2];
 #pragma GCC unroll 2
@@ -108,7 +108,7 @@ ASTER_INLINE void ASTER_R(tile_outer)(const int mr, const int nv, const struct A
     }
     for (int64_t s = 0; s < o->n_segments; s++) {
         const REAL *pa = a + s * o->a_segment_rows * mr;
-#pragma GCC unroll 4
+        DEPTH_UNROLL
         for (int64_t t = 0; t < o->length; t++) {
             VREAL bv[2];
 #pragma GCC unroll 2

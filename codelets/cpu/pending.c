@@ -9,9 +9,3 @@
     }
 PENDING(lstm)
 PENDING(lstm_dx)
-PENDING(attention)
-PENDING(attention_dx)
-PENDING(layernorm)
-PENDING(layernorm_dx)
-PENDING(softmax)
-PENDING(softmax_dx)

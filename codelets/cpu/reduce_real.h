@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sums over axes, for one real type: REAL and RN() are defined by reduce.c. All sums are in double, in an order
- * that depends on the sizes of the summed axes (and of the last one) only. */
-
-/* as many reals as there are doubles in a vector */
-typedef REAL RN(lanes) __attribute__((vector_size(ASTER_VB / 8 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+/* Sums over axes, for one real type: REAL and VSUF are defined by reduce.c. All sums are in double,
+ * in an order that depends on the sizes of the summed axes (and of the last one) only. */
 
 /* Sum of n neighbours. */
 static double RN(sum_row)(int64_t n, const REAL *x)
@@ -11,14 +8,16 @@ static double RN(sum_row)(int64_t n, const REAL *x)
     enum { W = ASTER_VB / 8 };
     double sum = 0;
     int64_t k = 0;
-    if (n >= 4 * W) {
+    if (n >= W) {
         aster_vf64 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
         for (; k + 4 * W <= n; k += 4 * W) {
-            s0 += __builtin_convertvector(*(const RN(lanes) *)(x + k), aster_vf64);
-            s1 += __builtin_convertvector(*(const RN(lanes) *)(x + k + W), aster_vf64);
-            s2 += __builtin_convertvector(*(const RN(lanes) *)(x + k + 2 * W), aster_vf64);
-            s3 += __builtin_convertvector(*(const RN(lanes) *)(x + k + 3 * W), aster_vf64);
+            s0 += RN(load_wide)(x + k);
+            s1 += RN(load_wide)(x + k + W);
+            s2 += RN(load_wide)(x + k + 2 * W);
+            s3 += RN(load_wide)(x + k + 3 * W);
         }
+        for (; k + W <= n; k += W)
+            s0 += RN(load_wide)(x + k);
         aster_vf64 s = (s0 + s1) + (s2 + s3);
         for (int j = 0; j < W; j++)
             sum += s[j];
@@ -31,22 +30,25 @@ static double RN(sum_row)(int64_t n, const REAL *x)
 /* acc[c] += sum over rows r of x[r stride + c], four rows at a time. */
 static void RN(add_rows)(int64_t rows, int64_t stride, int64_t n, const REAL *x, double *acc)
 {
+    enum { W = ASTER_VB / 8 };
     int64_t r = 0;
     for (; r + 4 <= rows; r += 4) {
         const REAL *x0 = x + r * stride, *x1 = x0 + stride, *x2 = x1 + stride, *x3 = x2 + stride;
-#pragma GCC ivdep
-        for (int64_t c = 0; c < n; c++)
+        int64_t c = 0;
+        for (; c + W <= n; c += W)
+            aster_vstore_f64(acc + c, aster_vload_f64(acc + c) +
+                                          ((RN(load_wide)(x0 + c) + RN(load_wide)(x1 + c)) +
+                                           (RN(load_wide)(x2 + c) + RN(load_wide)(x3 + c))));
+        for (; c < n; c++)
             acc[c] += ((double)x0[c] + (double)x1[c]) + ((double)x2[c] + (double)x3[c]);
     }
-    for (; r < rows; r++) {
-        const REAL *x0 = x + r * stride;
-#pragma GCC ivdep
+    for (; r < rows; r++)
         for (int64_t c = 0; c < n; c++)
-            acc[c] += (double)x0[c];
-    }
+            acc[c] += (double)x[r * stride + c];
 }
 
-/* The same for narrow rows without gaps: group rows are one wide row, and the groups are folded at the end. */
+/* The same for narrow rows without gaps: group rows are one wide row, and the groups are folded at
+ * the end. */
 static void RN(add_narrow_rows)(int64_t rows, int64_t n, const REAL *x, double *acc)
 {
     double wide[REDUCE_COLUMNS];
@@ -95,7 +97,8 @@ static void RN(sum_to)(const struct sum_plan *p, const REAL *x, REAL *y)
             double sum = 0;
             for (int64_t o = 0; o < p->summed[0]; o++)
                 for (int64_t r = 0; r < p->summed[1]; r++)
-                    sum += RN(sum_row)(p->n, xi + o * p->summed_stride[0] + r * p->summed_stride[1]);
+                    sum +=
+                        RN(sum_row)(p->n, xi + o * p->summed_stride[0] + r * p->summed_stride[1]);
             *y++ = (REAL)sum;
         }
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Walking dense tensors against smaller ones: axes of size 1 dropped, neighbours merged, the last two left to the caller. */
+/* Walking dense tensors against smaller ones: axes of size 1 dropped, neighbours merged, the last
+ * two left to the caller. */
 #ifndef ASTER_STRIDES_H
 #define ASTER_STRIDES_H
 
 #include "cpu/kernel.h"
 
-/* The index space of a dense tensor y and where up to two operands lie in it. Right-aligned: the unused leading axes have
- * size 1, so that a caller loops over axes 0..2 and hands the last two to a row kernel. Strides are in elements; 0 repeats.
- * On the last axis a stride is 1 or 0. */
+/* The index space of a dense tensor y and where up to two operands lie in it. Right-aligned: the
+ * unused leading axes have size 1, so that a caller loops over axes 0..2 and hands the last two to
+ * a row kernel. Strides are in elements; 0 repeats. On the last axis a stride is 1 or 0. */
 struct walk {
     int64_t dim[ASTER_MAX_RANK];
     int64_t stride[2][ASTER_MAX_RANK];
@@ -50,11 +51,11 @@ static inline struct walk walk_new(const struct aster_tensor *y, const struct as
 }
 
 /* For every index of axes 0..2: offsets oa, ob of the two operands. */
-#define WALK_OUTER(w, oa, ob)                                                                                          \
-    for (int64_t i0_ = 0; i0_ < (w)->dim[0]; i0_++)                                                                    \
-        for (int64_t i1_ = 0; i1_ < (w)->dim[1]; i1_++)                                                                \
-            for (int64_t i2_ = 0, oa = i0_ * (w)->stride[0][0] + i1_ * (w)->stride[0][1],                              \
-                         ob = i0_ * (w)->stride[1][0] + i1_ * (w)->stride[1][1];                                       \
+#define WALK_OUTER(w, oa, ob)                                                                      \
+    for (int64_t i0_ = 0; i0_ < (w)->dim[0]; i0_++)                                                \
+        for (int64_t i1_ = 0; i1_ < (w)->dim[1]; i1_++)                                            \
+            for (int64_t i2_ = 0, oa = i0_ * (w)->stride[0][0] + i1_ * (w)->stride[0][1],          \
+                         ob = i0_ * (w)->stride[1][0] + i1_ * (w)->stride[1][1];                   \
                  i2_ < (w)->dim[2]; i2_++, oa += (w)->stride[0][2], ob += (w)->stride[1][2])
 
 #endif

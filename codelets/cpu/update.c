@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Optimizer steps and the sums of gradients. */
+#include "cpu/lanes.h"
 #include "cpu/update.h"
 
 #define REAL float
-#define RN(name) name##_f32
-#define SQRT sqrtf
+#define VSUF f32
 #include "cpu/update_real.h"
 #undef REAL
-#undef RN
-#undef SQRT
+#undef VSUF
 #define REAL double
-#define RN(name) name##_f64
-#define SQRT sqrt
+#define VSUF f64
 #include "cpu/update_real.h"
 #undef REAL
-#undef RN
-#undef SQRT
+#undef VSUF
 
-void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v)
+void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+                   const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
         adam_f64(n, u, false, w, g, m, v);
@@ -25,7 +23,8 @@ void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, 
         adam_f32(n, u, false, w, g, m, v);
 }
 
-void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v)
+void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+                    const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
         adam_f64(n, u, true, w, g, m, v);
@@ -33,7 +32,8 @@ void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u,
         adam_f32(n, u, true, w, g, m, v);
 }
 
-void ASTER_K(sgd)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m)
+void ASTER_K(sgd)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+                  const void *g, void *m)
 {
     if (t == ASTER_F64)
         sgd_f64(n, u, w, g, m);
@@ -54,7 +54,7 @@ void ASTER_K(fill)(enum aster_dtype t, int64_t n, double value, void *y)
     if (t == ASTER_F64)
         fill_f64(n, value, y);
     else
-        fill_f32(n, (float)value, y);
+        fill_f32(n, value, y);
 }
 
 double ASTER_K(sum_squares)(enum aster_dtype t, int64_t n, const void *x)
@@ -67,5 +67,5 @@ void ASTER_K(ema)(enum aster_dtype t, int64_t n, double momentum, void *r, const
     if (t == ASTER_F64)
         ema_f64(n, momentum, r, s);
     else
-        ema_f32(n, (float)momentum, r, s);
+        ema_f32(n, momentum, r, s);
 }

@@ -22,6 +22,12 @@ typedef int32_t aster_vi32 __attribute__((vector_size(ASTER_VB), may_alias));
 typedef int64_t aster_vi64 __attribute__((vector_size(ASTER_VB), may_alias));
 typedef uint32_t aster_vu32 __attribute__((vector_size(ASTER_VB), may_alias));
 
+#if defined __FMA__
+#define ASTER_VFMA 1
+#else
+#define ASTER_VFMA 0
+#endif
+
 /* ---- one rounding where the instruction set has it ------------------------------------------------ */
 ASTER_VFN aster_vf32 aster_vfma_f32(aster_vf32 a, aster_vf32 b, aster_vf32 c)
 {
@@ -174,63 +180,86 @@ ASTER_VFN aster_vf64 aster_vset_f64(double a)
     return a - (aster_vf64){0};
 }
 
-/* ---- f32: x = n ln 2 + r, |r| <= 0.3466; returns e^r - 1. t is n in the low bits of 1.5 2^23 + bias ------ */
-ASTER_VFN aster_vf32 aster_vexp_core_f32(aster_vf32 x, float bias, aster_vf32 *t, aster_vf32 *n)
+/* ---- f32: m vectors at a time (m a constant): their chains of operations interleave, which hides latencies ----- */
+#define ASTER_VEACH(m) _Pragma("GCC unroll 8") for (int k = 0; k < (m); k++)
+
+/* x = n ln 2 + r, |r| <= 0.3466; p = e^r - 1. t is n in the low bits of 1.5 2^23 + bias. */
+ASTER_VFN void aster_vexp_core_f32(const int m, const bool whole_range, float bias, const aster_vf32 *x, aster_vf32 *p, aster_vf32 *t, aster_vf32 *n)
 {
     const float magic = 12582912.0f + bias;
-    *t = aster_vfma_f32(x, aster_vset_f32(1.44269502f), aster_vset_f32(magic));
-    *n = *t - magic;
-    aster_vf32 r = aster_vfma_f32(*n, aster_vset_f32(-0.693359375f), x); /* 10 bits: n times it is exact */
-    r = aster_vfma_f32(*n, aster_vset_f32(2.12194440e-4f), r);
-    aster_vf32 q = aster_vfma_f32(aster_vset_f32(1.388249919e-3f), r, aster_vset_f32(8.366647176e-3f));
-    q = aster_vfma_f32(q, r, aster_vset_f32(4.166720435e-2f));
-    q = aster_vfma_f32(q, r, aster_vset_f32(1.666654199e-1f));
-    q = aster_vfma_f32(q, r, aster_vset_f32(4.999999702e-1f));
-    return aster_vfma_f32(q * r, r, r);
+    aster_vf32 r[8], r2[8], low[8], q[8];
+    ASTER_VEACH(m) t[k] = aster_vfma_f32(x[k], aster_vset_f32(1.44269502f), aster_vset_f32(magic));
+    ASTER_VEACH(m) n[k] = t[k] - magic;
+    if (ASTER_VFMA && !whole_range) { /* the float nearest ln 2 is within 2e-9 of it: enough while n is small */
+        ASTER_VEACH(m) r[k] = aster_vfma_f32(n[k], aster_vset_f32(-0.693147182f), x[k]);
+    } else {
+        ASTER_VEACH(m) r[k] = aster_vfma_f32(n[k], aster_vset_f32(-0.693359375f), x[k]); /* 10 bits: n times it is exact */
+        ASTER_VEACH(m) r[k] = aster_vfma_f32(n[k], aster_vset_f32(2.12194440e-4f), r[k]);
+    }
+    ASTER_VEACH(m) r2[k] = r[k] * r[k]; /* pairs, for a shorter chain than Horner's */
+    ASTER_VEACH(m) low[k] = aster_vfma_f32(r[k], aster_vset_f32(1.666654199e-1f), aster_vset_f32(4.999999702e-1f));
+    ASTER_VEACH(m) q[k] = aster_vfma_f32(r[k], aster_vset_f32(8.366647176e-3f), aster_vset_f32(4.166720435e-2f));
+    ASTER_VEACH(m) q[k] = aster_vfma_f32(r2[k], aster_vset_f32(1.388249919e-3f), q[k]);
+    ASTER_VEACH(m) q[k] = aster_vfma_f32(r2[k], q[k], low[k]);
+    ASTER_VEACH(m) p[k] = aster_vfma_f32(q[k], r2[k], r[k]);
 }
 
-/* The same with *s = 2^n for n in [-126, 128]; 2^128 is infinity. */
-ASTER_VFN aster_vf32 aster_vexp_parts_f32(aster_vf32 x, aster_vf32 *s)
+/* The same with s = 2^n for n in [-126, 128]; 2^128 is infinity. */
+ASTER_VFN void aster_vexp_parts_f32(const int m, const aster_vf32 *x, aster_vf32 *p, aster_vf32 *s)
 {
-    aster_vf32 t, n;
-    aster_vf32 p = aster_vexp_core_f32(x, 127.0f, &t, &n);
-    *s = (aster_vf32)((aster_vi32)t << 23);
-    return p;
+    aster_vf32 t[8], n[8];
+    aster_vexp_core_f32(m, false, 127.0f, x, p, t, n);
+    ASTER_VEACH(m) s[k] = (aster_vf32)((aster_vi32)t[k] << 23);
 }
 
 ASTER_VFN aster_vf32 aster_vexp_f32(aster_vf32 x)
 {
-    aster_vf32 t, n;
+    aster_vf32 p, t, n;
     x = aster_vmin_f32(aster_vset_f32(89.0f), x); /* e^89 overflows, e^-104 is below half the smallest number */
     x = aster_vmax_f32(aster_vset_f32(-104.0f), x);
-    aster_vf32 y = aster_vexp_core_f32(x, 0.0f, &t, &n) + 1.0f;
+    aster_vexp_core_f32(1, true, 0.0f, &x, &p, &t, &n);
+    p = p + 1.0f;
 #if ASTER_VB == 64 && defined __AVX512F__
-    return (aster_vf32)_mm512_scalef_ps((__m512)y, (__m512)n);
+    return (aster_vf32)_mm512_scalef_ps((__m512)p, (__m512)n);
 #else
     /* 2^n in two factors: n from -150 to 128 reaches beyond the exponents a single one has */
-    aster_vi32 k = (aster_vi32)t - 0x4b400000, k1 = k >> 1;
-    aster_vf32 s1 = (aster_vf32)((k1 + 127) << 23), s2 = (aster_vf32)((k - k1 + 127) << 23);
-    return y * s1 * s2;
+    aster_vi32 i = (aster_vi32)t - 0x4b400000, i1 = i >> 1;
+    aster_vf32 s1 = (aster_vf32)((i1 + 127) << 23), s2 = (aster_vf32)((i - i1 + 127) << 23);
+    return p * s1 * s2;
 #endif
 }
 
 /* e^x - 1 = 2^n p + (2^n - 1) keeps its relative accuracy near 0, and tanh x = (e^2x - 1) / (e^2x + 1) with it.
  * Beyond 9.05 the quotient rounds to 1. */
-ASTER_VFN aster_vf32 aster_vtanh_f32(aster_vf32 x)
+ASTER_VFN void aster_vtanhs_f32(const int m, aster_vf32 *x)
 {
-    aster_vf32 y = aster_vmin_f32(aster_vset_f32(18.1f), x + x), s;
-    y = aster_vmax_f32(aster_vset_f32(-18.1f), y);
-    aster_vf32 p = aster_vexp_parts_f32(y, &s);
-    aster_vf32 e = aster_vfma_f32(p, s, s - 1.0f);
-    return e / (e + 2.0f);
+    aster_vf32 y[8], p[8], s[8];
+    ASTER_VEACH(m) y[k] = aster_vmin_f32(aster_vset_f32(18.1f), x[k] + x[k]);
+    ASTER_VEACH(m) y[k] = aster_vmax_f32(aster_vset_f32(-18.1f), y[k]);
+    aster_vexp_parts_f32(m, y, p, s);
+    ASTER_VEACH(m) y[k] = aster_vfma_f32(p[k], s[k], s[k] - 1.0f);
+    ASTER_VEACH(m) x[k] = y[k] / (y[k] + 2.0f);
 }
 
+ASTER_VFN void aster_vsigmoids_f32(const int m, aster_vf32 *x)
+{
+    aster_vf32 y[8], p[8], s[8];
+    ASTER_VEACH(m) y[k] = aster_vmin_f32(aster_vset_f32(89.0f), -x[k]);
+    ASTER_VEACH(m) y[k] = aster_vmax_f32(aster_vset_f32(-87.0f), y[k]);
+    aster_vexp_parts_f32(m, y, p, s);
+    ASTER_VEACH(m) y[k] = aster_vfma_f32(p[k] + 1.0f, s[k], aster_vset_f32(1.0f));
+    ASTER_VEACH(m) x[k] = 1.0f / y[k];
+}
+
+ASTER_VFN aster_vf32 aster_vtanh_f32(aster_vf32 x)
+{
+    aster_vtanhs_f32(1, &x);
+    return x;
+}
 ASTER_VFN aster_vf32 aster_vsigmoid_f32(aster_vf32 x)
 {
-    aster_vf32 y = aster_vmin_f32(aster_vset_f32(89.0f), -x), s;
-    y = aster_vmax_f32(aster_vset_f32(-87.0f), y);
-    aster_vf32 p = aster_vexp_parts_f32(y, &s) + 1.0f;
-    return 1.0f / aster_vfma_f32(p, s, aster_vset_f32(1.0f));
+    aster_vsigmoids_f32(1, &x);
+    return x;
 }
 
 /* x = 2^k m, m in [sqrt(1/2), sqrt(2)), f = m - 1, s = f / (2 + f): ln m = ln((1+s)/(1-s)), odd series in s;
@@ -274,8 +303,9 @@ ASTER_VFN aster_vf32 aster_verf_f32(aster_vf32 x)
     q = aster_vfma_f32(q, a, aster_vset_f32(6.365189552e-1f));
     q = aster_vfma_f32(q, a, aster_vset_f32(1.128061056f));
     q = aster_vfma_f32(q, a, aster_vset_f32(1.045244426e-4f));
-    aster_vf32 e = aster_vexp_parts_f32(-q, &s) + 1.0f;
-    aster_vf32 far = (aster_vf32)((aster_vi32)(1.0f - e * s) | sign);
+    aster_vf32 y = -q, e;
+    aster_vexp_parts_f32(1, &y, &e, &s);
+    aster_vf32 far = (aster_vf32)((aster_vi32)(1.0f - (e + 1.0f) * s) | sign);
     return aster_vsel_f32(a < aster_vset_f32(0.85f), p, far);
 }
 
@@ -295,5 +325,15 @@ ASTER_VMATH_LIBM(sigmoid, 1 / (1 + exp(-x)))
 ASTER_VMATH_LIBM(log, log(x))
 ASTER_VMATH_LIBM(erf, erf(x))
 #undef ASTER_VMATH_LIBM
+ASTER_VFN void aster_vtanhs_f64(const int m, aster_vf64 *x)
+{
+    for (int k = 0; k < m; k++)
+        x[k] = aster_vtanh_f64(x[k]);
+}
+ASTER_VFN void aster_vsigmoids_f64(const int m, aster_vf64 *x)
+{
+    for (int k = 0; k < m; k++)
+        x[k] = aster_vsigmoid_f64(x[k]);
+}
 
 #endif

@@ -5,18 +5,19 @@
 
 #include "backend.h"
 #include "base/base.h"
+#include "codelets.h"
 
 struct aster_runtime;
 struct aster_runtime_options {
     int cpus;              /* CPU workers; -1: one per core that this process may use */
     const char *gpus;      /* "", NULL: all; "none"; "0,2,3" */
     const char *scheduler; /* eager lws dmda dmdas ...; NULL: the default for the devices in use */
-    const char *isa;       /* auto, x86-64, avx2, avx512, avx512bf16 */
+    const char *isa;       /* auto, x86-64, avx2, avx512, avx512bf16; NULL: auto */
     int64_t memory_limit;  /* bytes that buffers of all tasks in flight may take; 0: 80 % of what is free at start */
     bool profile;          /* per-task times for the timeline */
 };
 ASTER_CHECKED int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_runtime **out);
-void aster_runtime_free(struct aster_runtime **rt);
+void aster_runtime_free(struct aster_runtime **rt); /* waits for all tasks; all buffers must be gone */
 const struct aster_backend *aster_runtime_backend(const struct aster_runtime *rt);
 enum aster_isa aster_runtime_isa(const struct aster_runtime *rt);
 const char *aster_runtime_scheduler(const struct aster_runtime *rt);
@@ -33,8 +34,20 @@ struct aster_worker_info { /* since the last call by the one sampler */
 };
 void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_worker_info *out);
 
-/* One finished task, for the timeline of a report. Recorded with profile, at most 200 000. */
-struct aster_task_record { int worker; const char *codelet; double start, end; /* seconds since the run began */ };
+/* Finished tasks (struct aster_task_record), for the timeline of a report. Recorded with profile, at most 200 000; call it
+ * while no task runs. */
 int64_t aster_runtime_records(struct aster_runtime *rt, const struct aster_task_record **out);
+
+/* ---- for whoever submits tasks (codelets.h) ---- */
+struct aster_cl_env *aster_runtime_env(struct aster_runtime *rt);
+void aster_runtime_wait(struct aster_runtime *rt); /* for all tasks */
+/* Zeroed memory of at least bytes. It counts against the memory limit only when a task is submitted. */
+ASTER_CHECKED int aster_buffer_new(struct aster_runtime *rt, int64_t bytes, struct aster_buffer **out);
+/* One copy per worker that needs it, without content between tasks. */
+ASTER_CHECKED int aster_buffer_new_scratch(struct aster_runtime *rt, int64_t bytes, struct aster_buffer **out);
+void aster_buffer_free(struct aster_runtime *rt, struct aster_buffer **b); /* waits for its tasks */
+/* The content for this thread, after the tasks submitted before; to write: whole new content. Not in workers. */
+void *aster_buffer_open(struct aster_buffer *b, bool write);
+void aster_buffer_close(struct aster_buffer *b);
 
 #endif

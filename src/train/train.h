@@ -3,35 +3,17 @@
 #ifndef ASTER_TRAIN_H
 #define ASTER_TRAIN_H
 
+#include "codelets.h"
 #include "model/model.h"
 #include "program/program.h"
 #include "runtime/runtime.h"
 #include "train/metric.h"
 
-/* ---- what models read: sequences and how residues become rows ---------------------------------------------------------- */
-struct aster_encoding {
-    char name[32];           /* onehot blosum esm2 esm2_650m */
-    int64_t dim;
-    /* a table [n_codes, dim], and the code of every byte; or, when table is NULL, rows on demand */
-    const double *table;
-    uint8_t code[256];
-    /* rows [length, dim] f32 of one sample (by its key); called in workers, thread-safe. 0 or an ASTER_E code: that sample fails. */
-    int (*rows)(void *arg, int64_t sample_key, int64_t length, float *out);
-    void *arg;
-};
+/* ---- what models read: struct aster_encoding and struct aster_sample of codelets.h ---------------------------------------- */
 /* The two tables of rcl.md 2.5; name is onehot or blosum. */
 ASTER_CHECKED int aster_encoding_table(struct aster_ctx *ctx, const char *name, struct aster_encoding *out);
 
-struct aster_sample { /* borrowed */
-    const char *sequence;
-    int64_t length;
-    int64_t loop_begin, loop_end; /* 0-based half-open; -1, -1: none */
-    int64_t key;                  /* for aster_encoding.rows */
-    const uint8_t *labels;        /* NULL: from the loop bounds */
-};
-
 /* ---- training ---------------------------------------------------------------------------------------------------------------- */
-enum aster_optimizer { ASTER_OPTIMIZER_ADAM, ASTER_OPTIMIZER_ADAMW, ASTER_OPTIMIZER_SGD };
 enum aster_schedule { ASTER_SCHEDULE_PLATEAU, ASTER_SCHEDULE_COSINE, ASTER_SCHEDULE_NONE };
 enum aster_bn_mode { ASTER_BN_SYNC, ASTER_BN_LOCAL };
 
@@ -83,6 +65,7 @@ struct aster_weights {
     enum aster_dtype real; /* of params */
     void *params;          /* PARAM class of the eval program */
     double *buffers;
+    double class_weights[2]; /* of the loss it was trained with */
     char *provenance;      /* text: version, isa, pipeline hash, epoch, ... */
 };
 ASTER_CHECKED int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype real, struct aster_weights **out); /* our .h5, or .safetensors with our metadata */

@@ -12,7 +12,7 @@ struct check { /* what was compared so far */
     const char *file;
     int64_t n;
     double worst; /* error as a fraction of its limit */
-    char worst_at[160];
+    char worst_at[240];
 };
 
 static void compare(struct check *c, const char *where, double got, double expected, double limit)

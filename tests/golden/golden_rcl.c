@@ -7,7 +7,7 @@
 
 struct options {
     const char *isa;
-    bool f32, f64, verbose, poison;
+    bool f32, f64, verbose, poison, perturb;
 };
 
 /* 0 when the file agrees, 1 when it does not or cannot be read. */
@@ -17,6 +17,7 @@ static int one_file(struct aster_ctx *ctx, const struct options *o, const struct
     struct score wide = {.verbose = o->verbose}, narrow = {.verbose = o->verbose};
     int rc = golden_open(ctx, path, &g);
     if (rc == 0) {
+        g.perturb = o->perturb;
         rc = check_file(&g, be, ASTER_F64, &wide);
         narrow.passed_f64 = rc == 0 && wide.worst <= 1;
         if (rc == 0 && o->f32)
@@ -39,10 +40,11 @@ static int one_file(struct aster_ctx *ctx, const struct options *o, const struct
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: golden-rcl [--isa NAME] [--dtype f32|f64|both] [--poison] [-v] FILE.h5...\n"
+    fprintf(stderr, "usage: golden-rcl [--isa NAME] [--dtype f32|f64|both] [--poison] [--perturb] [-v] FILE.h5...\n"
                     "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
                     "  --dtype T    what is judged (default both; f32 computes in double too, for its limits)\n"
                     "  --poison     kernels start from NaN and may not change their inputs\n"
+                    "  --perturb    one weight is moved by 1e-4: to see that this is noticed\n"
                     "  -v           every compared quantity to stderr\n");
     return 1;
 }
@@ -55,6 +57,8 @@ static int parse(int argc, char **argv, struct options *o)
             o->verbose = true;
         else if (!strcmp(argv[k], "--poison"))
             o->poison = true;
+        else if (!strcmp(argv[k], "--perturb"))
+            o->perturb = true;
         else if (!strcmp(argv[k], "--isa") && k + 1 < argc)
             o->isa = argv[++k];
         else if (!strcmp(argv[k], "--dtype") && k + 1 < argc) {

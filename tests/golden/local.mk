@@ -4,3 +4,4 @@ noinst_HEADERS += tests/golden/rcl_file.h tests/golden/rcl_net.h tests/golden/rc
 tests_golden_rcl_SOURCES = tests/golden/golden_rcl.c tests/golden/rcl_file.c tests/golden/rcl_net.c tests/golden/rcl_check.c
 tests_golden_metrics_SOURCES = tests/golden/golden_metrics.c
 dist_check_SCRIPTS += tests/golden/golden.sh tests/golden/synthetic.sh
+EXTRA_DIST += tests/golden/own/README.md tests/golden/own/cnn.h5 tests/golden/own/unet.h5 tests/golden/own/lstm.h5

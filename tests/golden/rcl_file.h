@@ -18,6 +18,7 @@ struct golden {
     uint8_t *labels;  /* [batch, length], 255 = padding */
     int64_t counted;  /* labels that are not padding */
     bool has_dp2;
+    bool perturb;     /* one start weight is moved by 1e-4, and nothing may agree */
 };
 ASTER_CHECKED int golden_open(struct aster_ctx *ctx, const char *path, struct golden *g);
 void golden_close(struct golden *g);

@@ -6,10 +6,13 @@
 /* double */
 #define F64_LOGITS 1e-9      /* stored in double; sums in another order */
 #define F64_LOSS 1e-11
+#define F64_LOGITS_AFTER 1e-7 /* three steps of Adam divide gradients of 1e-9 by themselves: rounding grows a thousandfold */
+#define F64_LOSS_AFTER 1e-9
 #define F64_GRAD 1e-6        /* of the tensor's largest element: storage */
 #define F64_GRAD_ZERO 1e-13  /* of the norm of the whole gradient: what is zero in theory (a bias before batch norm) is rounding noise */
 #define F64_STEP1 1.5e-7     /* where the gradient decides Adam's direction; storage. Times the value where that is above 1. */
 #define F64_STEP3 1e-6
+#define BEYOND_REACH 1e-2    /* of steps times the rate, which Adam can hardly exceed; in both types */
 #define F64_METRIC 1e-6      /* probabilities enter the area under ROC as floats */
 #define F64_LAW 1e-9         /* shards against the whole batch: sums in another order */
 
@@ -29,5 +32,7 @@
  * Convolutional models that pass in double may therefore have: */
 #define F32_PLATEAU_GRAD 2e-2
 #define F32_PLATEAU_OUTSIDE 1e-2
+#define F32_PLATEAU_UPDATE 0.3 /* a gradient 2e-2 off turns the sign, and so the whole step, of its small elements */
+#define F32_PLATEAU_STATS 0.1  /* of the largest: running statistics follow that update through all layers */
 
 #endif

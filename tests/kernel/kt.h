@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernel table test. Every op of ops.def has a function kt_op_<name> here (a missing one does not link) that describes cases
- * and a reference; the harness runs each case on every instruction set of this CPU and holds the results against it. */
+/* The kernel table test. Every op of ops.def has a function kt_op_<name> here (a missing one does
+ * not link) that describes cases and a reference; the harness runs each case on every instruction
+ * set of this CPU and holds the results against it. */
 #ifndef ASTER_TESTS_KT_H
 #define ASTER_TESTS_KT_H
 
@@ -31,27 +32,32 @@ struct kt_case {
     bool has_rows;
     uint64_t seed;
     int64_t step, sample0;
-    int32_t status[KT_SAMPLES]; /* expected */
+    int32_t status[KT_SAMPLES];  /* expected */
     bool in_place[ASTER_MAX_IN]; /* output 0 may lie on this input */
 };
 
 /* Plain loops in double, from in[].v (and attributes) to out[].v and status. */
 typedef void kt_reference(struct kt_case *c);
 
-#define KT_DIMS(...)                                                                                                   \
-    (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (int64_t[]) { __VA_ARGS__ }
+#define KT_DIMS(...)                                                                               \
+    (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (int64_t[])                           \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 
-/* A new case, and its tensors in the order of the op; inputs start uniform in -1..1, outputs zero. */
+/* A new case, and its tensors in the op's order; inputs start uniform in -1..1, outputs zero. */
 struct kt_case *kt_case_new(struct kt *t, const char *fmt, ...) ASTER_PRINTF(2, 3);
 double *kt_in(struct kt_case *c, enum aster_dtype dtype, int batch, int rank, const int64_t *dim);
 double *kt_out(struct kt_case *c, enum aster_dtype dtype, int batch, int rank, const int64_t *dim);
 void kt_in_absent(struct kt_case *c);
-void kt_like(struct kt_case *c, bool output, const struct kt_tensor *other); /* another tensor of that shape */
+void kt_like(struct kt_case *c, bool output,
+             const struct kt_tensor *other); /* another tensor of that shape */
 /* Runs the case and ends it. */
 void kt_run(struct kt_case *c, kt_reference *reference);
 
 enum aster_dtype kt_real(const struct kt *t);
-/* Rounds n values to what dtype holds: for references that need an intermediate of the kernel's precision. */
+/* Rounds n values to what dtype holds: for references that need an intermediate of the kernel's
+ * precision. */
 void kt_round(enum aster_dtype dtype, int64_t n, double *v);
 
 /* Numbers of the test's own generator, the same in every run. */
@@ -60,7 +66,7 @@ int64_t kt_below(struct kt *t, int64_t n); /* 0 .. n - 1 */
 void kt_fill(struct kt *t, int64_t n, double *v, double low, double high);
 void kt_fill_below(struct kt *t, int64_t n, double *v, int64_t limit);
 
-/* Whether dropout keeps an element: the generator of dropout, written again from its description. */
+/* Whether dropout keeps an element: its generator, written again from the description. */
 bool kt_keeps(const struct kt_case *c, int64_t key, int64_t sample, int64_t place, double p);
 
 #define ASTER_OP(name, family) void kt_op_##name(struct kt *t);

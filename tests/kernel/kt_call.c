@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One call of a kernel: memory with guard bands, outputs that start as NaN, inputs that must stay as they are. */
+/* One call of a kernel: memory with guard bands, outputs that start as NaN, inputs that must stay
+ * as they are. */
 #include "kt_inner.h"
 
 #include <stdlib.h>
@@ -21,7 +22,8 @@ static void buffer_new(struct kt_buffer *b, int64_t bytes)
 
 static bool buffer_whole(const struct kt_buffer *b)
 {
-    const unsigned char *before = (const unsigned char *)b->base, *behind = (const unsigned char *)b->p + b->bytes;
+    const unsigned char *before = (const unsigned char *)b->base,
+                        *behind = (const unsigned char *)b->p + b->bytes;
     for (int k = 0; b->base && k < BAND; k++)
         if (before[k] != BAND_BYTE || behind[k] != BAND_BYTE)
             return false;
@@ -38,12 +40,18 @@ static void buffer_for_input(struct kt_buffer *b, int64_t bytes)
 double kt_load(enum aster_dtype t, const void *p, int64_t k)
 {
     switch (t) {
-    case ASTER_F32: return (double)((const float *)p)[k];
-    case ASTER_F64: return ((const double *)p)[k];
-    case ASTER_BF16: return (double)aster_bf16_to_f32(((const uint16_t *)p)[k]);
-    case ASTER_I32: return (double)((const int32_t *)p)[k];
-    case ASTER_I64: return (double)((const int64_t *)p)[k];
-    default: return (double)((const uint8_t *)p)[k];
+    case ASTER_F32:
+        return (double)((const float *)p)[k];
+    case ASTER_F64:
+        return ((const double *)p)[k];
+    case ASTER_BF16:
+        return (double)aster_bf16_to_f32(((const uint16_t *)p)[k]);
+    case ASTER_I32:
+        return (double)((const int32_t *)p)[k];
+    case ASTER_I64:
+        return (double)((const int64_t *)p)[k];
+    default:
+        return (double)((const uint8_t *)p)[k];
     }
 }
 
@@ -54,12 +62,24 @@ void kt_store(enum aster_dtype t, void *p, int64_t k, double v)
     uint32_t u;
     memcpy(&u, &f, sizeof u);
     switch (t) {
-    case ASTER_F32: ((float *)p)[k] = f; break;
-    case ASTER_F64: ((double *)p)[k] = v; break;
-    case ASTER_BF16: ((uint16_t *)p)[k] = (uint16_t)(u >> 16); break;
-    case ASTER_I32: ((int32_t *)p)[k] = (int32_t)v; break;
-    case ASTER_I64: ((int64_t *)p)[k] = (int64_t)v; break;
-    default: ((uint8_t *)p)[k] = (uint8_t)v; break;
+    case ASTER_F32:
+        ((float *)p)[k] = f;
+        break;
+    case ASTER_F64:
+        ((double *)p)[k] = v;
+        break;
+    case ASTER_BF16:
+        ((uint16_t *)p)[k] = (uint16_t)(u >> 16);
+        break;
+    case ASTER_I32:
+        ((int32_t *)p)[k] = (int32_t)v;
+        break;
+    case ASTER_I64:
+        ((int64_t *)p)[k] = (int64_t)v;
+        break;
+    default:
+        ((uint8_t *)p)[k] = (uint8_t)v;
+        break;
     }
 }
 
@@ -190,7 +210,8 @@ const char *kt_call_run(struct kt_call *call, const struct aster_backend *be, en
             return "wrote beside its output";
     for (int k = 0; k < a->n_in; k++)
         if (call->in[k].base && a->in[k].p != a->out[0].p &&
-            memcmp(call->in[k].base, call->before[k].base, (size_t)(BAND + call->in[k].bytes + BAND)) != 0)
+            memcmp(call->in[k].base, call->before[k].base,
+                   (size_t)(BAND + call->in[k].bytes + BAND)) != 0)
             return "changed an input";
     return NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Building a case, and running it on every instruction set: result, memory, poison, batch of one, in place. */
+/* Building a case, and running it on every instruction set: result, memory, poison, batch of one,
+ * in place. */
 #include "kt_inner.h"
 
 #include <math.h>
@@ -74,10 +75,11 @@ struct kt_case *kt_case_new(struct kt *t, const char *fmt, ...)
     return c;
 }
 
-static double *tensor_new(struct kt_case *c, struct kt_tensor *t, enum aster_dtype dtype, int batch, int rank,
-                          const int64_t *dim)
+static double *tensor_new(struct kt_case *c, struct kt_tensor *t, enum aster_dtype dtype, int batch,
+                          int rank, const int64_t *dim)
 {
-    *t = (struct kt_tensor){.dtype = dtype == KT_REAL ? c->t->real : dtype, .batch = batch, .rank = rank, .n = 1};
+    *t = (struct kt_tensor){
+        .dtype = dtype == KT_REAL ? c->t->real : dtype, .batch = batch, .rank = rank, .n = 1};
     for (int k = 0; k < rank; k++) {
         t->dim[k] = dim[k];
         t->n *= dim[k];

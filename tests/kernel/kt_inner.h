@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the kernel table test: one call of a kernel with its guarded memory, and the comparison of results. */
+/* Inside the kernel table test: one call of a kernel with its guarded memory, and the comparison of
+ * results. */
 #ifndef ASTER_TESTS_KT_INNER_H
 #define ASTER_TESTS_KT_INNER_H
 
@@ -14,7 +15,8 @@ struct kt_tolerance {
     double limit;
     const char *reason;
 };
-const struct kt_tolerance *kt_tolerance_of(enum aster_op_kind op, enum aster_dtype dtype); /* NULL: none */
+const struct kt_tolerance *kt_tolerance_of(enum aster_op_kind op,
+                                           enum aster_dtype dtype); /* NULL: none */
 
 struct kt_result { /* of one instruction set */
     int cases, failures;
@@ -42,19 +44,23 @@ struct kt_call {
     int32_t status[KT_SAMPLES];
 };
 
-/* The whole case, or (sample >= 0) that one of its samples alone. in_place >= 0: output 0 lies on that input. */
+/* The whole case, or (sample >= 0) that one of its samples alone. in_place >= 0: output 0 lies on
+ * that input. */
 void kt_call_new(struct kt_call *call, const struct kt_case *c, int64_t sample, int in_place);
 void kt_call_free(struct kt_call *call);
 /* Runs it; NULL or what was wrong with the memory. */
-const char *kt_call_run(struct kt_call *call, const struct aster_backend *be, enum aster_op_kind op);
+const char *kt_call_run(struct kt_call *call, const struct aster_backend *be,
+                        enum aster_op_kind op);
 
 double kt_load(enum aster_dtype t, const void *p, int64_t k);
 void kt_store(enum aster_dtype t, void *p, int64_t k, double v);
-/* How far output number k at p is from the case's; infinite where something is not finite that should be. */
+/* How far output number k at p is from the case's; infinite where something is not finite that
+ * should be. */
 double kt_error(const struct kt_case *c, int k, const void *p);
 /* Copies of output k at p, spoilt by ten times the limit and by a NaN, must not pass. */
 void kt_spoil(const struct kt_case *c, int k, const void *p);
 /* Bytes of sample b, which lie in pieces along the batch axis: from t's memory, or back to it. */
-void kt_sample_bytes(const struct kt_tensor *t, int64_t sample, char *whole, char *alone, bool back);
+void kt_sample_bytes(const struct kt_tensor *t, int64_t sample, char *whole, char *alone,
+                     bool back);
 
 #endif

@@ -7,3 +7,6 @@ tests_kernel_table_SOURCES = tests/kernel/table.c tests/kernel/kt_case.c tests/k
 noinst_HEADERS += tests/kernel/kt.h tests/kernel/kt_inner.h
 EXTRA_DIST += tests/tolerance.def
 SANITIZE_TESTS += tests/kernel-table
+check_PROGRAMS += tests/kernel-laws
+tests_kernel_laws_SOURCES = tests/kernel/laws.c
+SANITIZE_TESTS += tests/kernel-laws

@@ -34,7 +34,8 @@ static void ref_attention(struct kt_case *c)
     const double *mask = c->n_in > 3 ? c->in[3].v : NULL;
     for (int64_t row = 0; row < z.n * z.t; row++) {
         int64_t g = row / z.t, i = row % z.t;
-        const double *q = c->in[0].v + row * z.e, *k = c->in[1].v + g * z.s * z.e, *v = c->in[2].v + g * z.s * z.e;
+        const double *q = c->in[0].v + row * z.e, *k = c->in[1].v + g * z.s * z.e,
+                     *v = c->in[2].v + g * z.s * z.e;
         double top = -(double)INFINITY, sum = 0, *o = c->out[0].v + row * z.e;
         for (int64_t j = 0; j < z.s; j++)
             if (sees(c, mask, g, i, j))
@@ -55,7 +56,8 @@ static void ref_attention_dx(struct kt_case *c)
     const double *mask = c->n_in > 6 ? c->in[6].v : NULL, *lse = c->in[4].v;
     for (int64_t row = 0; row < z.n * z.t; row++) {
         int64_t g = row / z.t, i = row % z.t, base = g * z.s * z.e;
-        const double *q = c->in[0].v + row * z.e, *k = c->in[1].v + base, *v = c->in[2].v + base, *go = c->in[5].v + row * z.e;
+        const double *q = c->in[0].v + row * z.e, *k = c->in[1].v + base, *v = c->in[2].v + base,
+                     *go = c->in[5].v + row * z.e;
         double *dq = c->out[0].v + row * z.e, *dk = c->out[1].v + base, *dv = c->out[2].v + base;
         double mean = dot(go, c->in[3].v + row * z.e, z.e);
         for (int64_t j = 0; j < z.s; j++) {
@@ -72,15 +74,16 @@ static void ref_attention_dx(struct kt_case *c)
     }
 }
 
-static const int64_t shapes[][4] = {{1, 1, 1, 1},    {2, 5, 7, 3},    {3, 64, 64, 16}, {2, 17, 33, 64}, {4, 100, 100, 8},
-                                    {0, 3, 3, 4},    {2, 1, 70, 32},  {2, 65, 1, 16},  {1, 130, 129, 40}, {5, 16, 16, 64}};
+static const int64_t shapes[][4] = {
+    {1, 1, 1, 1}, {2, 5, 7, 3},   {3, 64, 64, 16}, {2, 17, 33, 64},   {4, 100, 100, 8},
+    {0, 3, 3, 4}, {2, 1, 70, 32}, {2, 65, 1, 16},  {1, 130, 129, 40}, {5, 16, 16, 64}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes, N_VARIANTS = 4 };
 
 /* variants: all, masked (one group wholly), causal, both */
 static struct kt_case *inputs(struct kt *t, const int64_t *s, int variant)
 {
-    struct kt_case *c = kt_case_new(t, "n %d, queries %d, keys %d, width %d, variant %d", (int)s[0], (int)s[1], (int)s[2],
-                                    (int)s[3], variant);
+    struct kt_case *c = kt_case_new(t, "n %d, queries %d, keys %d, width %d, variant %d", (int)s[0],
+                                    (int)s[1], (int)s[2], (int)s[3], variant);
     c->i[0] = variant >= 2;
     c->f[0] = 1 / sqrt((double)s[3]);
     double *q = kt_in(c, KT_REAL, 0, KT_DIMS(s[0], s[1], s[3]));

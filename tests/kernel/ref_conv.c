@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* References of the convolutions: the sums of their definition, with tests on the borders instead of tricks. */
+/* References of the convolutions: the sums of their definition, with tests on the borders instead
+ * of tricks. */
 #include "kt.h"
 
 #include <math.h>
@@ -59,10 +60,12 @@ struct shape {
     int64_t samples, length, in, out, width, left, right;
 };
 static const struct shape shapes[] = {
-    {1, 1, 1, 1, 1, 0, 0},     {2, 17, 3, 5, 3, 1, 1},    {3, 64, 20, 16, 5, 2, 2},  {2, 65, 64, 32, 3, 1, 1},
-    {4, 31, 8, 1, 7, 3, 3},    {2, 100, 16, 48, 9, 4, 4}, {2, 8, 16, 16, 15, 7, 7},  {3, 50, 6, 2, 1, 0, 0},
-    {2, 40, 5, 31, 4, 1, 2},   {2, 40, 7, 33, 5, 0, 0},   {2, 20, 4, 6, 3, 5, 2},    {0, 20, 4, 6, 3, 1, 1},
-    {1, 301, 22, 67, 7, 3, 3}, {2, 2, 3, 4, 2, 0, 0},     {2, 40, 130, 64, 3, 1, 1}, {1, 512, 33, 64, 9, 4, 4},
+    {1, 1, 1, 1, 1, 0, 0},     {2, 17, 3, 5, 3, 1, 1}, {3, 64, 20, 16, 5, 2, 2},
+    {2, 65, 64, 32, 3, 1, 1},  {4, 31, 8, 1, 7, 3, 3}, {2, 100, 16, 48, 9, 4, 4},
+    {2, 8, 16, 16, 15, 7, 7},  {3, 50, 6, 2, 1, 0, 0}, {2, 40, 5, 31, 4, 1, 2},
+    {2, 40, 7, 33, 5, 0, 0},   {2, 20, 4, 6, 3, 5, 2}, {0, 20, 4, 6, 3, 1, 1},
+    {1, 301, 22, 67, 7, 3, 3}, {2, 2, 3, 4, 2, 0, 0},  {2, 40, 130, 64, 3, 1, 1},
+    {1, 512, 33, 64, 9, 4, 4},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -73,8 +76,9 @@ static int64_t out_length(const struct shape *s)
 
 static struct kt_case *new_case(struct kt *t, const struct shape *s, const char *what)
 {
-    struct kt_case *c = kt_case_new(t, "x %d %d %d, to %d, width %d, pad %d %d%s", (int)s->samples, (int)s->length,
-                                    (int)s->in, (int)s->out, (int)s->width, (int)s->left, (int)s->right, what);
+    struct kt_case *c =
+        kt_case_new(t, "x %d %d %d, to %d, width %d, pad %d %d%s", (int)s->samples, (int)s->length,
+                    (int)s->in, (int)s->out, (int)s->width, (int)s->left, (int)s->right, what);
     c->i[0] = s->left;
     c->i[1] = s->right;
     return c;
@@ -100,7 +104,11 @@ void kt_op_conv1d(struct kt *t)
     for (int k = 0; k < N_SHAPES; k++)
         for (int code = 0; code < 8; code++) {
             const struct shape *s = &shapes[k];
-            struct kt_case *c = new_case(t, s, code & 4 ? ", ragged" : code & 2 ? ", relu" : code & 1 ? ", bias" : "");
+            struct kt_case *c = new_case(t, s,
+                                         code & 4   ? ", ragged"
+                                         : code & 2 ? ", relu"
+                                         : code & 1 ? ", bias"
+                                                    : "");
             c->i[2] = code & 2 ? ASTER_ACT_RELU : ASTER_ACT_NONE;
             kt_in(c, KT_REAL, 0, KT_DIMS(s->samples, s->length, s->in));
             kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s->width, s->in, s->out));

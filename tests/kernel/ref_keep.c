@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The generator of dropout, written again in 64-bit arithmetic from the description in codelets/cpu/kernel.h. */
+/* The generator of dropout, written again in 64-bit arithmetic from the description in
+ * codelets/cpu/kernel.h. */
 #include "kt.h"
 
 #define LOW32 0xffffffffULL

@@ -41,9 +41,11 @@ static void ref_xent_dx(struct kt_case *c)
         if (label >= classes || n == 0)
             continue;
         const double *p = c->in[0].v + k * classes;
-        long double pc = (long double)p[label], q = -(long double)c->f[label] / (n * (pc + (long double)c->f[4]));
+        long double pc = (long double)p[label],
+                    q = -(long double)c->f[label] / (n * (pc + (long double)c->f[4]));
         for (int64_t j = 0; j < classes; j++)
-            c->out[0].v[k * classes + j] = (double)((long double)p[j] * ((j == label ? q : 0) - q * pc) * dloss);
+            c->out[0].v[k * classes + j] =
+                (double)((long double)p[j] * ((j == label ? q : 0) - q * pc) * dloss);
     }
 }
 
@@ -54,10 +56,11 @@ struct shape {
     bool none;     /* n = 0 */
 };
 
-static const struct shape shapes[] = {{1, 1, 2, 1, 0, false},    {4, 67, 2, 3, 0, false},   {3, 301, 3, 2, 0, false},
-                                      {2, 513, 4, 5, 0, false},  {5, 40, 2, 30, 0, false},  {3, 100, 2, 3, 130, false},
-                                      {2, 9, 2, 1, 0, true},     {0, 9, 2, 1, 0, true},     {2, 257, 2, 100, 0, false},
-                                      {16, 1024, 2, 4, 0, false}};
+static const struct shape shapes[] = {{1, 1, 2, 1, 0, false},     {4, 67, 2, 3, 0, false},
+                                      {3, 301, 3, 2, 0, false},   {2, 513, 4, 5, 0, false},
+                                      {5, 40, 2, 30, 0, false},   {3, 100, 2, 3, 130, false},
+                                      {2, 9, 2, 1, 0, true},      {0, 9, 2, 1, 0, true},
+                                      {2, 257, 2, 100, 0, false}, {16, 1024, 2, 4, 0, false}};
 
 /* Labels, weights, eps; returns how many positions count. */
 static double labels_of(struct kt *t, struct kt_case *c, const struct shape *s, double *labels)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* References of one direction of an LSTM layer: the recurrence step by step, and its derivative backwards through time. */
+/* References of one direction of an LSTM layer: the recurrence step by step, and its derivative
+ * backwards through time. */
 #include "kt.h"
 
 #include <math.h>
@@ -20,7 +21,8 @@ static double sigmoid(double x)
 }
 
 /* zx [L, B, 4H], whh [H, 4H] -> h, c, gates */
-static void forward(const struct sizes *z, bool reverse, const double *zx, const double *whh, double *h, double *c, double *gates)
+static void forward(const struct sizes *z, bool reverse, const double *zx, const double *whh,
+                    double *h, double *c, double *gates)
 {
     int64_t n = z->hidden;
     for (int64_t step = 0; step < z->length; step++) {
@@ -56,15 +58,19 @@ static void ref_lstm_dx(struct kt_case *a)
     int64_t n = z.hidden;
     double *dc = calloc((size_t)(z.batch * n) + 1, sizeof *dc);
     for (int64_t step = z.length - 1; step >= 0; step--) {
-        int64_t t = a->i[0] ? z.length - 1 - step : step, before = a->i[0] ? t + 1 : t - 1, behind = a->i[0] ? t - 1 : t + 1;
+        int64_t t = a->i[0] ? z.length - 1 - step : step, before = a->i[0] ? t + 1 : t - 1,
+                behind = a->i[0] ? t - 1 : t + 1;
         for (int64_t b = 0; b < z.batch; b++)
             for (int64_t k = 0; k < n; k++) {
                 int64_t row = t * z.batch + b;
-                const double *g = gates + row * 4 * n + k, *next = dz + (behind * z.batch + b) * 4 * n;
-                double dh = dh_out[row * n + k], th = tanh(c[row * n + k]), *d = dz + row * 4 * n + k;
+                const double *g = gates + row * 4 * n + k,
+                             *next = dz + (behind * z.batch + b) * 4 * n;
+                double dh = dh_out[row * n + k], th = tanh(c[row * n + k]),
+                       *d = dz + row * 4 * n + k;
                 for (int64_t j = 0; j < 4 * n && step < z.length - 1; j++)
                     dh += next[j] * whh[k * 4 * n + j];
-                double old = step > 0 ? c[(before * z.batch + b) * n + k] : 0, *carry = dc + b * n + k;
+                double old = step > 0 ? c[(before * z.batch + b) * n + k] : 0,
+                       *carry = dc + b * n + k;
                 double dct = *carry + dh * g[3 * n] * (1 - th * th);
                 d[0] = dct * g[2 * n] * g[0] * (1 - g[0]);
                 d[n] = dct * old * g[n] * (1 - g[n]);
@@ -76,8 +82,8 @@ static void ref_lstm_dx(struct kt_case *a)
     free(dc);
 }
 
-static const int64_t shapes[][3] = {{1, 1, 1}, {5, 3, 7}, {17, 8, 16}, {30, 2, 64}, {9, 33, 31}, {0, 2, 4}, {3, 0, 4}, {64, 5, 20},
-                                    {12, 16, 128}, {40, 1, 48}};
+static const int64_t shapes[][3] = {{1, 1, 1}, {5, 3, 7}, {17, 8, 16}, {30, 2, 64},   {9, 33, 31},
+                                    {0, 2, 4}, {3, 0, 4}, {64, 5, 20}, {12, 16, 128}, {40, 1, 48}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 void kt_op_lstm(struct kt *t)
@@ -85,11 +91,13 @@ void kt_op_lstm(struct kt *t)
     for (int k = 0; k < N_SHAPES; k++)
         for (int reverse = 0; reverse < 2; reverse++) {
             const int64_t *s = shapes[k];
-            struct kt_case *c = kt_case_new(t, "L %d, B %d, H %d, reverse %d", (int)s[0], (int)s[1], (int)s[2], reverse);
+            struct kt_case *c = kt_case_new(t, "L %d, B %d, H %d, reverse %d", (int)s[0], (int)s[1],
+                                            (int)s[2], reverse);
             c->i[0] = reverse;
             double *zx = kt_in(c, KT_REAL, 1, KT_DIMS(s[0], s[1], 4 * s[2]));
             kt_fill(t, c->in[0].n, zx, -3, 3);
-            double *w = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s[2], 4 * s[2])), r = 2 / sqrt((double)s[2]);
+            double *w = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s[2], 4 * s[2])),
+                   r = 2 / sqrt((double)s[2]);
             kt_fill(t, c->in[1].n, w, -r, r);
             kt_out(c, KT_REAL, 1, KT_DIMS(s[0], s[1], s[2]));
             kt_out(c, KT_REAL, 1, KT_DIMS(s[0], s[1], s[2]));
@@ -104,15 +112,18 @@ void kt_op_lstm_dx(struct kt *t)
         for (int reverse = 0; reverse < 2; reverse++) {
             const int64_t *s = shapes[k];
             struct sizes z = {s[0], s[1], s[2]};
-            struct kt_case *c = kt_case_new(t, "L %d, B %d, H %d, reverse %d", (int)s[0], (int)s[1], (int)s[2], reverse);
+            struct kt_case *c = kt_case_new(t, "L %d, B %d, H %d, reverse %d", (int)s[0], (int)s[1],
+                                            (int)s[2], reverse);
             c->i[0] = reverse;
             kt_in(c, KT_REAL, 1, KT_DIMS(s[0], s[1], s[2]));
             double *cell = kt_in(c, KT_REAL, 1, KT_DIMS(s[0], s[1], s[2]));
             double *gates = kt_in(c, KT_REAL, 1, KT_DIMS(s[0], s[1], 4 * s[2]));
-            double *w = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s[2], 4 * s[2])), r = 2 / sqrt((double)s[2]);
+            double *w = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s[2], 4 * s[2])),
+                   r = 2 / sqrt((double)s[2]);
             kt_fill(t, c->in[3].n, w, -r, r);
             kt_round(kt_real(t), c->in[3].n, w);
-            double *zx = calloc((size_t)c->in[2].n + 1, sizeof *zx), *h = calloc((size_t)c->in[1].n + 1, sizeof *h);
+            double *zx = calloc((size_t)c->in[2].n + 1, sizeof *zx),
+                   *h = calloc((size_t)c->in[1].n + 1, sizeof *h);
             kt_fill(t, c->in[2].n, zx, -3, 3);
             forward(&z, reverse, zx, w, h, cell, gates);
             free(zx);

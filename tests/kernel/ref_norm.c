@@ -11,7 +11,7 @@ static int64_t last(const struct kt_tensor *t)
     return t->dim[t->rank - 1];
 }
 
-/* ---- batch normalisation --------------------------------------------------------------------------------- */
+/* ---- batch normalisation */
 static void ref_bn_stats(struct kt_case *c)
 {
     const struct kt_tensor *x = &c->in[0];
@@ -30,7 +30,8 @@ static void ref_bn_moments(struct kt_case *c)
 {
     int64_t channels = c->in[0].dim[1];
     for (int64_t ch = 0; ch < channels; ch++) {
-        real mean = (real)c->in[0].v[ch] / (real)c->s[0], square = (real)c->in[0].v[channels + ch] / (real)c->s[0];
+        real mean = (real)c->in[0].v[ch] / (real)c->s[0],
+             square = (real)c->in[0].v[channels + ch] / (real)c->s[0];
         c->out[0].v[ch] = (double)mean;
         c->out[0].v[channels + ch] = (double)fmaxl(square - mean * mean, 0);
     }
@@ -47,11 +48,15 @@ static void ref_bn_apply(struct kt_case *c)
     int64_t channels = last(x), per_sample = x->dim[0] > 0 ? x->n / x->dim[0] : 1;
     for (int64_t k = 0; k < x->n; k++) {
         int64_t ch = k % channels;
-        real y = ((real)x->v[k] - (real)moments->v[ch]) * rsqrt_var(c, moments, ch) * (real)c->in[2].v[ch] + (real)c->in[3].v[ch];
+        real y = ((real)x->v[k] - (real)moments->v[ch]) * rsqrt_var(c, moments, ch) *
+                     (real)c->in[2].v[ch] +
+                 (real)c->in[3].v[ch];
         if (c->i[0] == ASTER_ACT_RELU && y < 0)
             y = 0;
         if (c->f[1] > 0)
-            y = kt_keeps(c, c->i[1], k / per_sample, k % per_sample, c->f[1]) ? y / (1 - (real)c->f[1]) : 0;
+            y = kt_keeps(c, c->i[1], k / per_sample, k % per_sample, c->f[1])
+                    ? y / (1 - (real)c->f[1])
+                    : 0;
         c->out[0].v[k] = (double)y;
     }
 }
@@ -91,12 +96,14 @@ static void ref_bn_dx(struct kt_case *c)
     const double *gamma = c->in[4].v, *dstats = c->in[5].v;
     for (int64_t k = 0; k < c->in[0].n; k++) {
         int64_t ch = k % channels;
-        real dz = behind(c, k) - (real)dstats[ch] / (real)c->s[0] - xhat(c, k) * (real)dstats[channels + ch] / (real)c->s[0];
+        real dz = behind(c, k) - (real)dstats[ch] / (real)c->s[0] -
+                  xhat(c, k) * (real)dstats[channels + ch] / (real)c->s[0];
         c->out[0].v[k] = (double)((real)gamma[ch] * rsqrt_var(c, &c->in[3], ch) * dz);
     }
 }
 
-static const int64_t shapes[][3] = {{1, 1, 1}, {2, 7, 3}, {3, 64, 64}, {2, 33, 20}, {4, 101, 5}, {0, 8, 4}, {2, 1, 31}, {2, 300, 130},
+static const int64_t shapes[][3] = {{1, 1, 1},    {2, 7, 3},   {3, 64, 64}, {2, 33, 20},
+                                    {4, 101, 5},  {0, 8, 4},   {2, 1, 31},  {2, 300, 130},
                                     {3, 1021, 8}, {1, 40, 32}, {2, 5, 700}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -148,7 +155,8 @@ void kt_op_bn_apply(struct kt *t)
     for (int k = 0; k < N_SHAPES; k++)
         for (int variant = 0; variant < 4; variant++) {
             const int64_t *s = shapes[k];
-            struct kt_case *c = kt_case_new(t, "x %d %d %d, variant %d", (int)s[0], (int)s[1], (int)s[2], variant);
+            struct kt_case *c =
+                kt_case_new(t, "x %d %d %d, variant %d", (int)s[0], (int)s[1], (int)s[2], variant);
             int batch = variant < 2 ? batch_axis(s) : 0;
             c->i[0] = variant > 0 ? ASTER_ACT_RELU : ASTER_ACT_NONE;
             c->f[1] = variant == 3 ? 0.3 : variant == 2 ? 0.5 : 0;
@@ -165,7 +173,8 @@ void kt_op_bn_apply(struct kt *t)
 /* dy, y (zero in places, as relu and dropout leave it), x, moments */
 static struct kt_case *bn_back(struct kt *t, const int64_t *s, int variant, int batch)
 {
-    struct kt_case *c = kt_case_new(t, "x %d %d %d, variant %d", (int)s[0], (int)s[1], (int)s[2], variant);
+    struct kt_case *c =
+        kt_case_new(t, "x %d %d %d, variant %d", (int)s[0], (int)s[1], (int)s[2], variant);
     c->i[0] = variant > 0 ? ASTER_ACT_RELU : ASTER_ACT_NONE;
     c->f[1] = variant == 2 ? 0.3 : 0;
     c->s[0] = 4 * s[0] * s[1] + 1; /* the batch is larger than the shard */
@@ -202,7 +211,7 @@ void kt_op_bn_dx(struct kt *t)
         }
 }
 
-/* ---- layer normalisation ------------------------------------------------------------------------------------ */
+/* ---- layer normalisation */
 static void ref_layernorm(struct kt_case *c)
 {
     const struct kt_tensor *x = &c->in[0];
@@ -216,7 +225,8 @@ static void ref_layernorm(struct kt_case *c)
             var += ((real)row[k] - mean) * ((real)row[k] - mean) / (real)n;
         real scale = 1 / sqrtl(var + (real)c->f[0]);
         for (int64_t k = 0; k < n; k++)
-            c->out[0].v[r * n + k] = (double)(((real)row[k] - mean) * scale * (real)c->in[1].v[k] + (real)c->in[2].v[k]);
+            c->out[0].v[r * n + k] =
+                (double)(((real)row[k] - mean) * scale * (real)c->in[1].v[k] + (real)c->in[2].v[k]);
         c->out[1].v[2 * r] = (double)mean;
         c->out[1].v[2 * r + 1] = (double)scale;
     }
@@ -277,7 +287,7 @@ void kt_op_layernorm_dx(struct kt *t)
     }
 }
 
-/* ---- softmax --------------------------------------------------------------------------------------------------- */
+/* ---- softmax */
 static void ref_softmax(struct kt_case *c)
 {
     int64_t n = last(&c->in[0]);
@@ -311,7 +321,8 @@ void kt_op_softmax(struct kt *t)
     for (int k = 0; k < N_SHAPES; k++)
         for (int spread = 1; spread <= 100; spread *= 10) {
             const int64_t *s = shapes[k];
-            struct kt_case *c = kt_case_new(t, "x %d %d %d, spread %d", (int)s[0], (int)s[1], (int)s[2], spread);
+            struct kt_case *c =
+                kt_case_new(t, "x %d %d %d, spread %d", (int)s[0], (int)s[1], (int)s[2], spread);
             double *x = kt_in(c, KT_REAL, batch_axis(s), 3, s);
             kt_fill(t, c->in[0].n, x, -spread, spread);
             kt_out(c, KT_REAL, batch_axis(s), 3, s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* References of the elementwise ops. Derivatives of functions are written as the textbook has them, in long double. */
+/* References of the elementwise ops. Derivatives of functions are written as the textbook has them,
+ * in long double. */
 #include "kt.h"
 
 #include <math.h>
@@ -12,16 +13,36 @@ static void function(enum aster_fn fn, real x, real d[3])
     const real c = sqrtl(2 / acosl(-1)), a = 0.044715L;
     real s = 1 / (1 + expl(-x)), t = tanhl(x), q = sqrtl(x), u, u1, p;
     switch (fn) {
-    case ASTER_FN_RELU: d[0] = x > 0 ? x : 0, d[1] = x > 0, d[2] = 0; break;
-    case ASTER_FN_SIGMOID: d[0] = s, d[1] = s * (1 - s), d[2] = s * (1 - s) * (1 - 2 * s); break;
-    case ASTER_FN_TANH: d[0] = t, d[1] = 1 - t * t, d[2] = -2 * t * (1 - t * t); break;
-    case ASTER_FN_EXP: d[0] = d[1] = d[2] = expl(x); break;
-    case ASTER_FN_LOG: d[0] = logl(x), d[1] = 1 / x, d[2] = -1 / (x * x); break;
-    case ASTER_FN_SQRT: d[0] = q, d[1] = 1 / (2 * q), d[2] = -1 / (4 * q * q * q); break;
-    case ASTER_FN_RSQRT: d[0] = 1 / q, d[1] = -1 / (2 * q * q * q), d[2] = 3 / (4 * q * q * q * q * q); break;
-    case ASTER_FN_RECIP: d[0] = 1 / x, d[1] = -1 / (x * x), d[2] = 2 / (x * x * x); break;
-    case ASTER_FN_SQUARE: d[0] = x * x, d[1] = 2 * x, d[2] = 2; break;
-    case ASTER_FN_ABS: d[0] = fabsl(x), d[1] = (x > 0) - (x < 0), d[2] = 0; break;
+    case ASTER_FN_RELU:
+        d[0] = x > 0 ? x : 0, d[1] = x > 0, d[2] = 0;
+        break;
+    case ASTER_FN_SIGMOID:
+        d[0] = s, d[1] = s * (1 - s), d[2] = s * (1 - s) * (1 - 2 * s);
+        break;
+    case ASTER_FN_TANH:
+        d[0] = t, d[1] = 1 - t * t, d[2] = -2 * t * (1 - t * t);
+        break;
+    case ASTER_FN_EXP:
+        d[0] = d[1] = d[2] = expl(x);
+        break;
+    case ASTER_FN_LOG:
+        d[0] = logl(x), d[1] = 1 / x, d[2] = -1 / (x * x);
+        break;
+    case ASTER_FN_SQRT:
+        d[0] = q, d[1] = 1 / (2 * q), d[2] = -1 / (4 * q * q * q);
+        break;
+    case ASTER_FN_RSQRT:
+        d[0] = 1 / q, d[1] = -1 / (2 * q * q * q), d[2] = 3 / (4 * q * q * q * q * q);
+        break;
+    case ASTER_FN_RECIP:
+        d[0] = 1 / x, d[1] = -1 / (x * x), d[2] = 2 / (x * x * x);
+        break;
+    case ASTER_FN_SQUARE:
+        d[0] = x * x, d[1] = 2 * x, d[2] = 2;
+        break;
+    case ASTER_FN_ABS:
+        d[0] = fabsl(x), d[1] = (x > 0) - (x < 0), d[2] = 0;
+        break;
     case ASTER_FN_GELU:
         s = erfcl(-x / sqrtl(2)) / 2, p = expl(-x * x / 2) / sqrtl(2 * acosl(-1));
         d[0] = x * s, d[1] = s + x * p, d[2] = 2 * p - x * x * p;
@@ -35,9 +56,15 @@ static void function(enum aster_fn fn, real x, real d[3])
         d[0] = x * s, d[1] = s + x * s * (1 - s);
         d[2] = s * (1 - s) * (2 + x * (1 - 2 * s));
         break;
-    case ASTER_FN_SOFTPLUS: d[0] = x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)), d[1] = s, d[2] = s * (1 - s); break;
-    case ASTER_FN_SIN: d[0] = sinl(x), d[1] = cosl(x), d[2] = -sinl(x); break;
-    default: d[0] = cosl(x), d[1] = -sinl(x), d[2] = -cosl(x); break;
+    case ASTER_FN_SOFTPLUS:
+        d[0] = x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)), d[1] = s, d[2] = s * (1 - s);
+        break;
+    case ASTER_FN_SIN:
+        d[0] = sinl(x), d[1] = cosl(x), d[2] = -sinl(x);
+        break;
+    default:
+        d[0] = cosl(x), d[1] = -sinl(x), d[2] = -cosl(x);
+        break;
     }
 }
 
@@ -60,7 +87,8 @@ static void unary_case(struct kt *t, int order, int fn, int64_t n, double low, d
     struct kt_case *c = kt_case_new(t, "fn %d, n %d, %g..%g", fn, (int)n, low, high);
     c->i[0] = fn;
     double *x = kt_in(c, KT_REAL, 0, KT_DIMS(n));
-    bool positive = fn == ASTER_FN_LOG || fn == ASTER_FN_SQRT || fn == ASTER_FN_RSQRT || fn == ASTER_FN_RECIP;
+    bool positive =
+        fn == ASTER_FN_LOG || fn == ASTER_FN_SQRT || fn == ASTER_FN_RSQRT || fn == ASTER_FN_RECIP;
     kt_fill(t, n, x, positive ? high / 64 : low, high);
     if (n > 3 && !positive)
         x[1] = 0, x[2] = -0.0, x[3] = low / 1e6;
@@ -116,8 +144,12 @@ static void ref_binary(struct kt_case *c)
 {
     struct kt_tensor *y = &c->out[0];
     for (int64_t k = 0; k < y->n; k++) {
-        real a = (real)c->in[0].v[place(y, &c->in[0], k)], b = (real)c->in[1].v[place(y, &c->in[1], k)];
-        real r[] = {[ASTER_BIN_ADD] = a + b, [ASTER_BIN_SUB] = a - b, [ASTER_BIN_MUL] = a * b, [ASTER_BIN_DIV] = a / b};
+        real a = (real)c->in[0].v[place(y, &c->in[0], k)],
+             b = (real)c->in[1].v[place(y, &c->in[1], k)];
+        real r[] = {[ASTER_BIN_ADD] = a + b,
+                    [ASTER_BIN_SUB] = a - b,
+                    [ASTER_BIN_MUL] = a * b,
+                    [ASTER_BIN_DIV] = a / b};
         y->v[k] = (double)r[c->i[0]];
     }
 }
@@ -155,8 +187,9 @@ void kt_op_binary(struct kt *t)
     binary_case(t, 1, (int64_t[]){100003}, 0, 0);
     binary_case(t, 2, (int64_t[]){61, 0}, 0, 1);
     /* a trailing [C], a last axis of 1, one value, each with narrow and wide rows */
-    static const int64_t shapes[][3] = {{3, 7, 1}, {3, 7, 2}, {2, 1030, 2}, {2, 301, 20}, {5, 9, 47}, {3, 8, 49},
-                                        {2, 5, 64}, {2, 3, 131}, {1, 1, 5}, {4, 1, 33}};
+    static const int64_t shapes[][3] = {{3, 7, 1},  {3, 7, 2},  {2, 1030, 2}, {2, 301, 20},
+                                        {5, 9, 47}, {3, 8, 49}, {2, 5, 64},   {2, 3, 131},
+                                        {1, 1, 5},  {4, 1, 33}};
     for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
         for (int mask = 0; mask < 8; mask++) {
             binary_case(t, 3, shapes[k], 0, mask);
@@ -172,7 +205,8 @@ void kt_op_binary(struct kt *t)
 static void ref_affine(struct kt_case *c)
 {
     for (int64_t k = 0; k < c->out[0].n; k++)
-        c->out[0].v[k] = (double)((real)c->f[0] * (real)c->in[0].v[k] / (real)c->s[0] + (real)c->f[1]);
+        c->out[0].v[k] =
+            (double)((real)c->f[0] * (real)c->in[0].v[k] / (real)c->s[0] + (real)c->f[1]);
 }
 
 void kt_op_affine(struct kt *t)
@@ -207,12 +241,14 @@ static void ref_dropout(struct kt_case *c)
 
 void kt_op_dropout(struct kt *t)
 {
-    static const int64_t shapes[][3] = {{1, 1, 1}, {0, 3, 4}, {3, 1, 7}, {5, 64, 3}, {2, 11, 64}, {3, 700, 2}};
+    static const int64_t shapes[][3] = {{1, 1, 1},  {0, 3, 4},   {3, 1, 7},
+                                        {5, 64, 3}, {2, 11, 64}, {3, 700, 2}};
     static const double p[] = {0, 0.1, 0.3, 0.5, 0.97};
     for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
         for (int axis = 0; axis < 3; axis++)
             for (size_t j = 0; j < sizeof p / sizeof *p; j++) {
-                struct kt_case *c = kt_case_new(t, "shape %d, batch axis %d, p %g", (int)k, axis, p[j]);
+                struct kt_case *c =
+                    kt_case_new(t, "shape %d, batch axis %d, p %g", (int)k, axis, p[j]);
                 c->f[0] = p[j];
                 c->i[0] = 3 + axis;
                 c->i[1] = axis;
@@ -234,12 +270,15 @@ static void ref_cast(struct kt_case *c)
 
 static void cast_case(struct kt *t, enum aster_dtype from, enum aster_dtype to, int64_t n)
 {
-    struct kt_case *c = kt_case_new(t, "%s to %s, n %d", aster_dtype_name(from), aster_dtype_name(to), (int)n);
+    struct kt_case *c =
+        kt_case_new(t, "%s to %s, n %d", aster_dtype_name(from), aster_dtype_name(to), (int)n);
     double *x = kt_in(c, from, 0, KT_DIMS(n));
     for (int64_t k = 0; k < n; k++)
-        x[k] = from == ASTER_I32 ? (double)(kt_below(t, 1LL << 32) - (1LL << 31)) : x[k] * exp2(kt_uniform(t, -9, 9));
+        x[k] = from == ASTER_I32 ? (double)(kt_below(t, 1LL << 32) - (1LL << 31))
+                                 : x[k] * exp2(kt_uniform(t, -9, 9));
     /* half-way to the next bf16, just beside it in f64, and what an integer cannot hold */
-    static const double odd[] = {0, -0.0, 1.00390625, 1.01171875, -1.00390625000001, 1.00390624999999, 3e9, -3e9, -0x1p31};
+    static const double odd[] = {
+        0, -0.0, 1.00390625, 1.01171875, -1.00390625000001, 1.00390624999999, 3e9, -3e9, -0x1p31};
     for (int64_t k = 0; from != ASTER_I32 && k < n && k < 9; k++)
         x[k] = odd[k];
     kt_out(c, to, 0, KT_DIMS(n));

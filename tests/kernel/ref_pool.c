@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* References of pooling and of resizing with aligned ends. Both adjoints transpose the matrix that the forward op is. */
+/* References of pooling and of resizing with aligned ends. Both adjoints transpose the matrix that
+ * the forward op is. */
 #include "kt.h"
 
 #include <math.h>
 
-/* Row t of the matrix of a resize from n to m positions: weights 1 - f and f at p and p + 1. The source place is rounded as
- * the definition says, in the real type. */
+/* Row t of the matrix of a resize from n to m positions: weights 1 - f and f at p and p + 1. The
+ * source place is rounded as the definition says, in the real type. */
 static void weights(enum aster_dtype real, int64_t n, int64_t m, int64_t t, int64_t *p, double *f)
 {
     double ratio = m > 1 ? (double)(n - 1) / (double)(m - 1) : 0;
@@ -54,7 +55,8 @@ static void ref_avgpool2(struct kt_case *c)
     struct kt_tensor *y = &c->out[0];
     int64_t n = x->dim[1], m = y->dim[1], channels = x->dim[2];
     for (int64_t k = 0; k < y->n; k++) {
-        const double *from = x->v + (k / channels / m * n + 2 * (k / channels % m)) * channels + k % channels;
+        const double *from =
+            x->v + (k / channels / m * n + 2 * (k / channels % m)) * channels + k % channels;
         y->v[k] = (from[0] + from[channels]) / 2;
     }
 }
@@ -65,7 +67,8 @@ static void ref_avgpool2_dx(struct kt_case *c)
     struct kt_tensor *dx = &c->out[0];
     int64_t n = dx->dim[1], m = dy->dim[1], channels = dy->dim[2];
     for (int64_t k = 0; k < dy->n; k++) {
-        double *to = dx->v + (k / channels / m * n + 2 * (k / channels % m)) * channels + k % channels;
+        double *to =
+            dx->v + (k / channels / m * n + 2 * (k / channels % m)) * channels + k % channels;
         to[0] = to[channels] = dy->v[k] / 2;
     }
 }
@@ -89,12 +92,15 @@ static void ragged(struct kt *t, struct kt_case *c, int64_t m, bool pool)
     }
 }
 
-static const int64_t shapes[][3] = {{1, 2, 1}, {2, 7, 3}, {3, 64, 64}, {2, 33, 20}, {4, 101, 5}, {0, 8, 4}, {2, 1, 6}, {2, 257, 130}};
+static const int64_t shapes[][3] = {{1, 2, 1},   {2, 7, 3}, {3, 64, 64}, {2, 33, 20},
+                                    {4, 101, 5}, {0, 8, 4}, {2, 1, 6},   {2, 257, 130}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
-static void pool_case(struct kt *t, const int64_t *s, int64_t m, bool pool, bool back, bool is_ragged)
+static void pool_case(struct kt *t, const int64_t *s, int64_t m, bool pool, bool back,
+                      bool is_ragged)
 {
-    struct kt_case *c = kt_case_new(t, "%d %d %d to %d%s", (int)s[0], (int)s[1], (int)s[2], (int)m, is_ragged ? ", ragged" : "");
+    struct kt_case *c = kt_case_new(t, "%d %d %d to %d%s", (int)s[0], (int)s[1], (int)s[2], (int)m,
+                                    is_ragged ? ", ragged" : "");
     kt_in(c, KT_REAL, 0, KT_DIMS(s[0], back ? m : s[1], s[2]));
     kt_out(c, KT_REAL, 0, KT_DIMS(s[0], back ? s[1] : m, s[2]));
     c->s[0] = back ? s[1] : m;

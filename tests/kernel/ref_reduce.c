@@ -35,10 +35,11 @@ static void ref_broadcast_to(struct kt_case *c)
         c->out[0].v[k] = c->in[0].v[place(&c->out[0], &c->in[0], k)];
 }
 
-/* Bits of mask: the axes that are 1 in the small tensor. A first axis that stays is one of samples. */
+/* Bits of mask: the axes that are 1 in the small tensor. A first axis that stays has samples. */
 static void one(struct kt *t, bool sum, int rank, const int64_t *dim, int mask)
 {
-    struct kt_case *c = kt_case_new(t, "rank %d, first size %d, ones %d", rank, rank ? (int)dim[0] : 1, mask);
+    struct kt_case *c =
+        kt_case_new(t, "rank %d, first size %d, ones %d", rank, rank ? (int)dim[0] : 1, mask);
     int64_t small[ASTER_MAX_RANK];
     for (int k = 0; k < rank; k++)
         small[k] = mask >> k & 1 ? 1 : dim[k];
@@ -50,14 +51,15 @@ static void one(struct kt *t, bool sum, int rank, const int64_t *dim, int mask)
 
 static void all(struct kt *t, bool sum)
 {
-    static const int64_t dims[][ASTER_MAX_RANK] = {{3, 7, 1, 2, 5}, {2, 3, 2, 3, 4}, {1, 5, 1, 31, 1}, {2, 2, 3, 2, 67}};
+    static const int64_t dims[][ASTER_MAX_RANK] = {
+        {3, 7, 1, 2, 5}, {2, 3, 2, 3, 4}, {1, 5, 1, 31, 1}, {2, 2, 3, 2, 67}};
     one(t, sum, 0, NULL, 0);
     for (size_t k = 0; k < sizeof dims / sizeof *dims; k++)
         for (int mask = 0; mask < 32; mask++)
             one(t, sum, ASTER_MAX_RANK, dims[k], mask);
     /* batches of positions of channels: narrow, odd, wide rows; many rows */
-    static const int64_t shapes[][3] = {{2, 1021, 2}, {3, 517, 20}, {2, 130, 64}, {2, 9, 700}, {1, 100003, 1}, {5, 1, 1},
-                                        {2, 1024, 3}};
+    static const int64_t shapes[][3] = {{2, 1021, 2},   {3, 517, 20}, {2, 130, 64}, {2, 9, 700},
+                                        {1, 100003, 1}, {5, 1, 1},    {2, 1024, 3}};
     for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
         for (int mask = 0; mask < 8; mask++)
             one(t, sum, 3, shapes[k], mask);

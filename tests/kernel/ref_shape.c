@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t shapes[][ASTER_MAX_RANK] = {{3, 5, 7, 2, 1}, {2, 3, 4, 5, 16}, {4, 1, 3, 9, 67}, {2, 2, 1, 1, 300}};
+static const int64_t shapes[][ASTER_MAX_RANK] = {
+    {3, 5, 7, 2, 1}, {2, 3, 4, 5, 16}, {4, 1, 3, 9, 67}, {2, 2, 1, 1, 300}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 static void split(const struct kt_tensor *t, int64_t axis, int64_t *outer, int64_t *inner)
@@ -47,11 +48,12 @@ static void ref_concat(struct kt_case *c)
     }
 }
 
-static void slice_case(struct kt *t, bool back, enum aster_dtype dtype, const int64_t *dim, int axis, int64_t start,
-                       int64_t length)
+static void slice_case(struct kt *t, bool back, enum aster_dtype dtype, const int64_t *dim,
+                       int axis, int64_t start, int64_t length)
 {
-    struct kt_case *c = kt_case_new(t, "%s, axis %d of size %d, %d from %d", dtype == KT_REAL ? "real" : aster_dtype_name(dtype),
-                                    axis, (int)dim[axis], (int)length, (int)start);
+    struct kt_case *c = kt_case_new(t, "%s, axis %d of size %d, %d from %d",
+                                    dtype == KT_REAL ? "real" : aster_dtype_name(dtype), axis,
+                                    (int)dim[axis], (int)length, (int)start);
     int64_t part[ASTER_MAX_RANK];
     memcpy(part, dim, sizeof part);
     part[axis] = length;
@@ -128,10 +130,12 @@ static void ref_transpose(struct kt_case *c)
     }
 }
 
-static void transpose_case(struct kt *t, enum aster_dtype dtype, int rank, const int64_t *dim, const int *perm)
+static void transpose_case(struct kt *t, enum aster_dtype dtype, int rank, const int64_t *dim,
+                           const int *perm)
 {
-    struct kt_case *c = kt_case_new(t, "rank %d, %d %d %d %d %d", rank, perm[0], rank > 1 ? perm[1] : 0,
-                                    rank > 2 ? perm[2] : 0, rank > 3 ? perm[3] : 0, rank > 4 ? perm[4] : 0);
+    struct kt_case *c =
+        kt_case_new(t, "rank %d, %d %d %d %d %d", rank, perm[0], rank > 1 ? perm[1] : 0,
+                    rank > 2 ? perm[2] : 0, rank > 3 ? perm[3] : 0, rank > 4 ? perm[4] : 0);
     int64_t out[ASTER_MAX_RANK];
     int batch = 0;
     for (int k = 0; k < rank; k++) {
@@ -190,7 +194,8 @@ static void ref_gather(struct kt_case *c)
     int64_t dim = table->dim[1];
     for (int64_t k = 0; k < idx->n; k++)
         if (idx->v[k] >= 0 && idx->v[k] < (double)table->dim[0])
-            memcpy(c->out[0].v + k * dim, table->v + (int64_t)idx->v[k] * dim, (size_t)dim * sizeof(double));
+            memcpy(c->out[0].v + k * dim, table->v + (int64_t)idx->v[k] * dim,
+                   (size_t)dim * sizeof(double));
         else
             c->status[k / (idx->n / idx->dim[0])] = ASTER_EFORMAT;
 }
@@ -200,12 +205,14 @@ static void bad_indices(struct kt *t, struct kt_tensor *idx, int64_t rows, int64
 {
     kt_fill_below(t, idx->n, idx->v, rows);
     for (int64_t k = bad; bad > 0 && k < idx->n; k += bad)
-        idx->v[k] = k % 2 ? -1 - (double)kt_below(t, 9) : (double)rows + (double)kt_below(t, 2) * 1e9;
+        idx->v[k] =
+            k % 2 ? -1 - (double)kt_below(t, 9) : (double)rows + (double)kt_below(t, 2) * 1e9;
 }
 
 void kt_op_gather(struct kt *t)
 {
-    static const int64_t sizes[][4] = {{1, 1, 1, 1}, {33, 64, 5, 41}, {7, 3, 2, 9}, {1000, 17, 3, 1}, {5, 1, 4, 30}, {4, 6, 0, 3}};
+    static const int64_t sizes[][4] = {{1, 1, 1, 1},     {33, 64, 5, 41}, {7, 3, 2, 9},
+                                       {1000, 17, 3, 1}, {5, 1, 4, 30},   {4, 6, 0, 3}};
     for (int k = 0; k < 6; k++)
         for (int bad = 0; bad <= 13; bad += 13) {
             const int64_t *s = sizes[k];
@@ -234,8 +241,9 @@ static void ref_scatter_add(struct kt_case *c)
 
 void kt_op_scatter_add(struct kt *t)
 {
-    static const int64_t sizes[][4] = {{1, 1, 1, 1},     {33, 64, 5, 410}, {7, 3, 2, 9},  {1000, 17, 3, 50},
-                                       {300, 70, 2, 99}, {5, 1, 4, 3000},  {4, 6, 0, 3},  {3, 5000, 2, 4}};
+    static const int64_t sizes[][4] = {{1, 1, 1, 1},      {33, 64, 5, 410}, {7, 3, 2, 9},
+                                       {1000, 17, 3, 50}, {300, 70, 2, 99}, {5, 1, 4, 3000},
+                                       {4, 6, 0, 3},      {3, 5000, 2, 4}};
     for (int k = 0; k < 8; k++)
         for (int bad = 0; bad <= 13; bad += 13) {
             const int64_t *s = sizes[k];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that every op gives the reference's numbers in f32 and f64 on every instruction set of this CPU. Arguments: names of
- * ops or families to run; none runs all. */
+/* Proves that every op gives the reference's numbers in f32 and f64 on every instruction set of
+ * this CPU. Arguments: names of ops or families to run; none runs all. */
 #include "kt_inner.h"
 #include "lib/tap.h"
 
@@ -14,7 +14,10 @@ static void (*const ops[ASTER_N_OPS])(struct kt *) = {
 
 static void run_op(enum aster_op_kind op, enum aster_dtype real)
 {
-    struct kt t = {.op = op, .real = real, .tolerance = kt_tolerance_of(op, real), .random = 1000 + (uint64_t)op};
+    struct kt t = {.op = op,
+                   .real = real,
+                   .tolerance = kt_tolerance_of(op, real),
+                   .random = 1000 + (uint64_t)op};
     const char *name = aster_op_name(op), *dtype = aster_dtype_name(real);
     if (!t.tolerance) {
         tap_ok(false, "%s %s: tests/tolerance.def has no line for it", name, dtype);
@@ -25,12 +28,13 @@ static void run_op(enum aster_op_kind op, enum aster_dtype real)
         const struct kt_result *r = &t.isa[k];
         if (!aster_isa_here((enum aster_isa)k))
             continue;
-        tap_ok(r->cases > 0 && r->failures == 0, "%s %s %s: %d cases, worst %.2g of %.2g", name, dtype,
-               aster_isa_name((enum aster_isa)k), r->cases, r->worst, t.tolerance->limit);
+        tap_ok(r->cases > 0 && r->failures == 0, "%s %s %s: %d cases, worst %.2g of %.2g", name,
+               dtype, aster_isa_name((enum aster_isa)k), r->cases, r->worst, t.tolerance->limit);
         if (r->failures > 0)
             tap_note("%d failures, the first: %s", r->failures, r->first);
     }
-    tap_ok(t.perturbed > 0 && t.missed == 0, "%s %s: %d spoilt results are seen", name, dtype, t.perturbed);
+    tap_ok(t.perturbed > 0 && t.missed == 0, "%s %s: %d spoilt results are seen", name, dtype,
+           t.perturbed);
 }
 
 int main(int argc, char **argv)

@@ -72,3 +72,14 @@ check_PROGRAMS += tests/unit-npz
 tests_unit_npz_SOURCES = tests/unit/npz.c
 tests_unit_npz_LDADD = $(IO_LDADD)
 SANITIZE_TESTS += tests/unit-npz
+
+check_PROGRAMS += tests/unit-update tests/unit-poison tests/unit-encode
+tests_unit_update_SOURCES = tests/unit/update.c
+tests_unit_poison_SOURCES = tests/unit/poison.c
+tests_unit_encode_SOURCES = tests/unit/encode.c
+SANITIZE_TESTS += tests/unit-update tests/unit-poison tests/unit-encode
+noinst_HEADERS += tests/unit/pipeline_kinds.h
+check_PROGRAMS += tests/unit-pipeline tests/unit-pipeline-values
+tests_unit_pipeline_SOURCES = tests/unit/pipeline_mistakes.c
+tests_unit_pipeline_values_SOURCES = tests/unit/pipeline_values.c
+SANITIZE_TESTS += tests/unit-pipeline tests/unit-pipeline-values

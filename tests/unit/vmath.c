@@ -44,7 +44,7 @@ static double ulps(long double right, double got, int digits, int min_exp)
     int e;
     frexpl(right, &e);
     if (right != 0 && e < min_exp) /* below the smallest normal number */
-        return got == 0 || fabsl(got - right) <= ldexpl(2, min_exp - digits) ? 0 : INFINITY;
+        return got == 0 || fabsl(got - right) <= ldexpl(4, min_exp - digits) ? 0 : INFINITY;
     long double most = ldexpl(1 - ldexpl(1, -digits - 1), digits == FLT_MANT_DIG ? FLT_MAX_EXP : DBL_MAX_EXP);
     if (fabsl(right) >= most)
         return isinf(got) && (got > 0) == (right > 0) ? 0 : INFINITY;

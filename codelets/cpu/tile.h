@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shape of the small products held in registers (tile_real.h), and how memory is called into the caches meanwhile. */
+#ifndef ASTER_TILE_H
+#define ASTER_TILE_H
+
+#include "cpu/vmath.h"
+
+/* 16 registers hold 4 x 3 sums, 3 vectors of b and 1 of a; 32 hold 6 x 4, 4 and 1. */
+#if ASTER_VB == 64
+#define TILE_ROWS 6
+#define TILE_VECS 4
+#else
+#define TILE_ROWS 4
+#define TILE_VECS 3
+#endif
+#define TILE_CACHE 24576 /* bytes of b that several row tiles use one after the other: most of a first-level cache */
+#define TILE_AHEAD 1536  /* how far ahead of its use b is called, bytes */
+#define TILE_UNROLL _Pragma("GCC unroll 8")
+
+/* Blocks of memory that are wanted soon: each tile calls the next step[i] bytes of block i. Done evenly over a long product this
+ * costs little; left to the first use each line is a stall, as blocks of a few short rows are too irregular for the processor
+ * to foresee. */
+struct tile_ahead {
+    int n;
+    const char *p[4], *end[4];
+    int64_t step[4];
+};
+
+static inline void tile_ahead_add(struct tile_ahead *a, const void *p, int64_t bytes, int64_t n_tiles)
+{
+    int k = a->n++;
+    a->p[k] = p;
+    a->end[k] = a->p[k] + bytes;
+    a->step[k] = aster_round_up(bytes / aster_max64(n_tiles, 1) + 1, 64);
+}
+
+static inline void tile_ahead_step(struct tile_ahead *a)
+{
+    for (int k = 0; k < a->n; k++) {
+        const char *p = a->p[k], *end = a->end[k] - p > a->step[k] ? p + a->step[k] : a->end[k];
+        for (; p < end; p += 64)
+            __builtin_prefetch(p, 0, 2);
+        a->p[k] = end;
+    }
+}
+
+static inline int64_t tile_count(int64_t rows)
+{
+    return (rows + TILE_ROWS - 1) / TILE_ROWS;
+}
+
+#endif

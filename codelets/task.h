@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What all codelets share: making a task, counting its time, its expected cost. For codelets/ only. */
+#ifndef ASTER_CODELETS_TASK_H
+#define ASTER_CODELETS_TASK_H
+
+#include "codelets.h"
+
+#include "starpu_head.h"
+
+struct aster_task { /* first member of every argument struct */
+    struct aster_cl_env *env;
+    const char *name;
+    uint64_t footprint;
+    double flops, bytes;
+    int64_t memory; /* of the buffers, set by aster_task_submit */
+    double started;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+/* A task with a copy of arg (size bytes, a struct aster_task first) and room for n buffers; NULL without memory. */
+struct starpu_task *aster_task_new(struct starpu_codelet *cl, const void *arg, size_t size, int n);
+void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b, enum starpu_data_access_mode mode);
+/* Submits, or says why not and drops the task. */
+ASTER_CHECKED int aster_task_submit(struct starpu_task *task);
+
+/* Around the work of a CPU function; the table of kernels of this worker. */
+const struct aster_backend *aster_task_begin(struct aster_task *t);
+void aster_task_end(struct aster_task *t);
+/* At least bytes of memory of this worker, 64-byte aligned; NULL when there is none. */
+void *aster_task_scratch(struct aster_task *t, int64_t bytes);
+
+/* For struct starpu_codelet and struct starpu_perfmodel. */
+int aster_task_can_execute(unsigned worker, struct starpu_task *task, unsigned nimpl);
+double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *arch, unsigned nimpl);
+uint32_t aster_task_footprint(struct starpu_task *task);
+
+#define ASTER_PERFMODEL(text)                                                                                                 \
+    {                                                                                                                        \
+        .type = STARPU_PER_ARCH, .symbol = text, .arch_cost_function = aster_task_cost, .footprint = aster_task_footprint     \
+    }
+/* The same glue serves a GPU worker: aster_task_begin gives the table of kernels that belongs to the worker. */
+#if ASTER_HAVE_CUDA
+#define ASTER_CUDA_FUNCTION(f) .cuda_funcs = {f}, .cuda_flags = {STARPU_CUDA_ASYNC},
+#else
+#define ASTER_CUDA_FUNCTION(f)
+#endif
+
+static inline void *aster_task_pointer(void *buffer)
+{
+    return (void *)STARPU_VECTOR_GET_PTR((struct starpu_vector_interface *)buffer);
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the workers did, from the counters that our codelets keep. */
+#include "runtime/start.h"
+
+void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_worker_info *out)
+{
+    struct aster_cl_worker *w = &rt->env.worker[worker];
+    struct aster_sampled *last = &rt->sampled[worker];
+    double now = aster_wall(), busy = atomic_load_explicit(&w->busy_s, memory_order_relaxed);
+    double since = atomic_load_explicit(&w->since, memory_order_relaxed);
+    if (since > 0 && now > since) /* the task that it runs now */
+        busy += now - since;
+    double share = now > last->at ? (busy - last->busy_s) / (now - last->at) : 0;
+    *out = (struct aster_worker_info){
+        .busy = share < 0 ? 0 : share > 1 ? 1 : share,
+        .tasks = atomic_load_explicit(&w->tasks, memory_order_relaxed),
+        .seconds_busy = busy,
+        .memory_used = atomic_load(&rt->env.memory_used),
+        .memory_total = rt->env.memory_limit,
+    };
+    snprintf(out->name, sizeof out->name, "cpu %d", worker);
+    *last = (struct aster_sampled){now, busy};
+}
+
+int64_t aster_runtime_records(struct aster_runtime *rt, const struct aster_task_record **out)
+{
+    *out = rt->env.record;
+    return rt->env.record ? aster_min64(atomic_load(&rt->env.n_records), rt->env.max_records) : 0;
+}

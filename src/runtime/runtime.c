@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Start and end of StarPU, and what the layers above ask about it. */
+#include "runtime/start.h"
+#include "runtime/machine.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#define MAX_RECORDS 200000
+
+static int choose_cpus(struct aster_ctx *ctx, const struct aster_runtime_options *o, const struct aster_machine *m, int *cpus)
+{
+    *cpus = o->cpus;
+    if (o->cpus < 0) {
+        *cpus = (int)aster_min64(m->cores, STARPU_MAXCPUS);
+        if (*cpus < m->cores)
+            aster_log(ctx, ASTER_LOG_WARN,
+                      "%d of %d cores are used: this StarPU was built for at most %d CPU workers (configure StarPU with --enable-maxcpus)",
+                      *cpus, m->cores, STARPU_MAXCPUS);
+    }
+    if (*cpus == 0)
+        return aster_fail(ctx, ASTER_EPARAM, "cpus=0: no worker is left; this program has CPU workers only");
+    if (*cpus > STARPU_MAXCPUS)
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "cpus=%d: this StarPU was built for at most %d CPU workers; ask for fewer, or configure StarPU with --enable-maxcpus=%d",
+                          *cpus, STARPU_MAXCPUS, *cpus);
+    if (*cpus > m->machine_cores)
+        return aster_fail(ctx, ASTER_EPARAM, "cpus=%d: this machine has %d cores", *cpus, m->machine_cores);
+    return 0;
+}
+
+static int check_gpus(struct aster_ctx *ctx, const char *gpus)
+{
+    if (!gpus || !*gpus || !strcmp(gpus, "none"))
+        return 0;
+    return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: this program was built without CUDA; expected none", gpus);
+}
+
+static int check_scheduler(struct aster_ctx *ctx, const char *name)
+{
+    struct starpu_sched_policy **p = starpu_sched_get_predefined_policies();
+    const char *names[64];
+    int n = 0;
+    for (; p[n] && n < 64; n++) {
+        names[n] = p[n]->policy_name;
+        if (!strcmp(names[n], name))
+            return 0;
+    }
+    const char *near = aster_nearest(name, names, n);
+    return aster_fail(ctx, ASTER_EPARAM, "scheduler=%s: this StarPU has no such policy; %s%s", name, near ? "nearest: " : "",
+                      near ? near : "eager, lws, dmda and dmdas are common ones");
+}
+
+static int start(struct aster_runtime *rt, int cpus)
+{
+    struct starpu_conf conf;
+    if (starpu_conf_init(&conf) != 0)
+        return aster_fail(rt->env.ctx, ASTER_EDEVICE, "StarPU: the library and its header are of different versions");
+    conf.precedence_over_environment_variables = 1;
+    conf.sched_policy_name = rt->scheduler;
+    conf.ncpus = cpus;
+    conf.ncuda = 0;
+    conf.nopencl = 0;
+    conf.catch_signals = 0;
+    starpu_malloc_set_align(64);
+    int rc = starpu_init(&conf);
+    if (rc != 0)
+        return aster_fail(rt->env.ctx, ASTER_EDEVICE, "StarPU cannot start: %s", strerror(-rc));
+    rt->started = true;
+    int n = (int)starpu_cpu_worker_get_count();
+    if (n != cpus)
+        return aster_fail(rt->env.ctx, ASTER_EDEVICE, "StarPU started %d CPU workers, %d were asked for", n, cpus);
+    return 0;
+}
+
+static void init_thread(void *arg)
+{
+    (void)arg;
+    aster_kernel_thread_init();
+}
+
+static int make_env(struct aster_runtime *rt, const struct aster_runtime_options *o, const struct aster_machine *m, int cpus)
+{
+    struct aster_cl_env *env = &rt->env;
+    env->n_workers = cpus;
+    env->memory_limit = o->memory_limit > 0 ? o->memory_limit : m->free_memory / 10 * 8;
+    ASTER_TRY(aster_alloc(env->ctx, cpus, sizeof *env->worker, &env->worker));
+    ASTER_TRY(aster_alloc(env->ctx, cpus, sizeof *rt->sampled, &rt->sampled));
+    ASTER_TRY(aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured, &env->measured));
+    if (o->profile) {
+        env->max_records = MAX_RECORDS;
+        ASTER_TRY(aster_alloc(env->ctx, MAX_RECORDS, sizeof *env->record, &env->record));
+    }
+    env->start = aster_wall();
+    for (int k = 0; k < cpus; k++)
+        rt->sampled[k].at = env->start;
+    return 0;
+}
+
+int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_runtime **out)
+{
+    struct aster_runtime *rt;
+    struct aster_machine m;
+    int rc, cpus;
+    *out = NULL;
+    ASTER_TRY(aster_alloc(ctx, 1, sizeof *rt, &rt));
+    rt->env.ctx = ctx;
+    rt->scheduler = o->scheduler && *o->scheduler ? o->scheduler : ASTER_DEFAULT_SCHEDULER;
+    ASTER_GOTO(aster_machine_look(ctx, &m), fail);
+    ASTER_GOTO(choose_cpus(ctx, o, &m, &cpus), fail);
+    ASTER_GOTO(check_gpus(ctx, o->gpus), fail);
+    ASTER_GOTO(aster_isa_find(ctx, o->isa && *o->isa ? o->isa : "auto", &rt->isa), fail);
+    ASTER_GOTO(aster_machine_set_environment(ctx, !m.masked && cpus == m.cores), fail);
+    ASTER_GOTO(check_scheduler(ctx, rt->scheduler), fail);
+    ASTER_GOTO(aster_strdup(ctx, rt->scheduler, &rt->scheduler_name), fail);
+    rt->scheduler = rt->scheduler_name;
+    rt->env.cpu = aster_backend_cpu(rt->isa);
+    ASTER_GOTO(make_env(rt, o, &m, cpus), fail);
+    /* blocks above 1 MiB are mappings of their own and go back when freed; below, the heap is kept */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    ASTER_GOTO(start(rt, cpus), fail);
+    starpu_execute_on_each_worker(init_thread, NULL, STARPU_CPU);
+    int v[3];
+    starpu_get_version(&v[0], &v[1], &v[2]);
+    snprintf(rt->version, sizeof rt->version, "%d.%d.%d", v[0], v[1], v[2]);
+    aster_log(ctx, ASTER_LOG_DEBUG, "StarPU %s, %s, %d CPU workers, %s kernels, memory limit %.2f GB", rt->version, rt->scheduler, cpus,
+              aster_isa_name(rt->isa), (double)rt->env.memory_limit / 1e9);
+    *out = rt;
+    return 0;
+fail:
+    aster_runtime_free(&rt);
+    return rc;
+}
+
+void aster_runtime_free(struct aster_runtime **rtp)
+{
+    struct aster_runtime *rt = *rtp;
+    if (!rt)
+        return;
+    if (rt->started) {
+        starpu_task_wait_for_all();
+        starpu_shutdown();
+    }
+    for (int k = 0; rt->env.worker && k < rt->env.n_workers; k++)
+        aster_free(&rt->env.worker[k].scratch);
+    aster_free(&rt->env.worker);
+    aster_free(&rt->env.measured);
+    aster_free(&rt->env.record);
+    aster_free(&rt->sampled);
+    aster_free(&rt->scheduler_name);
+    aster_free(rtp);
+}
+
+const struct aster_backend *aster_runtime_backend(const struct aster_runtime *rt)
+{
+    return rt->env.cpu;
+}
+
+enum aster_isa aster_runtime_isa(const struct aster_runtime *rt)
+{
+    return rt->isa;
+}
+
+const char *aster_runtime_scheduler(const struct aster_runtime *rt)
+{
+    return rt->scheduler;
+}
+
+const char *aster_runtime_starpu_version(const struct aster_runtime *rt)
+{
+    return rt->version;
+}
+
+int64_t aster_runtime_memory_limit(const struct aster_runtime *rt)
+{
+    return rt->env.memory_limit;
+}
+
+int aster_runtime_n_workers(const struct aster_runtime *rt)
+{
+    return rt->env.n_workers;
+}
+
+struct aster_cl_env *aster_runtime_env(struct aster_runtime *rt)
+{
+    return &rt->env;
+}
+
+void aster_runtime_wait(struct aster_runtime *rt)
+{
+    (void)rt;
+    starpu_task_wait_for_all();
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Programs bound to the batch shapes that occur: a few, made once. */
+#include "train/internal.h"
+
+int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real, const double *class_weights,
+                 struct aster_program **out)
+{
+    struct aster_model_loss loss = {.class_weights = {class_weights[0], class_weights[1]}};
+    return aster_model_program(ctx, model, real, ASTER_USE_EVAL, &loss, out);
+}
+
+int planned_look(struct aster_ctx *ctx, struct planned *p)
+{
+    p->n_segments = aster_plan_n_segments(p->plan);
+    ASTER_TRY(aster_plan_find(ctx, p->plan, ASTER_CLASS_INPUT, "x", NULL, &p->x));
+    ASTER_TRY(aster_plan_find(ctx, p->plan, ASTER_CLASS_INPUT, "labels", NULL, &p->labels));
+    ASTER_TRY(aster_plan_find(ctx, p->plan, ASTER_CLASS_INPUT, "n", NULL, &p->count));
+    ASTER_TRY(aster_plan_find(ctx, p->plan, ASTER_CLASS_OUTPUT, "loss", NULL, &p->loss));
+    return aster_plan_find(ctx, p->plan, ASTER_CLASS_OUTPUT, "probs", NULL, &p->probs);
+}
+
+static int add(struct plans *p, int64_t n, int64_t n_batch, struct planned **out)
+{
+    struct aster_bind bind[] = {{"B", n}, {"L", p->length}, {"BG", n_batch}};
+    struct aster_plan_options options = {.extents = p->extents};
+    ASTER_TRY(aster_grow(p->ctx, p->n + 1, sizeof *p->list, &p->cap, &p->list));
+    struct planned *e;
+    ASTER_TRY(aster_alloc(p->ctx, 1, sizeof *e, &e));
+    *e = (struct planned){.n = n, .n_batch = n_batch};
+    int rc = aster_plan_new(p->ctx, p->program, 3, bind, &options, &e->plan);
+    if (rc == 0)
+        rc = planned_look(p->ctx, e);
+    if (rc < 0) {
+        aster_plan_free(&e->plan);
+        aster_free(&e);
+        return rc;
+    }
+    p->list[p->n++] = e;
+    *out = e;
+    return 0;
+}
+
+int plans_get(struct plans *p, int64_t n, int64_t n_batch, const struct planned **out)
+{
+    for (int64_t k = 0; k < p->n; k++)
+        if (p->list[k]->n == n && p->list[k]->n_batch == n_batch) {
+            *out = p->list[k];
+            return 0;
+        }
+    struct planned *e;
+    ASTER_TRY(add(p, n, n_batch, &e));
+    *out = e;
+    return 0;
+}
+
+void plans_done(struct plans *p)
+{
+    for (int64_t k = 0; k < p->n; k++) {
+        aster_plan_free(&p->list[k]->plan);
+        aster_free(&p->list[k]);
+    }
+    aster_free(&p->list);
+    p->n = p->cap = 0;
+}
+
+int64_t planned_bytes(const struct planned *p, enum aster_class c)
+{
+    return aster_plan_bytes(p->plan, c);
+}
+
+/* The executor as the program codelet calls it. */
+static void run_segment(const struct aster_program_task *t, const struct aster_backend *be, void *const *at)
+{
+    struct aster_bound b = {
+        .at = {[ASTER_CLASS_INPUT] = at[ASTER_ROLE_INPUT],
+               [ASTER_CLASS_PARAM] = at[ASTER_ROLE_PARAM],
+               [ASTER_CLASS_BUFFER] = at[ASTER_ROLE_BUFFER],
+               [ASTER_CLASS_OUTPUT] = at[ASTER_ROLE_OUTPUT],
+               [ASTER_CLASS_GRAD] = at[ASTER_ROLE_GRAD],
+               [ASTER_CLASS_AUX] = at[ASTER_ROLE_AUX],
+               [ASTER_CLASS_ARENA] = at[ASTER_ROLE_ARENA]},
+        .sync_in = at[ASTER_ROLE_SYNC_IN],
+        .sync_out = at[ASTER_ROLE_SYNC_OUT],
+        .run = t->info,
+        .lengths = t->lengths,
+        .background = at[ASTER_ROLE_BACKGROUND],
+    };
+    aster_exec(t->plan, be, &b, t->segment);
+}
+
+void planned_task(const struct planned *p, int segment, const char *name, struct aster_program_task *t)
+{
+    *t = (struct aster_program_task){.name = name, .run = run_segment, .plan = p->plan, .segment = segment};
+    t->footprint = aster_plan_hash(p->plan, segment);
+    aster_plan_cost(p->plan, segment, &t->flops, &t->bytes);
+}
+
+int64_t sample_counted(const struct aster_sample *s)
+{
+    int64_t n = 0;
+    if (!s->labels)
+        return s->length;
+    for (int64_t k = 0; k < s->length; k++)
+        n += s->labels[k] <= 1;
+    return n;
+}
+
+int64_t chunk_of(int64_t n, int64_t shards)
+{
+    return (n + shards - 1) / shards;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by the graph tests: made-up proteins, small models, runs in child processes. */
+#ifndef ASTER_TESTS_GRAPH_H
+#define ASTER_TESTS_GRAPH_H
+
+#include "train/train.h"
+
+enum { N_TRAIN = 29, N_VAL = 11, MAX_LENGTH = 48 }; /* 29 = 8 + 8 + 8 + 5: a last batch of another size */
+
+struct proteins {
+    char text[N_TRAIN + N_VAL][MAX_LENGTH + 1];
+    struct aster_sample train[N_TRAIN], val[N_VAL];
+};
+void proteins_make(struct proteins *p);
+
+struct run { /* what a child is told */
+    enum aster_model_kind model;
+    const char *scheduler;
+    int cpus;
+    bool f64, local_bn, full_padding;
+    int64_t shards, window, epochs, checkpoint_steps, batch;
+    int64_t stop_at;  /* progress calls after which the run is stopped; 0: never */
+    int64_t die_at;   /* or the process ends at once */
+    bool resume, clip, rows, cosine, fail_row;
+    int64_t memory;   /* bytes; 0: no limit */
+    uint64_t seed;
+    const char *dir;
+};
+void run_defaults(struct run *r);
+int run_parse(int argc, char **argv, struct run *r); /* name=value */
+void run_config(const struct run *r, struct aster_train_config *c);
+/* In a child: 0 when it did what it was told. */
+int run_train(const struct run *r);
+int run_predict(const struct run *r);
+/* The same without StarPU: one thread, plain loops. */
+int run_plain(const struct run *r);
+
+struct history { FILE *f; };
+int history_line(void *history, const struct aster_epoch *e); /* all bits of an epoch's numbers */
+
+#endif
