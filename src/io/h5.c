@@ -297,6 +297,42 @@ static int shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aster_
     return rc;
 }
 
+/* Bytes of an element in the file; a variable-length text is a length, an address and an index there. */
+static int64_t stored_size(const struct aster_h5 *f, hid_t d, const struct aster_h5_shape *s)
+{
+    size_t address = 8, length;
+    if (s->is_string && s->string_size < 0) {
+        hid_t p = H5Fget_create_plist(f->id);
+        if (p >= 0) {
+            H5Pget_sizes(p, &address, &length);
+            H5Pclose(p);
+        }
+        return 8 + (int64_t)address;
+    }
+    hid_t type = H5Dget_type(d);
+    int64_t size = type < 0 ? 0 : (int64_t)H5Tget_size(type);
+    H5Tclose(type);
+    return size;
+}
+
+/* Data in one piece must be as long as the shape says: the library reads on beyond a shorter one. */
+static int check_storage(struct aster_h5 *f, const char *name, hid_t d, const struct aster_h5_shape *s)
+{
+    int64_t need = 0;
+    hid_t p = H5Dget_create_plist(d);
+    H5D_layout_t layout = p < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(p);
+    if (p >= 0)
+        H5Pclose(p);
+    if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS)
+        return layout < 0 ? aster_h5_fail(f, name, "its layout cannot be read") : 0;
+    ASTER_TRY(aster_mul(f->ctx, s->n, stored_size(f, d, s), &need));
+    int64_t there = (int64_t)H5Dget_storage_size(d);
+    if (there < need && (there > 0 || layout == H5D_COMPACT)) /* 0 bytes: never written, all fill values */
+        return aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': its shape needs %lld bytes of data, there are %lld", f->path, name, (long long)need,
+                          (long long)there);
+    return 0;
+}
+
 static int open_dataset(struct aster_h5 *f, const char *name, hid_t *d, struct aster_h5_shape *shape)
 {
     bool there = exists(f->id, name);
@@ -304,6 +340,8 @@ static int open_dataset(struct aster_h5 *f, const char *name, hid_t *d, struct a
     if (*d < 0)
         return aster_h5_fail(f, name, there ? "cannot be opened as a dataset" : "no dataset of this name");
     int rc = shape_of(f, name, *d, shape);
+    if (rc == 0)
+        rc = check_storage(f, name, *d, shape);
     if (rc < 0)
         H5Dclose(*d);
     return rc;
@@ -535,11 +573,13 @@ int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, cons
     return rc;
 }
 
-static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t row_n)
+/* The first rows appended foretell the rest: a chunk holds as many, from 16 KiB to 1 MiB. */
+static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows, int64_t row_n)
 {
-    hsize_t zero[2] = {0, (hsize_t)row_n}, most[2] = {H5S_UNLIMITED, (hsize_t)row_n}, chunk[2] = {1, (hsize_t)aster_max64(row_n, 1)};
-    chunk[0] = (hsize_t)aster_max64(1, (1 << 20) / (aster_max64(row_n, 1) * aster_dtype_size(t)));
-    hid_t links = links_with_groups(), space = H5Screate_simple(2, zero, most), create = H5Pcreate(H5P_DATASET_CREATE);
+    int64_t row_bytes = row_n * aster_dtype_size(t), least = (16 << 10) / row_bytes, most = (1 << 20) / row_bytes;
+    hsize_t zero[2] = {0, (hsize_t)row_n}, grown[2] = {H5S_UNLIMITED, (hsize_t)row_n};
+    hsize_t chunk[2] = {(hsize_t)aster_max64(1, aster_min64(most, aster_max64(least, n_rows))), (hsize_t)row_n};
+    hid_t links = links_with_groups(), space = H5Screate_simple(2, zero, grown), create = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(create, 2, chunk);
     hid_t d = H5Dcreate2(f->id, name, file_type(t), space, links, create, H5P_DEFAULT);
     H5Pclose(create);
@@ -552,10 +592,10 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
 {
     struct aster_h5_shape s = {0};
     int rc = 0;
-    if (row_n < 1 || n_rows < 0)
+    if (row_n < 1 || n_rows < 0 || row_n > INT64_MAX / 8)
         return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append", f->path, name, (long long)n_rows, (long long)row_n);
     aster_h5_lock();
-    hid_t d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : make_appendable(f, name, t, row_n);
+    hid_t d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : make_appendable(f, name, t, n_rows, row_n);
     if (d < 0) {
         rc = aster_h5_fail(f, name, "cannot be made");
     } else if ((rc = shape_of(f, name, d, &s)) == 0 && (s.rank != 2 || s.dim[1] != row_n)) {
