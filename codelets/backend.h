@@ -91,8 +91,8 @@ ASTER_CHECKED int aster_isa_find(struct aster_ctx *ctx, const char *name, enum a
 bool aster_isa_here(enum aster_isa isa);                              /* can this CPU run it */
 enum aster_isa aster_isa_best(void);
 const struct aster_backend *aster_backend_cpu(enum aster_isa isa);
-/* A poison table around another: outputs and workspace start as NaN (0xff bytes), inputs are hashed before and after,
- * a guard band behind every output is checked. aster_poison_error says what was caught, NULL if nothing. */
+/* A poison table around another: outputs and workspace start as NaN (0xff bytes), inputs are hashed before and after;
+ * bands behind outputs belong to whoever allocates them (poison.h). aster_poison_error says what was caught, NULL if nothing. */
 const struct aster_backend *aster_backend_poison(const struct aster_backend *inner);
 const char *aster_poison_error(void);
 const char *aster_op_name(enum aster_op_kind op);

@@ -84,8 +84,8 @@ static const char *const end_motif[N_END] = {"FLIV", "*", "NDHK", "RKH", "P", "F
 static void put_motif(struct rng *r, char *at, const char *const *motif, int n)
 {
     for (int i = 0; i < n; i++)
-        if (motif[i][0] != '*' && percent(r, 88))
-            at[i] = percent(r, 60) ? motif[i][0] : motif[i][below(r, (int)strlen(motif[i]))];
+        if (motif[i][0] != '*' && percent(r, 97))
+            at[i] = percent(r, 75) ? motif[i][0] : motif[i][below(r, (int)strlen(motif[i]))];
 }
 
 static void put_loop(struct rng *r, char *at, int n)
@@ -132,7 +132,7 @@ static void make_positive(struct rng *r, struct protein *p)
 }
 
 static const char *const negative_kinds[] = {"start without end", "end without start", "shuffled loop", "shuffled protein",
-                                             "end too near", "end before start", "plain"};
+                                             "end too near", "end before start", "end too far"};
 
 static void make_negative(struct rng *r, struct protein *p, int kind)
 {
@@ -163,6 +163,8 @@ static void make_negative(struct rng *r, struct protein *p, int kind)
         put_motif(r, at + n - N_START, start_motif, N_START);
         break;
     default:
+        put_motif(r, p->s + between(r, 4, 20), start_motif, N_START);
+        put_motif(r, p->s + p->n - between(r, 10, 20), end_motif, N_END);
         break;
     }
 }

@@ -57,6 +57,8 @@ void aster_job_options_default(struct aster_job_options *o);
 enum aster_job_log { ASTER_JOB_QUIET, ASTER_JOB_NORMAL, ASTER_JOB_VERBOSE };
 ASTER_CALL aster_job_log(struct aster_job *job, enum aster_job_log level, const char *file); /* file may be NULL */
 
+void aster_job_say(struct aster_job *job, const char *text); /* a line of the log */
+
 struct aster_job_result {
     int64_t items, failed;
     double wall_s, busy; /* busy: 0..1 */

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Kernels are compiled once per instruction set; ASTER_ISA names it and becomes part of every symbol.
-KERNEL_SOURCES += codelets/cpu/table_cpu.c codelets/cpu/pending.c
-noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h
+KERNEL_SOURCES += codelets/cpu/table_cpu.c codelets/cpu/lstm.c
+noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h codelets/cpu/tile.h codelets/cpu/tile_real.h \
+	codelets/cpu/lstm.h codelets/cpu/lstm_real.h
 KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/norm.c codelets/cpu/attention.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
 noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelets/cpu/attention_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
 	codelets/cpu/micro_api_real.h codelets/cpu/micro_real.h codelets/cpu/gemm_real.h codelets/cpu/conv_edges.h \
@@ -33,6 +34,6 @@ bench_kernel_bench_LDADD = libkern_avx2.a -lm
 
 # The 64-byte geometry on 32-byte vectors: its tiles and blocks can be tested where AVX-512 cannot run.
 check_LIBRARIES += libkern_vb64.a
-libkern_vb64_a_SOURCES = codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
+libkern_vb64_a_SOURCES = codelets/cpu/lstm.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
 libkern_vb64_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=vb64 -DASTER_VB_FORCE=64
 libkern_vb64_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX2_CFLAGS) -Wno-psabi

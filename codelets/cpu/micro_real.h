@@ -15,6 +15,21 @@ ASTER_INLINE VREAL ASTER_R(act)(VREAL s, int act)
     return act == ASTER_ACT_RELU ? (VREAL)((VMASK)s & ~(VMASK)(s < (VREAL){0})) : s;
 }
 
+/* The first left columns of mr rows of sums. One function for all tiles: it is rare, and in line it would be most of the code. */
+static __attribute__((noinline)) void ASTER_R(store_part)(int mr, const REAL *t, REAL *const *c, int64_t n0, int64_t left,
+                                                          const struct ASTER_R(finish) *f)
+{
+    for (int r = 0; r < mr; r++, t += PANEL)
+        for (int64_t j = 0; j < left; j++) {
+            REAL s = t[j];
+            if (f->add)
+                s = c[r][n0 + j] + s;
+            if (f->bias)
+                s += f->bias[n0 + j];
+            c[r][n0 + j] = f->act == ASTER_ACT_RELU && s < 0 ? 0 : s;
+        }
+}
+
 /* Writes the sums of a tile; left columns of it exist. */
 ASTER_INLINE void ASTER_R(store)(const int mr, const int nv, VREAL acc[ASTER_TILE_ROWS][2], REAL *const *c, int64_t n0,
                                  int64_t left, const struct ASTER_R(finish) *f)
@@ -43,21 +58,13 @@ ASTER_INLINE void ASTER_R(store)(const int mr, const int nv, VREAL acc[ASTER_TIL
                 *(VREALU *)(c[r] + n0 + v * VLEN) = ASTER_R(act)(acc[r][v], f->act);
         return;
     }
+    REAL t[ASTER_TILE_ROWS][PANEL] __attribute__((aligned(ASTER_VB)));
 #pragma GCC unroll 16
-    for (int r = 0; r < mr; r++) {
-        REAL t[PANEL] __attribute__((aligned(ASTER_VB)));
+    for (int r = 0; r < mr; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < nv; v++)
-            *(VREAL *)(t + v * VLEN) = acc[r][v];
-        for (int64_t j = 0; j < left; j++) {
-            REAL s = t[j];
-            if (f->add)
-                s = c[r][n0 + j] + s;
-            if (f->bias)
-                s += f->bias[n0 + j];
-            c[r][n0 + j] = f->act == ASTER_ACT_RELU && s < 0 ? 0 : s;
-        }
-    }
+            *(VREAL *)(t[r] + v * VLEN) = acc[r][v];
+    ASTER_R(store_part)(mr, &t[0][0], c, n0, left, f);
 }
 
 ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, const REAL *const *a, int64_t k0,

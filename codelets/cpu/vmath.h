@@ -2,7 +2,7 @@
 /* Vector arithmetic in registers: fma, min, max, select, and exp, tanh, sigmoid, log, erf of whole vectors.
  *
  * Names end in _f32 or _f64; a text compiled for both types picks one with ASTER_V(name), which needs VSUF defined as f32 or f64.
- * f32: inlined polynomials, worst error over all finite arguments 1.5 ulp for exp, 1 log, 3 tanh, 3 sigmoid, 3 erf (tests/unit-vmath
+ * f32: inlined polynomials, worst error over all finite arguments 1.5 ulp for exp, 1 log, 3 tanh, 3 erf, 3 sigmoid (5.5 below -30) (tests/unit-vmath
  * holds them to that). NaN gives NaN; infinities and large arguments give the limits (0, 1, -1, inf). Results below
  * the smallest normal number may come out as zero. f64: libm, element by element.
  * The polynomials are minimax fits made for this file. Without FMA (base) the last bits differ. */
@@ -35,6 +35,10 @@ ASTER_VFN aster_vf32 aster_vfma_f32(aster_vf32 a, aster_vf32 b, aster_vf32 c)
     return (aster_vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif ASTER_VB == 32 && defined __FMA__
     return (aster_vf32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined __FMA__
+    for (int k = 0; k < ASTER_VB / 4; k++)
+        c[k] = __builtin_fmaf(a[k], b[k], c[k]);
+    return c;
 #else
     return a * b + c;
 #endif
@@ -45,6 +49,10 @@ ASTER_VFN aster_vf64 aster_vfma_f64(aster_vf64 a, aster_vf64 b, aster_vf64 c)
     return (aster_vf64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 #elif ASTER_VB == 32 && defined __FMA__
     return (aster_vf64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined __FMA__
+    for (int k = 0; k < ASTER_VB / 8; k++)
+        c[k] = __builtin_fma(a[k], b[k], c[k]);
+    return c;
 #else
     return a * b + c;
 #endif

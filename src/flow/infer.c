@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct batch {
@@ -12,6 +13,8 @@ struct batch {
     struct batch *next;
     int64_t n, *place;             /* of each sample in the shard */
     struct aster_sample *samples;
+    _Atomic bool called;           /* done has been */
+    _Atomic int references;        /* the submitter's, and the one of done */
 };
 
 struct engine {
@@ -59,6 +62,12 @@ static void free_batch(struct batch *b)
     aster_free(&b->place);
     aster_free(&b->samples);
     aster_free(&b);
+}
+
+static void release(struct batch *b)
+{
+    if (atomic_fetch_sub(&b->references, 1) == 1)
+        free_batch(b);
 }
 
 static int new_batch(struct engine *e, struct aster_shard *shard, int64_t cap, struct batch **out)
@@ -124,6 +133,7 @@ static void done(void *arg, int64_t n, const struct aster_sample *samples, const
     struct batch *b = arg;
     struct engine *e = b->engine;
     int64_t bad = 0, failed = 0;
+    atomic_store(&b->called, true);
     for (int64_t i = 0; i < n; i++)
         bad += status[i] != 0;
     if (n > 1 && bad == n) {
@@ -141,7 +151,7 @@ static void done(void *arg, int64_t n, const struct aster_sample *samples, const
     }
     aster_progress_add(e->c->run->progress, n, failed);
     struct aster_shard *shard = b->shard;
-    free_batch(b);
+    release(b);
     batch_is_done(e, shard);
 }
 
@@ -203,53 +213,27 @@ static void drop_batch(struct engine *e, struct batch *b)
 }
 
 /* ---- submitting ---------------------------------------------------------------------------------------------- */
-static int submit(struct engine *e, struct batch *b);
-
-/* Too large a batch for every worker: halves, down to one item, which fails alone. */
-static int submit_halves(struct engine *e, struct batch *b, int code)
-{
-    struct batch *half[2] = {NULL, NULL};
-    if (b->n == 1) {
-        struct aster_shard *shard = b->shard;
-        fail_item(e->ctx, &shard->items[b->place[0]], code, reason_of(code));
-        aster_progress_add(e->c->run->progress, 1, 1);
-        free_batch(b);
-        batch_is_done(e, shard);
-        return 0;
-    }
-    int rc = new_batch(e, b->shard, b->n, &half[0]);
-    if (rc == 0)
-        rc = new_batch(e, b->shard, b->n, &half[1]);
-    if (rc < 0) {
-        if (half[0])
-            free_batch(half[0]);
-        drop_batch(e, b);
-        return rc;
-    }
-    for (int64_t i = 0; i < b->n; i++)
-        add_sample(half[i >= b->n / 2], b->place[i]);
-    pthread_mutex_lock(&e->lock);
-    b->shard->pending++;
-    pthread_mutex_unlock(&e->lock);
-    free_batch(b);
-    rc = submit(e, half[0]);
-    if (rc < 0)
-        drop_batch(e, half[1]);
-    return rc < 0 ? rc : submit(e, half[1]);
-}
-
+/* The predictor calls done for whatever it took, also when it then fails: the statuses say what came of the items. */
 static int submit(struct engine *e, struct batch *b)
 {
+    atomic_store(&b->called, false);
+    atomic_store(&b->references, 2);
     int rc = aster_predictor_submit(e->predictor, b->n, b->samples, done, b);
-    if (rc == 0)
+    if (rc == 0) {
+        release(b);
         return 0;
-    if (rc != ASTER_ELIMIT && rc != ASTER_EDEVICE) {
-        drop_batch(e, b);
-        return rc;
     }
+    int waited = aster_predictor_wait(e->predictor);
+    bool called = atomic_load(&b->called);
+    if (called)
+        release(b);
+    else
+        drop_batch(e, b);
+    if (waited < 0 || !called || (rc != ASTER_ELIMIT && rc != ASTER_EDEVICE))
+        return rc;
     if (aster_ctx_code(e->ctx) == rc)
         aster_ctx_clear(e->ctx);
-    return submit_halves(e, b, rc);
+    return 0;
 }
 
 /* A batch of one item of b; on failure the shard is given up. */

@@ -12,33 +12,6 @@
 #define WHOLE_LIMIT (INT64_C(1) << 30) /* larger files are known by their size and ends */
 #define END_BYTES (INT64_C(1) << 26)
 
-/* The first of: as given; beside the pipeline's folder; in the installed data. *out stays NULL when none exists. */
-static int find_file(struct aster_run *run, const char *given, char **out)
-{
-    struct aster_str s = {0};
-    const char *file = run->spec->file ? run->spec->file : "", *slash = strrchr(file, '/');
-    int n = slash ? (int)(slash - file) : 1;
-    const char *folder = slash ? file : ".", *bare = strncmp(given, "data/", 5) ? given : given + 5;
-    int rc = 0;
-    *out = NULL;
-    for (int i = 0; i < 4 && !*out && rc == 0; i++) {
-        aster_str_free(&s);
-        if (i > 0 && *given == '/')
-            break;
-        if (i == 0)
-            aster_str_add(&s, given);
-        else if (i == 1)
-            aster_str_printf(&s, "%.*s/../%s", n, folder, given);
-        else
-            aster_str_printf(&s, "%s/%s", ASTER_DATADIR, i == 2 ? given : bare);
-        rc = aster_str_ok(run->ctx, &s);
-        if (rc == 0 && aster_file_exists(s.s))
-            rc = aster_strdup(run->ctx, s.s, out);
-    }
-    aster_str_free(&s);
-    return rc;
-}
-
 static int hash_part(struct aster_ctx *ctx, FILE *f, const char *path, int64_t n, struct aster_sha256 *sha)
 {
     char buf[65536];
@@ -111,17 +84,14 @@ static int add_input(struct aster_run *run, const struct aster_stage_spec *s, co
         return 0;
     ASTER_TRY(aster_grow(run->ctx, run->n_inputs + 1, sizeof *run->inputs, &run->cap_inputs, &run->inputs));
     struct aster_input *in = &run->inputs[run->n_inputs];
-    char *path = NULL;
     struct aster_str where = {0};
-    ASTER_TRY(find_file(run, given, &path));
     int rc = place(run, s, key, &where);
-    if (rc == 0 && !path)
+    if (rc == 0 && !aster_file_exists(given))
         rc = aster_fail(run->ctx, ASTER_EIO, "%s: %s: there is no such file", aster_str_get(&where), given);
     if (rc == 0 && weights)
-        rc = aster_weights_find(run->ctx, path, &in->path);
+        rc = aster_weights_find(run->ctx, given, &in->path);
     else if (rc == 0)
-        rc = aster_strdup(run->ctx, path, &in->path);
-    aster_free(&path);
+        rc = aster_strdup(run->ctx, given, &in->path);
     aster_str_free(&where);
     if (rc == 0) {
         in->given = given;

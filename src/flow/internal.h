@@ -85,6 +85,7 @@ int aster_run_stage_index(const struct aster_run *run, const char *id); /* -1 */
 /* The runtime, started if need be. */
 ASTER_CHECKED int aster_run_runtime(struct aster_run *run, struct aster_runtime **rt);
 bool aster_run_stopping(void);
+void aster_run_free_parts(struct aster_run *run); /* slots, inputs, facts, runtime */
 /* Something that a reader of the results wants to know at once: logged, in run.yaml and in the report. */
 ASTER_CHECKED int aster_run_fact(struct aster_run *run, const char *name, const char *fmt, ...) ASTER_PRINTF(3, 4);
 ASTER_CHECKED int aster_run_path(const struct aster_run *run, const char *name, char **out); /* in the run directory */
@@ -155,6 +156,8 @@ bool aster_annotation_absent(const char *text, bool is_end);
 /* split.c */
 ASTER_CHECKED int aster_split_new(struct aster_ctx *ctx, int64_t n, const struct aster_protein **p, double train_split, uint32_t seed,
                                   bool grouped, bool deduplicate, double share, struct aster_split **out);
+/* The split that a stage of that kind asks for, of the tables that it names. */
+ASTER_CHECKED int aster_split_of(struct aster_run *run, int stage, struct aster_split **out);
 void aster_split_free(struct aster_split **s);
 
 #endif

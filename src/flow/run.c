@@ -4,6 +4,7 @@
 
 #include "flow/embeddings.h"
 #include "flow/report.h"
+#include "flow/shard.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -188,9 +189,8 @@ static void free_slot(struct aster_slot *s)
     aster_free(&s->model);
 }
 
-static void free_run(struct aster_run *run)
+void aster_run_free_parts(struct aster_run *run)
 {
-    aster_progress_free(&run->progress);
     if (run->slots)
         for (int i = 0; i < run->spec->n_stages; i++)
             free_slot(&run->slots[i]);
@@ -202,7 +202,6 @@ static void free_run(struct aster_run *run)
         aster_free(&run->facts[i].value);
     }
     aster_free(&run->facts);
-    aster_rundir_leave(run);
 }
 
 /* The folder is ours: all that happens in it. */
@@ -230,6 +229,8 @@ static int run_in_folder(struct aster_run *run)
         rc = late;
     if (rc == 0)
         rc = aster_report_write(run->ctx, run->dir, NULL);
+    if (rc == 0)
+        aster_store_remove_all(run);
     return rc;
 }
 
@@ -276,7 +277,9 @@ done:
     result->wall_s = aster_wall() - run.started_at;
     result->busy = run.busy;
     result->peak_memory = run.peak_memory;
-    free_run(&run);
+    aster_progress_free(&run.progress);
+    aster_run_free_parts(&run);
+    aster_rundir_leave(&run);
     result->dir = run.dir;
     stop_requested = 0;
     return rc;

@@ -166,20 +166,26 @@ static int gather(struct aster_run *run, int stage, const struct aster_protein *
     return 0;
 }
 
-int aster_stage_split(struct aster_ctx *ctx, void *arg, int stage)
+int aster_split_of(struct aster_run *run, int stage, struct aster_split **out)
 {
-    struct aster_run *run = arg;
     const struct aster_protein **list = NULL;
-    struct aster_slot *slot = &run->slots[stage];
     int64_t n = 0, max_length = 0;
     int rc = gather(run, stage, &list, &n, &max_length);
     if (rc == 0)
-        rc = aster_split_new(ctx, n, list, aster_run_real(run, stage, "train_split"), (uint32_t)aster_run_int(run, stage, "seed"),
+        rc = aster_split_new(run->ctx, n, list, aster_run_real(run, stage, "train_split"), (uint32_t)aster_run_int(run, stage, "seed"),
                              !strcmp(aster_run_text(run, stage, "method"), "grouped"), aster_run_bool(run, stage, "deduplicate"),
-                             aster_run_real(run, stage, "group_share"), &slot->split);
+                             aster_run_real(run, stage, "group_share"), out);
     aster_free(&list);
-    ASTER_TRY(rc);
-    slot->split->max_length = max_length;
+    if (rc == 0)
+        (*out)->max_length = max_length;
+    return rc;
+}
+
+int aster_stage_split(struct aster_ctx *ctx, void *arg, int stage)
+{
+    struct aster_run *run = arg;
+    struct aster_slot *slot = &run->slots[stage];
+    ASTER_TRY(aster_split_of(run, stage, &slot->split));
     ASTER_TRY(count_parts(run, slot->split));
     return write_split(run, slot->split);
 }

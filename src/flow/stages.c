@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kinds of stage there are and what each accepts: the one table behind validation, help, manual and runs. */
-#include "flow/flow.h"
+#include "flow/internal.h"
 
 #include <string.h>
 
@@ -73,13 +73,12 @@ static const struct aster_opt split_opts[] = {
     CHOICE("monitor", "val_f1", "val_f1|val_loss|val_accuracy|val_precision|val_recall|val_f1_macro|val_mcc|val_auc|train_loss", \
            "Value that selects the best epoch, steers the plateau schedule and stops early."), \
     CHOICE("mode", "max", "max|min", "Whether a higher or a lower value is better."), \
-    INT("save_top_k", "3", 1, 1000, "", "Best states kept, best_model.h5 included."), \
-    BOOL("mixed_precision", "false", "Multiply in half precision, accumulate and keep weights in single."), \
+    INT("save_top_k", "3", 1, 64, "", "Best states kept; with 1 only best_model.h5."), \
     CHOICE("precision", "f32", "f32|f64", "Number format of weights and activations."), \
     REAL("clip_norm", "0.0", 0, 1e9, "", "Scale gradients down to this norm; 0: off."), \
     INT("seed", "42", 0, 9007199254740991.0, "", "Seed of initial weights, order and dropout; the result does not depend on the devices."), \
     CHOICE("bn", "sync", "sync|local", "Batch normalisation over the global batch (sync) or per gradient shard (local)."), \
-    INT("shards", "8", 1, 1024, "", "Gradient shards of a batch; part of the result, independent of the devices."), \
+    INT("shards", "8", 1, 256, "", "Gradient shards of a batch; part of the result, independent of the devices."), \
     INT("checkpoint_steps", "0", 0, 1e9, "steps", "Checkpoint every so many steps besides each epoch's end; 0: none between."), \
     INT("window", "2", 1, 64, "steps", "Steps in flight."), \
     BOOL("tensorboard", "true", "Write TensorBoard event files."), \
@@ -159,17 +158,17 @@ static const struct aster_opt validate_table_opts[] = {
     END};
 
 static const struct aster_stage_kind kinds[] = {
-    {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts, NULL},
-    {"read-fasta", "sequences", "Reads sequences one after the other, in constant memory.", read_fasta_opts, NULL},
-    {"embeddings", "embeddings", "Opens a file of residue vectors that were computed before.", embeddings_opts, NULL},
-    {"split", "split", "Splits proteins into a training and a validation part.", split_opts, NULL},
-    {"train", "model", "Trains a labelling model; gives its best state.", train_opts, NULL},
-    {"load-model", "model", "Loads a trained model.", load_model_opts, NULL},
-    {"evaluate", "none", "Compares a model with annotations, per residue and per protein.", evaluate_opts, NULL},
-    {"predict", "none", "Finds the loop of every sequence.", predict_opts, NULL},
-    {"experiments", "none", "Trains every encoding with every model and compares them.", experiments_opts, NULL},
-    {"summary", "none", "Compares finished trainings.", summary_opts, NULL},
-    {"validate-table", "none", "Checks tables of proteins row by row.", validate_table_opts, NULL},
+    {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts, aster_stage_read_table},
+    {"read-fasta", "sequences", "Reads sequences one after the other, in constant memory.", read_fasta_opts, aster_stage_read_fasta},
+    {"embeddings", "embeddings", "Opens a file of residue vectors that were computed before.", embeddings_opts, aster_stage_embeddings},
+    {"split", "split", "Splits proteins into a training and a validation part.", split_opts, aster_stage_split},
+    {"train", "model", "Trains a labelling model; gives its best state.", train_opts, aster_stage_train},
+    {"load-model", "model", "Loads a trained model.", load_model_opts, aster_stage_load_model},
+    {"evaluate", "none", "Compares a model with annotations, per residue and per protein.", evaluate_opts, aster_stage_evaluate},
+    {"predict", "none", "Finds the loop of every sequence.", predict_opts, aster_stage_predict},
+    {"experiments", "none", "Trains every encoding with every model and compares them.", experiments_opts, aster_stage_experiments},
+    {"summary", "none", "Compares finished trainings.", summary_opts, aster_stage_summary},
+    {"validate-table", "none", "Checks tables of proteins row by row.", validate_table_opts, aster_stage_validate_table},
 };
 
 int aster_stage_n_kinds(void)

@@ -163,6 +163,11 @@ int aster_job_log(struct aster_job *job, enum aster_job_log level, const char *f
     return file ? aster_log_file(job->ctx, file) : 0;
 }
 
+void aster_job_say(struct aster_job *job, const char *text)
+{
+    aster_log(job->ctx, ASTER_LOG_INFO, "%s", text);
+}
+
 /* An unknown instruction set is a mistake like any other value. */
 static int check_isa(struct aster_job *job)
 {

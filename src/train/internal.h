@@ -67,6 +67,9 @@ ASTER_CHECKED int predictor_refresh(struct aster_predictor *p);
 /* ---- model_text.c ------------------------------------------------------------------------------------------------------------------ */
 void model_to_json(const struct aster_model_config *c, struct aster_str *out);
 ASTER_CHECKED int model_from_json(struct aster_ctx *ctx, const char *where, const char *text, struct aster_model_config *out);
+/* A name and the options of one model as the reference's config has them; absent ones keep their defaults. */
+ASTER_CHECKED int model_from_reference(struct aster_ctx *ctx, const char *where, const char *name, const char *options, int64_t input_dim,
+                                       int64_t max_length, struct aster_model_config *out);
 
 /* ---- schedule.c: what follows from the value of each epoch ---------------------------------------------------------------------------- */
 enum { TOP_MAX = 64 };

@@ -94,16 +94,24 @@ static int read_field(struct aster_ctx *ctx, const char *where, const struct ast
     return 0;
 }
 
+static int find_kind(struct aster_ctx *ctx, const char *where, const char *name, enum aster_model_kind *out)
+{
+    int k = 0;
+    while (k < ASTER_N_MODEL_KINDS && strcmp(name, aster_model_name((enum aster_model_kind)k)))
+        k++;
+    if (k == ASTER_N_MODEL_KINDS)
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: model '%s' is unknown here", where, name);
+    *out = (enum aster_model_kind)k;
+    return 0;
+}
+
 static int read_model(struct aster_ctx *ctx, const char *where, const struct aster_json *j, struct aster_model_config *out)
 {
     const struct aster_json *kind;
     ASTER_TRY(get(ctx, where, j, "kind", ASTER_JSON_STRING, &kind));
-    int k = 0;
-    while (k < ASTER_N_MODEL_KINDS && strcmp(kind->string, aster_model_name((enum aster_model_kind)k)))
-        k++;
-    if (k == ASTER_N_MODEL_KINDS)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: model '%s' is unknown here", where, kind->string);
-    aster_model_defaults((enum aster_model_kind)k, 1, out);
+    enum aster_model_kind k;
+    ASTER_TRY(find_kind(ctx, where, kind->string, &k));
+    aster_model_defaults(k, 1, out);
     for (int f = 0; f < N_FIELDS; f++)
         ASTER_TRY(read_field(ctx, where, j, &fields[f], (char *)out + fields[f].offset));
     int n = 0;
@@ -119,6 +127,35 @@ int model_from_json(struct aster_ctx *ctx, const char *where, const char *text, 
     struct aster_json *j = NULL;
     ASTER_TRY(aster_json_parse(ctx, where, text, strlen(text), &j));
     int rc = read_model(ctx, where, j, out);
+    aster_json_free(&j);
+    return rc;
+}
+
+static int read_options(struct aster_ctx *ctx, const char *where, const struct aster_json *j, struct aster_model_config *out)
+{
+    int n = out->n_layers;
+    for (int f = 0; f < N_FIELDS; f++)
+        if (aster_json_get(j, fields[f].name))
+            ASTER_TRY(read_field(ctx, where, j, &fields[f], (char *)out + fields[f].offset));
+    if (aster_json_get(j, "channels"))
+        ASTER_TRY(read_list(ctx, where, j, "channels", &out->n_layers, out->channels));
+    if (aster_json_get(j, "kernel_sizes"))
+        ASTER_TRY(read_list(ctx, where, j, "kernel_sizes", &n, out->kernel_sizes));
+    if (n != out->n_layers)
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: its model description has %d channels and %d kernel sizes", where, out->n_layers, n);
+    return aster_model_check(ctx, out);
+}
+
+int model_from_reference(struct aster_ctx *ctx, const char *where, const char *name, const char *options, int64_t input_dim,
+                         int64_t max_length, struct aster_model_config *out)
+{
+    struct aster_json *j = NULL;
+    enum aster_model_kind k;
+    ASTER_TRY(find_kind(ctx, where, name, &k));
+    aster_model_defaults(k, input_dim, out);
+    out->max_length = max_length;
+    ASTER_TRY(aster_json_parse(ctx, where, options, strlen(options), &j));
+    int rc = read_options(ctx, where, j, out);
     aster_json_free(&j);
     return rc;
 }

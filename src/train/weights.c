@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Trained weights: from our HDF5 model files and safetensors, to safetensors. */
+/* Trained weights: from and to our HDF5 model files and safetensors. */
 #include "train/internal.h"
 #include "train/tensors.h"
 
@@ -13,21 +13,48 @@ static int make_vectors(struct aster_ctx *ctx, const struct aster_program *p, st
 
 /* ---- HDF5 ---- */
 
+/* What a file of ours says about its model. */
+static int read_ours(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *model, struct aster_weights *w)
+{
+    ASTER_TRY(model_from_json(ctx, path, model, &w->model));
+    ASTER_TRY(aster_h5_attr_str(f, "/", "provenance", &w->provenance));
+    ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_0", &w->class_weights[0]));
+    return aster_h5_attr_f64(f, "/", "class_weight_1", &w->class_weights[1]);
+}
+
+/* A file of the reference's weights: attribute model is the bare name, model_config has the rest as JSON. */
+static int read_theirs(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *model, struct aster_weights *w)
+{
+    struct aster_encoding enc;
+    int64_t dim = 1280, max_length;
+    char *config = NULL;
+    if (strncmp(w->encoding, "esm2", 4)) {
+        ASTER_TRY(aster_encoding_table(ctx, w->encoding, &enc));
+        dim = enc.dim;
+    }
+    ASTER_TRY(aster_h5_attr_i64(f, "/", "max_length", &max_length));
+    ASTER_TRY(aster_h5_attr_str(f, "/", "model_config", &config));
+    int rc = model_from_reference(ctx, path, model, config, dim, max_length, &w->model);
+    aster_free(&config);
+    ASTER_TRY(rc);
+    w->class_weights[0] = w->class_weights[1] = 1;
+    if (aster_h5_attr_has(f, "/", "note"))
+        return aster_h5_attr_str(f, "/", "note", &w->provenance);
+    return aster_strdup(ctx, "", &w->provenance);
+}
+
 static int read_h5(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, struct aster_weights *w, struct aster_program **program)
 {
     char *text = NULL, *encoding = NULL;
     if (!aster_h5_attr_has(f, "/", "model") || !aster_h5_attr_has(f, "/", "encoding"))
         return aster_fail(ctx, ASTER_EFORMAT, "%s: is no model file of this program (attributes model and encoding are missing)", path);
-    ASTER_TRY(aster_h5_attr_str(f, "/", "model", &text));
-    int rc = model_from_json(ctx, path, text, &w->model);
-    aster_free(&text);
-    ASTER_TRY(rc);
     ASTER_TRY(aster_h5_attr_str(f, "/", "encoding", &encoding));
     snprintf(w->encoding, sizeof w->encoding, "%s", encoding);
     aster_free(&encoding);
-    ASTER_TRY(aster_h5_attr_str(f, "/", "provenance", &w->provenance));
-    ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_0", &w->class_weights[0]));
-    ASTER_TRY(aster_h5_attr_f64(f, "/", "class_weight_1", &w->class_weights[1]));
+    ASTER_TRY(aster_h5_attr_str(f, "/", "model", &text));
+    int rc = *text == '{' ? read_ours(ctx, f, path, text, w) : read_theirs(ctx, f, path, text, w);
+    aster_free(&text);
+    ASTER_TRY(rc);
     ASTER_TRY(eval_program(ctx, &w->model, w->real, w->class_weights, program));
     ASTER_TRY(make_vectors(ctx, *program, w));
     ASTER_TRY(tensors_read(ctx, f, path, "weights", *program, false, w->params));
@@ -40,6 +67,39 @@ static int load_h5(struct aster_ctx *ctx, const char *path, struct aster_weights
     ASTER_TRY(aster_h5_open(ctx, path, &f));
     int rc = read_h5(ctx, f, path, w, program);
     aster_h5_close(&f);
+    return rc;
+}
+
+/* What read_h5 reads. */
+static int write_h5(struct aster_ctx *ctx, struct aster_h5 *f, const struct aster_weights *w, const struct aster_program *program)
+{
+    struct aster_str model = {0};
+    model_to_json(&w->model, &model);
+    int rc = aster_str_ok(ctx, &model);
+    if (rc == 0)
+        rc = aster_h5_attr_set_str(f, "/", "model", aster_str_get(&model));
+    aster_str_free(&model);
+    ASTER_TRY(rc);
+    ASTER_TRY(aster_h5_attr_set_str(f, "/", "encoding", w->encoding));
+    ASTER_TRY(aster_h5_attr_set_str(f, "/", "provenance", w->provenance ? w->provenance : ""));
+    ASTER_TRY(aster_h5_attr_set_f64(f, "/", "class_weight_0", w->class_weights[0]));
+    ASTER_TRY(aster_h5_attr_set_f64(f, "/", "class_weight_1", w->class_weights[1]));
+    ASTER_TRY(tensors_write(ctx, f, "weights", program, false, w->params));
+    return tensors_write(ctx, f, "buffers", program, true, w->buffers);
+}
+
+int aster_weights_save_h5(struct aster_ctx *ctx, const struct aster_weights *w, const char *path)
+{
+    struct aster_program *program;
+    struct aster_h5 *f = NULL;
+    ASTER_TRY(eval_program(ctx, &w->model, w->real, w->class_weights, &program));
+    int rc = aster_h5_create(ctx, path, &f);
+    if (rc == 0)
+        rc = write_h5(ctx, f, w, program);
+    if (rc == 0)
+        rc = aster_h5_commit(&f);
+    aster_h5_close(&f);
+    aster_program_free(&program);
     return rc;
 }
 

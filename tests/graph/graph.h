@@ -32,7 +32,9 @@ void run_config(const struct run *r, struct aster_train_config *c);
 /* In a child: 0 when it did what it was told. */
 int run_train(const struct run *r);
 int run_predict(const struct run *r);
-/* The same without StarPU: one thread, plain loops. */
+/* Model files of a finished run in dir: read, written as safetensors, read again, used. */
+int run_weights(const struct run *r);
+/* Training without StarPU: one thread, plain loops. */
 int run_plain(const struct run *r);
 
 struct history { FILE *f; };

@@ -186,3 +186,107 @@ done:
     fclose(out.f);
     return finish(&ctx, &rt, &rows, rc);
 }
+
+/* ---- model files ---- */
+
+static bool same_weights(const struct aster_weights *a, const struct aster_weights *b)
+{
+    struct aster_program *program;
+    struct aster_model_loss loss = {.class_weights = {1, 1}};
+    if (memcmp(&a->model, &b->model, sizeof a->model) || strcmp(a->encoding, b->encoding) || strcmp(a->provenance, b->provenance) ||
+        a->class_weights[0] != b->class_weights[0] || a->class_weights[1] != b->class_weights[1])
+        return false;
+    if (aster_model_program(NULL, &a->model, a->real, ASTER_USE_EVAL, &loss, &program) < 0)
+        return false;
+    int64_t n = aster_program_class_n(program, ASTER_CLASS_PARAM) * aster_dtype_size(a->real);
+    int64_t m = aster_program_class_n(program, ASTER_CLASS_BUFFER) * (int64_t)sizeof(double);
+    aster_program_free(&program);
+    return !memcmp(a->params, b->params, (size_t)n) && !memcmp(a->buffers, b->buffers, (size_t)m);
+}
+
+static void add_residues(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs, const int32_t *status,
+                         double loss)
+{
+    for (int64_t k = 0; k < n; k++)
+        if (status[k] != 0 || aster_residues_add(NULL, arg, samples[k].length, probs[k], NULL, samples[k].loop_begin, samples[k].loop_end, NULL) < 0)
+            abort();
+}
+
+/* Metrics of weights over the validation samples. */
+static int metrics_of(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_weights *w, const struct aster_encoding *enc,
+                      const struct proteins *p, struct aster_metrics *out)
+{
+    struct aster_predictor *predictor;
+    struct aster_residues residues = {0};
+    struct aster_predict_options o = {.batch_size = 3};
+    ASTER_TRY(aster_predictor_new(ctx, rt, w, enc, &o, &predictor));
+    int rc = aster_predictor_submit(predictor, N_VAL, p->val, add_residues, &residues);
+    if (rc == 0)
+        rc = aster_predictor_wait(predictor);
+    aster_predictor_free(&predictor);
+    if (rc == 0)
+        rc = aster_residues_result(ctx, &residues, out);
+    aster_residues_free(&residues);
+    return rc;
+}
+
+/* The last epoch of the history whose model was the best. */
+static int best_of_history(const char *dir, double *f1, double *auc)
+{
+    char path[512];
+    double numbers[5];
+    int best, rc = ASTER_EIO;
+    long long epoch;
+    snprintf(path, sizeof path, "%s/history.txt", dir);
+    FILE *f = fopen(path, "r");
+    while (f && fscanf(f, "%lld %la %la %la %la %la %d", &epoch, &numbers[0], &numbers[1], &numbers[2], &numbers[3], &numbers[4], &best) == 7)
+        if (best) {
+            *f1 = numbers[3];
+            *auc = numbers[4];
+            rc = 0;
+        }
+    if (f)
+        fclose(f);
+    return rc;
+}
+
+static int check_files(struct aster_ctx *ctx, const char *dir, struct aster_weights **best)
+{
+    char path[512], other[512];
+    struct aster_weights *again = NULL;
+    snprintf(path, sizeof path, "%s/best_model.h5", dir);
+    snprintf(other, sizeof other, "%s/best_model.safetensors", dir);
+    ASTER_TRY(aster_weights_load(ctx, path, ASTER_F32, best));
+    ASTER_TRY(aster_weights_save_safetensors(ctx, *best, other));
+    ASTER_TRY(aster_weights_load(ctx, other, ASTER_F32, &again));
+    bool same = same_weights(*best, again);
+    aster_weights_free(&again);
+    if (!same)
+        return aster_fail(ctx, ASTER_EFORMAT, "safetensors differ from the model file");
+    return 0;
+}
+
+int run_weights(const struct run *r)
+{
+    struct proteins p;
+    struct rows rows = {0};
+    struct aster_encoding enc;
+    struct aster_ctx *ctx = NULL;
+    struct aster_runtime *rt = NULL;
+    struct aster_weights *best = NULL;
+    struct aster_metrics m;
+    double f1 = 0, auc = 0;
+    int rc;
+    proteins_make(&p);
+    if (aster_ctx_new(&ctx) < 0 || encoding_of(r, &p, &rows, &enc) < 0 || best_of_history(r->dir, &f1, &auc) < 0)
+        return 2;
+    aster_log_level(ctx, ASTER_LOG_ERROR);
+    ASTER_GOTO(aster_runtime_new(ctx, &(struct aster_runtime_options){.cpus = 2}, &rt), done);
+    ASTER_GOTO(check_files(ctx, r->dir, &best), done);
+    ASTER_GOTO(metrics_of(ctx, rt, best, &enc, &p, &m), done);
+    if (m.f1 != f1 || m.auc != auc)
+        rc = aster_fail(ctx, ASTER_EFORMAT, "f1 %g and auc %g, in the history %g and %g", m.f1, m.auc, f1, auc);
+done:
+    aster_weights_free(&best);
+    return finish(&ctx, &rt, &rows, rc);
+}

@@ -236,6 +236,16 @@ static bool says(const char *name, const char *mode, const char *args, const cha
     return found;
 }
 
+static void test_weights(const char *model)
+{
+    char name[64], args[100];
+    snprintf(name, sizeof name, "%s-lws-2", model);
+    snprintf(args, sizeof args, "model=%s", model);
+    bool good = child("weights", name, args) == 0;
+    show_output(name);
+    tap_ok(good, "%s: model files give back their weights, also through safetensors, and the validation metrics of their epoch", model);
+}
+
 static void test_refusals(void)
 {
     tap_ok(says("stopped-cnn", "train", "resume=1 shards=2", "'shards: 4' there, 'shards: 2' here"), "a resume with another configuration names it");
@@ -344,6 +354,8 @@ int main(int argc, char **argv)
             return 2;
         if (!strcmp(argv[1], "plain"))
             return run_plain(&r);
+        if (!strcmp(argv[1], "weights"))
+            return run_weights(&r);
         return !strcmp(argv[1], "train") ? run_train(&r) : run_predict(&r);
     }
     const char *tmp = getenv("TMPDIR");
@@ -359,6 +371,9 @@ int main(int argc, char **argv)
     test_shards("unet");
     test_resume("cnn");
     test_resume("unet");
+    test_weights("cnn");
+    test_weights("unet");
+    test_weights("lstm");
     test_refusals();
     test_predict("cnn");
     test_predict("unet");

@@ -65,10 +65,11 @@ static bool band_whole(const struct vector *x)
     return true;
 }
 
-/* Largest error over the largest value; infinite when the band behind is gone. */
+/* Largest error over the largest value, which counts as 1 at least: a weight that lands near 0 is a
+ * difference of such. Infinite when the band behind is gone. */
 static double distance(const struct vector *got, const double *want)
 {
-    double top = 0, worst = 0;
+    double top = 1, worst = 0;
     for (int64_t k = 0; k < got->n; k++) {
         double d = fabs(get(got, k) - want[k]);
         if (!(d < INFINITY))
@@ -76,7 +77,7 @@ static double distance(const struct vector *got, const double *want)
         top = fmax(top, fabs(want[k]));
         worst = fmax(worst, d);
     }
-    return !band_whole(got) ? (double)INFINITY : worst == 0 ? 0 : worst / top;
+    return !band_whole(got) ? (double)INFINITY : worst / top;
 }
 
 struct step {
