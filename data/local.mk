@@ -3,5 +3,5 @@ noinst_PROGRAMS += data/make-synthetic
 data_make_synthetic_SOURCES = data/make_synthetic.c
 synthetic_files = data/synthetic/serpins_train.csv data/synthetic/negatives_train.csv data/synthetic/serpins_test.csv \
 	data/synthetic/negatives_test.csv data/synthetic/predict.fasta data/synthetic/README.md
-syntheticdir = $(pkgdatadir)/synthetic
+syntheticdir = $(pkgdatadir)/data/synthetic
 dist_synthetic_DATA = $(synthetic_files)

@@ -42,10 +42,10 @@ has "$err" "argument 'input=nothing.fasta': cannot read 'nothing.fasta': No such
 
 # signals
 begin() {
-    "$ASTERISM" run rcl-train epochs=40 patience=0 $small --out "$1" >"$out" 2>"$err" </dev/null &
+    "$ASTERISM" run rcl-train epochs=6 patience=0 $small --out "$1" >"$out" 2>"$err" </dev/null &
     pid=$!
     for _ in $(seq 600); do
-        grep -q 'epoch 1/40' "$err" && break
+        grep -q 'epoch 1/6' "$err" && break
         sleep 0.1
     done
 }
@@ -64,9 +64,14 @@ wait $pid 2>/dev/null
 rc=$?
 [ "$rc" = 130 ] || [ "$rc" = 143 ]
 ok $? "the second signal ends it at once"
-asterism run rcl-train epochs=40 patience=0 learning_rate=0.5 $small --out third --resume
+asterism run rcl-train epochs=6 patience=0 learning_rate=0.5 $small --out third --resume
 expect 1 "another parameter on resume"
 has "$err" "learning_rate" "it is named"
+asterism run rcl-train epochs=6 patience=0 $small --out third --resume
+expect 0 "--resume"
+asterism run rcl-train epochs=6 patience=0 $small --out whole
+[ "$(wc -l <third/history.csv)" = 7 ] && diff <(cut -d, -f1-4 third/history.csv) <(cut -d, -f1-4 whole/history.csv) >/dev/null
+ok $? "a stopped and resumed training has the values of one that was not"
 
 # report and convert
 rm -f first/report.html
