@@ -32,14 +32,11 @@ static int add_folder(struct aster_ctx *ctx, struct folders *f, const char *path
     return 0;
 }
 
-/* The folder that is named up to the end of the line; nothing when it has moved away. */
-static int add_source(struct aster_ctx *ctx, struct folders *f, const char *line)
+/* The folder of that name; nothing when it is not there. */
+static int add_real_folder(struct aster_ctx *ctx, struct folders *f, const char *path)
 {
-    char *path, real[PATH_MAX];
-    ASTER_TRY(aster_strndup(ctx, line, strcspn(line, "\n"), &path));
-    int rc = realpath(path, real) ? add_folder(ctx, f, real, strlen(real)) : 0;
-    aster_free(&path);
-    return rc;
+    char real[PATH_MAX];
+    return realpath(path, real) ? add_folder(ctx, f, real, strlen(real)) : 0;
 }
 
 /* A program in its build folder finds the source folder in the Makefile beside it. */
@@ -56,9 +53,12 @@ static int add_source_folder(struct aster_ctx *ctx, struct folders *f, const cha
     ASTER_TRY(aster_path_join(ctx, build, "Makefile", &makefile));
     int rc = aster_file_read(ctx, makefile, MAKEFILE_LIMIT, &text, &n);
     aster_free(&makefile);
-    const char *found = rc == 0 ? strstr(text, key) : NULL;
-    if (found)
-        rc = add_source(ctx, f, found + sizeof key - 1);
+    char *found = rc == 0 ? strstr(text, key) : NULL;
+    if (found) {
+        found += sizeof key - 1;
+        found[strcspn(found, "\n")] = '\0';
+        rc = add_real_folder(ctx, f, found);
+    }
     if (rc == 0)
         rc = add_folder(ctx, f, build, strlen(build));
     aster_free(&text);
@@ -82,7 +82,7 @@ static int data_folders(struct aster_ctx *ctx, struct folders *f)
     if (!slash)
         return 0;
     memcpy(slash, moved, sizeof moved);
-    return add_folder(ctx, f, self, strlen(self));
+    return add_real_folder(ctx, f, self);
 }
 
 /* *out is NULL when nothing is there. */
