@@ -254,6 +254,14 @@ int aster_h5_list(struct aster_h5 *f, const char *group, char ***names, int64_t 
 
 /* ---- reading ---- */
 
+/* The smallest of ours that holds every value of an integer type. */
+static enum aster_dtype integer_type(size_t size, bool is_unsigned)
+{
+    if (size == 1 && is_unsigned)
+        return ASTER_U8;
+    return size < 4 || (size == 4 && !is_unsigned) ? ASTER_I32 : ASTER_I64;
+}
+
 static int shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aster_h5_shape *out)
 {
     *out = (struct aster_h5_shape){.n = 1};
@@ -279,8 +287,9 @@ static int shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aster_
         case H5T_FLOAT:
             out->dtype = size <= 4 ? ASTER_F32 : ASTER_F64;
             break;
+        case H5T_ENUM: /* truth values of h5py */
         case H5T_INTEGER:
-            out->dtype = size == 1 ? ASTER_U8 : size <= 4 ? ASTER_I32 : ASTER_I64;
+            out->dtype = integer_type(size, H5Tget_sign(type) == H5T_SGN_NONE);
             break;
         case H5T_STRING:
             out->is_string = true;

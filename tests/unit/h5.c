@@ -77,6 +77,8 @@ static void read_all(void)
     same(f, "/i64", ASTER_I64, 2, some_i64);
     same(f, "u8", ASTER_U8, 3, some_u8);
     same(f, "one", ASTER_F64, 1, &(double){3.25});
+    tap_ok(fine(aster_h5_shape(f, "g/deep/er/bf16", &s)) && s.dtype == ASTER_I32 && fine(aster_h5_shape(f, "u8", &s)) && s.dtype == ASTER_U8,
+           "the dtype of a shape holds every value");
     same(f, "i32", ASTER_I64, 4, (int64_t[]){0, INT32_MIN, INT32_MAX, -7});
     same(f, "i32", ASTER_F64, 4, (double[]){0, INT32_MIN, INT32_MAX, -7});
     same(f, "none", ASTER_F32, 0, "");
