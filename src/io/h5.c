@@ -31,8 +31,9 @@ int aster_h5_fail(const struct aster_h5 *f, const char *name, const char *what)
 {
     char why[200] = "";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, why);
-    int rc = aster_fail(f->ctx, f->writing ? ASTER_EIO : ASTER_EFORMAT, "%s: %s%s%s%s%s%s", f->path, name ? "'" : "", name ? name : "",
-                        name ? "': " : "", what, *why ? ": " : "", why);
+    int rc = aster_fail(f->ctx, f->writing ? ASTER_EIO : ASTER_EFORMAT, "%s: %s%s%s%s%s%s", f->path,
+                        name ? "'" : "", name ? name : "", name ? "': " : "", what,
+                        *why ? ": " : "", why);
     H5Eclear2(H5E_DEFAULT);
     return rc;
 }
@@ -86,7 +87,8 @@ int aster_h5_open(struct aster_ctx *ctx, const char *path, struct aster_h5 **out
     if (why)
         return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path, strerror(why));
     if (n < 8 || memcmp(head, "\x89HDF\r\n\x1a\n", 8))
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: is no HDF5 file (%s)", path, n == 0 ? "it is empty" : "its first bytes are others");
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: is no HDF5 file (%s)", path,
+                          n == 0 ? "it is empty" : "its first bytes are others");
     ASTER_TRY(h5_new(ctx, path, false, out));
     aster_h5_lock();
     (*out)->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
@@ -182,7 +184,12 @@ bool aster_h5_has(const struct aster_h5 *f, const char *name)
 
 /* ---- names ---- */
 
-struct name_list { struct aster_ctx *ctx; char **names; int64_t n, cap; int rc; };
+struct name_list {
+    struct aster_ctx *ctx;
+    char **names;
+    int64_t n, cap;
+    int rc;
+};
 
 static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, void *arg)
 {

@@ -23,10 +23,12 @@ int aster_h5_shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aste
     if (rank < 0 || type < 0 || H5Sget_simple_extent_dims(space, dim, NULL) < 0)
         rc = aster_h5_fail(f, name, "its shape or type cannot be read");
     else if (rank > 8)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rank %d, at most 8 is expected", f->path, name, rank);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rank %d, at most 8 is expected", f->path,
+                        name, rank);
     for (int k = 0; rc == 0 && k < rank; k++) {
         if (dim[k] > (hsize_t)DATASET_LIMIT || (dim[k] && out->n > DATASET_LIMIT / (int64_t)dim[k]))
-            rc = aster_fail(f->ctx, ASTER_ELIMIT, "%s: '%s': more than 2^40 elements", f->path, name);
+            rc = aster_fail(f->ctx, ASTER_ELIMIT, "%s: '%s': more than 2^40 elements", f->path,
+                            name);
         else
             out->n *= out->dim[k] = (int64_t)dim[k];
     }
@@ -48,7 +50,8 @@ int aster_h5_shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aste
             out->string_size = H5Tis_variable_str(type) > 0 ? -1 : (int64_t)size;
             break;
         default:
-            rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is neither numbers nor text", f->path, name);
+            rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is neither numbers nor text", f->path,
+                            name);
         }
     }
     if (type >= 0)
@@ -58,7 +61,8 @@ int aster_h5_shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aste
     return rc;
 }
 
-/* Bytes of an element in the file; a variable-length text is a length, an address and an index there. */
+/* Bytes of an element in the file; a variable-length text is a length, an address and an index
+ * there. */
 static int64_t stored_size(const struct aster_h5 *f, hid_t d, const struct aster_h5_shape *s)
 {
     size_t address = 8, length;
@@ -76,8 +80,10 @@ static int64_t stored_size(const struct aster_h5 *f, hid_t d, const struct aster
     return size;
 }
 
-/* Data in one piece must be as long as the shape says: the library reads on beyond a shorter one. */
-static int check_storage(struct aster_h5 *f, const char *name, hid_t d, const struct aster_h5_shape *s)
+/* Data in one piece must be as long as the
+ * shape says: the library reads on beyond a shorter one. */
+static int check_storage(struct aster_h5 *f, const char *name, hid_t d,
+                         const struct aster_h5_shape *s)
 {
     int64_t need = 0;
     hid_t p = H5Dget_create_plist(d);
@@ -88,18 +94,22 @@ static int check_storage(struct aster_h5 *f, const char *name, hid_t d, const st
         return layout < 0 ? aster_h5_fail(f, name, "its layout cannot be read") : 0;
     ASTER_TRY(aster_mul(f->ctx, s->n, stored_size(f, d, s), &need));
     int64_t there = (int64_t)H5Dget_storage_size(d);
-    if (there < need && (there > 0 || layout == H5D_COMPACT)) /* 0 bytes: never written, all fill values */
-        return aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': its shape needs %lld bytes of data, there are %lld", f->path, name, (long long)need,
-                          (long long)there);
+    if (there < need &&
+        (there > 0 || layout == H5D_COMPACT)) /* 0 bytes: never written, all fill values */
+        return aster_fail(f->ctx, ASTER_EFORMAT,
+                          "%s: '%s': its shape needs %lld bytes of data, there are %lld", f->path,
+                          name, (long long)need, (long long)there);
     return 0;
 }
 
-static int open_dataset(struct aster_h5 *f, const char *name, hid_t *d, struct aster_h5_shape *shape)
+static int open_dataset(struct aster_h5 *f, const char *name, hid_t *d,
+                        struct aster_h5_shape *shape)
 {
     bool there = aster_h5_exists(f->id, name);
     *d = there ? H5Dopen2(f->id, name, H5P_DEFAULT) : -1;
     if (*d < 0)
-        return aster_h5_fail(f, name, there ? "cannot be opened as a dataset" : "no dataset of this name");
+        return aster_h5_fail(f, name,
+                             there ? "cannot be opened as a dataset" : "no dataset of this name");
     int rc = aster_h5_shape_of(f, name, *d, shape);
     if (rc == 0)
         rc = check_storage(f, name, *d, shape);
@@ -120,7 +130,8 @@ int aster_h5_shape(struct aster_h5 *f, const char *name, struct aster_h5_shape *
 }
 
 /* A value that an integer cannot hold ends the reading; the library's default would clip it. */
-static H5T_conv_ret_t on_exception(H5T_conv_except_t kind, hid_t from, hid_t to, void *value, void *room, void *arg)
+static H5T_conv_ret_t on_exception(H5T_conv_except_t kind, hid_t from, hid_t to, void *value,
+                                   void *room, void *arg)
 {
     (void)from;
     (void)to;
@@ -131,17 +142,23 @@ static H5T_conv_ret_t on_exception(H5T_conv_except_t kind, hid_t from, hid_t to,
 }
 
 /* Reads what from selects (H5S_ALL: everything) as numbers of type t. */
-static int read_numbers(struct aster_h5 *f, const char *name, hid_t d, hid_t to, hid_t from, enum aster_dtype t, void *out)
+static int read_numbers(struct aster_h5 *f, const char *name, hid_t d, hid_t to, hid_t from,
+                        enum aster_dtype t, void *out)
 {
     bool integer = t != ASTER_F32 && t != ASTER_F64, refused = false;
     int rc = 0;
     hid_t type = H5Dget_type(d), how = integer ? H5Pcreate(H5P_DATASET_XFER) : H5P_DEFAULT;
-    if (t == ASTER_BF16 && (H5Tget_class(type) != H5T_INTEGER || H5Tget_size(type) != 2 || H5Tget_sign(type) != H5T_SGN_NONE))
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': bf16 is kept as unsigned 16-bit integers; this is another type", f->path, name);
+    if (t == ASTER_BF16 && (H5Tget_class(type) != H5T_INTEGER || H5Tget_size(type) != 2 ||
+                            H5Tget_sign(type) != H5T_SGN_NONE))
+        rc = aster_fail(f->ctx, ASTER_EFORMAT,
+                        "%s: '%s': bf16 is kept as unsigned 16-bit integers; this is another type",
+                        f->path, name);
     else if (how < 0 || (integer && H5Pset_type_conv_cb(how, on_exception, &refused) < 0) ||
              H5Dread(d, aster_h5_memory_type(t), to, from, how, out) < 0)
-        rc = refused ? aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': has a value that %s cannot hold", f->path, name, aster_dtype_name(t))
-                     : aster_h5_fail(f, name, "cannot be read");
+        rc = refused
+                 ? aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': has a value that %s cannot hold",
+                              f->path, name, aster_dtype_name(t))
+                 : aster_h5_fail(f, name, "cannot be read");
     H5Eclear2(H5E_DEFAULT);
     if (type >= 0)
         H5Tclose(type);
@@ -150,18 +167,22 @@ static int read_numbers(struct aster_h5 *f, const char *name, hid_t d, hid_t to,
     return rc;
 }
 
-/* What the file can hold bounds what is allocated: a chunked dataset may claim far more than was written. */
-static int believable(struct aster_h5 *f, const char *name, const struct aster_h5_shape *s, int64_t bytes)
+/* What the file can hold bounds what is allocated: a chunked dataset may claim far more than was
+ * written. */
+static int believable(struct aster_h5 *f, const char *name, const struct aster_h5_shape *s,
+                      int64_t bytes)
 {
     hsize_t size = 0;
     H5Fget_filesize(f->id, &size);
     if (bytes > (1LL << 30) && (double)bytes > 2000.0 * (double)size)
-        return aster_fail(f->ctx, ASTER_ELIMIT, "%s: '%s': claims %lld elements in a file of %lld bytes", f->path, name, (long long)s->n,
-                          (long long)size);
+        return aster_fail(f->ctx, ASTER_ELIMIT,
+                          "%s: '%s': claims %lld elements in a file of %lld bytes", f->path, name,
+                          (long long)s->n, (long long)size);
     return 0;
 }
 
-int aster_h5_read(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n, void *out_pointer)
+int aster_h5_read(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n,
+                  void *out_pointer)
 {
     struct aster_h5_shape s;
     void *data = NULL;
@@ -171,9 +192,11 @@ int aster_h5_read(struct aster_h5 *f, const char *name, enum aster_dtype t, int6
     if (rc < 0)
         goto unlock;
     if (s.is_string)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is text, numbers are expected", f->path, name);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is text, numbers are expected", f->path,
+                        name);
     else if (n >= 0 && s.n != n)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': %lld elements, %lld are expected", f->path, name, (long long)s.n, (long long)n);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': %lld elements, %lld are expected",
+                        f->path, name, (long long)s.n, (long long)n);
     if (rc == 0)
         rc = believable(f, name, &s, s.n * aster_dtype_size(t));
     if (rc == 0)
@@ -189,7 +212,8 @@ unlock:
     return rc;
 }
 
-int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t first, int64_t count, void *out)
+int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t first,
+                       int64_t count, void *out)
 {
     struct aster_h5_shape s;
     hid_t d;
@@ -198,10 +222,12 @@ int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
     if (rc < 0)
         goto unlock;
     if (s.is_string || s.rank < 1)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rows of numbers are expected", f->path, name);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rows of numbers are expected", f->path,
+                        name);
     else if (first < 0 || count < 0 || first > s.dim[0] - count)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': %lld rows from row %lld on, there are %lld", f->path, name, (long long)count,
-                        (long long)first, (long long)s.dim[0]);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT,
+                        "%s: '%s': %lld rows from row %lld on, there are %lld", f->path, name,
+                        (long long)count, (long long)first, (long long)s.dim[0]);
     if (rc == 0 && count) {
         hsize_t start[8] = {0}, n[8];
         for (int k = 0; k < s.rank; k++)
@@ -209,7 +235,8 @@ int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
         start[0] = (hsize_t)first;
         n[0] = (hsize_t)count;
         hid_t from = H5Dget_space(d), to = H5Screate_simple(s.rank, n, NULL);
-        if (from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, n, NULL) < 0)
+        if (from < 0 || to < 0 ||
+            H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, n, NULL) < 0)
             rc = aster_h5_fail(f, name, "rows cannot be read");
         else
             rc = read_numbers(f, name, d, to, from, t, out);
@@ -224,7 +251,8 @@ unlock:
     return rc;
 }
 
-static int read_fixed(struct aster_h5 *f, const char *name, hid_t d, const struct aster_h5_shape *s, char **list)
+static int read_fixed(struct aster_h5 *f, const char *name, hid_t d, const struct aster_h5_shape *s,
+                      char **list)
 {
     char *bytes = NULL;
     int64_t total = 0;
@@ -232,7 +260,9 @@ static int read_fixed(struct aster_h5 *f, const char *name, hid_t d, const struc
     ASTER_TRY(believable(f, name, s, total));
     ASTER_TRY(aster_alloc(f->ctx, total, 1, &bytes));
     hid_t type = H5Dget_type(d);
-    int rc = H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) < 0 ? aster_h5_fail(f, name, "cannot be read") : 0;
+    int rc = H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) < 0
+                 ? aster_h5_fail(f, name, "cannot be read")
+                 : 0;
     H5Tclose(type);
     for (int64_t k = 0; rc == 0 && k < s->n; k++)
         rc = aster_strndup(f->ctx, bytes + k * s->string_size, (size_t)s->string_size, &list[k]);
@@ -240,12 +270,15 @@ static int read_fixed(struct aster_h5 *f, const char *name, hid_t d, const struc
     return rc;
 }
 
-static int read_variable(struct aster_h5 *f, const char *name, hid_t d, const struct aster_h5_shape *s, char **list)
+static int read_variable(struct aster_h5 *f, const char *name, hid_t d,
+                         const struct aster_h5_shape *s, char **list)
 {
     char **text = NULL;
     ASTER_TRY(aster_alloc(f->ctx, s->n, sizeof *text, &text));
     hid_t type = H5Dget_type(d), space = H5Dget_space(d);
-    int rc = H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0 ? aster_h5_fail(f, name, "cannot be read") : 0;
+    int rc = H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0
+                 ? aster_h5_fail(f, name, "cannot be read")
+                 : 0;
     for (int64_t k = 0; rc == 0 && k < s->n; k++)
         rc = aster_strdup(f->ctx, text[k] ? text[k] : "", &list[k]);
     H5Dvlen_reclaim(type, space, H5P_DEFAULT, text);
@@ -266,13 +299,15 @@ int aster_h5_read_strings(struct aster_h5 *f, const char *name, char ***out, int
     if (rc < 0)
         goto unlock;
     if (!s.is_string)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is numbers, text is expected", f->path, name);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is numbers, text is expected", f->path,
+                        name);
     if (rc == 0)
         rc = believable(f, name, &s, s.n * 16);
     if (rc == 0)
         rc = aster_alloc(f->ctx, s.n, sizeof **out, out);
     if (rc == 0 && s.n)
-        rc = s.string_size < 0 ? read_variable(f, name, d, &s, *out) : read_fixed(f, name, d, &s, *out);
+        rc = s.string_size < 0 ? read_variable(f, name, d, &s, *out)
+                               : read_fixed(f, name, d, &s, *out);
     H5Dclose(d);
     *n = s.n;
 unlock:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Writes files that other programs are to read, and dumps files that other programs wrote, as JSON lines with the bytes in hexadecimal.
- * peers-files write DIR | h5 FILE [OBJECT@NAME:KIND]... | st FILE | npz FILE NAME... */
+/* Writes files that other programs are to read, and dumps files that other programs wrote, as JSON
+ * lines with the bytes in hexadecimal. peers-files write DIR | h5 FILE [OBJECT@NAME:KIND]... | st
+ * FILE | npz FILE NAME... */
 #include "io/io.h"
 
 #include <stdlib.h>
@@ -12,12 +13,14 @@ static struct aster_ctx *ctx;
 
 static int write_h5(const char *path)
 {
-    static const char *const text[] = {"", "P01009", "sp\xc3\xa4t \xf0\x9f\x98\x80", "a longer text, with a comma"};
+    static const char *const text[] = {"", "P01009", "sp\xc3\xa4t \xf0\x9f\x98\x80",
+                                       "a longer text, with a comma"};
     float f32[6];
     double f64[4] = {0.1, -1e300, 5e-324, 1.0 / 3}, three = 3.25, rows[25][3];
     uint16_t bf16[3] = {0x3f80, 0xc020, 0x7f80};
     int32_t i32[3] = {INT32_MIN, -7, INT32_MAX};
-    int64_t i64[2] = {INT64_MIN, INT64_MAX}, two[2] = {2, 3}, n2 = 2, n3 = 3, n4 = 4, none[2] = {0, 5};
+    int64_t i64[2] = {INT64_MIN, INT64_MAX}, two[2] = {2, 3}, n2 = 2, n3 = 3, n4 = 4,
+            none[2] = {0, 5};
     uint8_t u8[4] = {0, 1, 128, 255};
     struct aster_h5 *f = NULL;
     int rc;
@@ -54,10 +57,14 @@ static int write_st(const char *path)
     static const int32_t i32[4] = {INT32_MIN, -1, 0, INT32_MAX};
     static const int64_t i64[1] = {INT64_MIN};
     static const uint8_t u8[3] = {0, 128, 255};
-    static const char *const keys[] = {"format", "note"}, *const values[] = {"pt", "two\nlines \"quoted\" \xc3\xa9"};
-    const struct aster_st_out t[] = {{"u8", ASTER_U8, 1, {3}, u8},   {"layer.0/f32", ASTER_F32, 2, {2, 3}, f32}, {"f64", ASTER_F64, 1, {2}, f64},
-                                     {"b\"f16", ASTER_BF16, 2, {3, 1}, bf16}, {"i32", ASTER_I32, 3, {1, 2, 2}, i32},     {"i64", ASTER_I64, 0, {0}, i64},
-                                     {"none", ASTER_F32, 2, {0, 4}, NULL}};
+    static const char *const keys[] = {"format", "note"}, *const values[] = {
+                                                              "pt",
+                                                              "two\nlines \"quoted\" \xc3\xa9"};
+    const struct aster_st_out t[] = {
+        {"u8", ASTER_U8, 1, {3}, u8},          {"layer.0/f32", ASTER_F32, 2, {2, 3}, f32},
+        {"f64", ASTER_F64, 1, {2}, f64},       {"b\"f16", ASTER_BF16, 2, {3, 1}, bf16},
+        {"i32", ASTER_I32, 3, {1, 2, 2}, i32}, {"i64", ASTER_I64, 0, {0}, i64},
+        {"none", ASTER_F32, 2, {0, 4}, NULL}};
     return aster_st_write(ctx, path, 7, t, 2, keys, values);
 }
 
@@ -68,7 +75,8 @@ static int write_events(const char *dir)
     ASTER_TRY(aster_events_open(ctx, dir, &e));
     for (int k = 0; k < 300; k++) {
         ASTER_GOTO(aster_events_scalar(e, "Loss/train", k, (float)k / 7), done);
-        ASTER_GOTO(aster_events_scalar(e, "Metrics/f1_macro", (int64_t)k * 1000000007, -(float)k), done);
+        ASTER_GOTO(aster_events_scalar(e, "Metrics/f1_macro", (int64_t)k * 1000000007, -(float)k),
+                   done);
     }
     rc = aster_events_flush(e);
 done:
@@ -249,10 +257,12 @@ static int dump_array(struct aster_npz *z, const char *name)
         return 0;
     }
     ASTER_TRY(aster_alloc(ctx, s.n, (size_t)aster_dtype_size(s.dtype), &data));
-    int64_t rows = s.rank ? s.dim[0] : 1, row_bytes = rows ? s.n / rows * aster_dtype_size(s.dtype) : 0;
+    int64_t rows = s.rank ? s.dim[0] : 1,
+            row_bytes = rows ? s.n / rows * aster_dtype_size(s.dtype) : 0;
     int rc = 0;
     for (int64_t k = 0; rc == 0 && k < rows; k += 3) /* three rows at a time */
-        rc = aster_npz_read_rows(z, name, s.dtype, k, aster_min64(3, rows - k), (char *)data + k * row_bytes);
+        rc = aster_npz_read_rows(z, name, s.dtype, k, aster_min64(3, rows - k),
+                                 (char *)data + k * row_bytes);
     if (rc == 0) {
         begin(name, s.rank, s.dim, aster_dtype_name(s.dtype));
         end_with_bytes(data, s.n * aster_dtype_size(s.dtype));
@@ -277,7 +287,9 @@ int main(int argc, char **argv)
     if (aster_ctx_new(&ctx) < 0)
         return 1;
     if (argc < 3)
-        rc = aster_fail(ctx, ASTER_EPARAM, "peers-files write DIR | h5 FILE [OBJECT@NAME:KIND]... | st FILE | npz FILE NAME...");
+        rc = aster_fail(
+            ctx, ASTER_EPARAM,
+            "peers-files write DIR | h5 FILE [OBJECT@NAME:KIND]... | st FILE | npz FILE NAME...");
     else if (!strcmp(argv[1], "write"))
         rc = write_all(argv[2]);
     else if (!strcmp(argv[1], "h5"))
