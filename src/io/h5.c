@@ -497,12 +497,14 @@ int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, cons
     return rc;
 }
 
-static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t row_n)
+/* Chunks are as large as the first piece, within limits: small files stay small, large ones have few chunks. */
+static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows, int64_t row_n)
 {
     hsize_t zero[2] = {0, (hsize_t)row_n}, most[2] = {H5S_UNLIMITED, (hsize_t)row_n}, chunk[2] = {1, (hsize_t)aster_max64(row_n, 1)};
-    chunk[0] = (hsize_t)aster_max64(1, (1 << 20) / (aster_max64(row_n, 1) * aster_dtype_size(t)));
-    hid_t links = links_with_groups(), space = H5Screate_simple(2, zero, most), create = H5Pcreate(H5P_DATASET_CREATE);
-    H5Pset_chunk(create, 2, chunk);
+    int64_t row_bytes = aster_max64(row_n, 1) * aster_dtype_size(t), want = n_rows > (1 << 20) ? 1 << 20 : n_rows * row_bytes;
+    chunk[0] = (hsize_t)aster_max64(1, aster_min64(aster_max64(want, 1 << 12), 1 << 20) / row_bytes);
+    hid_t links = links_with_groups(), space = H5Screate_simple(row_n == 1 ? 1 : 2, zero, most), create = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(create, row_n == 1 ? 1 : 2, chunk);
     hid_t d = H5Dcreate2(f->id, name, file_type(t), space, links, create, H5P_DEFAULT);
     H5Pclose(create);
     H5Sclose(space);
@@ -513,16 +515,17 @@ static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dt
 int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows, int64_t row_n, const void *data)
 {
     struct aster_h5_shape s = {0};
-    int rc = 0;
+    int rc = 0, rank = row_n == 1 ? 1 : 2;
     aster_h5_lock();
-    hid_t d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : make_appendable(f, name, t, row_n);
+    hid_t d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : make_appendable(f, name, t, n_rows, row_n);
     if (d < 0) {
         rc = aster_h5_fail(f, name, "cannot be made");
-    } else if ((rc = shape_of(f, name, d, &s)) == 0 && (s.rank != 2 || s.dim[1] != row_n)) {
-        rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld, %lld were appended", f->path, name, (long long)s.dim[1], (long long)row_n);
+    } else if ((rc = shape_of(f, name, d, &s)) == 0 && (s.rank != rank || (rank == 2 && s.dim[1] != row_n))) {
+        rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld, %lld were appended", f->path, name, (long long)(s.rank == 2 ? s.dim[1] : 1),
+                        (long long)row_n);
     } else if (rc == 0 && n_rows > 0 && row_n > 0) {
         hsize_t size[2] = {(hsize_t)(s.dim[0] + n_rows), (hsize_t)row_n}, start[2] = {(hsize_t)s.dim[0], 0}, n[2] = {(hsize_t)n_rows, (hsize_t)row_n};
-        hid_t to = -1, from = H5Screate_simple(2, n, NULL);
+        hid_t to = -1, from = H5Screate_simple(rank, n, NULL);
         if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 || H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
             H5Dwrite(d, aster_h5_memory_type(t), from, to, H5P_DEFAULT, data) < 0)
             rc = aster_h5_fail(f, name, "cannot be appended to");
