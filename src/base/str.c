@@ -73,28 +73,31 @@ const char *aster_str_get(const struct aster_str *b)
     return b->s ? b->s : "";
 }
 
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions, changes and swaps of neighbours that lead from a to b. */
 static int distance(const char *a, const char *b)
 {
     enum { MOST = 64 };
-    int row[MOST + 1], n = (int)strlen(b);
+    int rows[3][MOST + 1], n = (int)strlen(b);
     if (n > MOST)
         return MOST;
     for (int j = 0; j <= n; j++)
-        row[j] = j;
-    for (int i = 1; a[i - 1]; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n; j++) {
-            int keep = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-            diagonal = keep;
+        rows[0][j] = j;
+    int i = 0;
+    for (; a[i]; i++) {
+        int *row = rows[(i + 1) % 3], *above = rows[i % 3], *above2 = rows[(i + 2) % 3];
+        row[0] = i + 1;
+        for (int j = 0; j < n; j++) {
+            row[j + 1] = least(above[j] + (a[i] != b[j]), least(row[j], above[j + 1]) + 1);
+            if (i && j && a[i] == b[j - 1] && a[i - 1] == b[j])
+                row[j + 1] = least(row[j + 1], above2[j - 1] + 1);
         }
     }
-    return row[n];
+    return rows[i % 3][n];
 }
 
 const char *aster_nearest(const char *word, const char *const *names, int n)

@@ -22,7 +22,7 @@ static int convert_file(struct aster_ctx *ctx, const char *in, const char *out, 
 {
     struct aster_weights *w;
     ASTER_TRY(aster_weights_load(ctx, in, real, &w));
-    int rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out) : aster_weights_save(ctx, w, out);
+    int rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out) : aster_weights_save_h5(ctx, w, out);
     aster_weights_free(&w);
     return rc;
 }

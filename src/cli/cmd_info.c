@@ -58,14 +58,22 @@ static void close_in(struct sheet *s, const char *bracket)
     s->is_first = false;
 }
 
-/* A text: "  key             value", or "key": "value". */
+/* "  starpu max cpus  4" */
+static void line(struct sheet *s, const char *key, const char *value)
+{
+    aster_str_add(&s->text, "  ");
+    for (const char *c = key; *c; c++)
+        aster_str_addn(&s->text, *c == '_' ? " " : c, 1);
+    aster_str_printf(&s->text, "%*s%s\n", (int)aster_max64(1, 20 - (int64_t)strlen(key)), "", value);
+}
+
 static void fact(struct sheet *s, const char *key, const char *value)
 {
     begin(s, key);
     if (s->json)
         aster_json_quote(&s->text, value);
     else
-        aster_str_printf(&s->text, "  %-16s %s\n", key, value);
+        line(s, key, value);
 }
 
 static void fact_int(struct sheet *s, const char *key, int64_t value)
@@ -76,20 +84,23 @@ static void fact_int(struct sheet *s, const char *key, int64_t value)
     if (s->json)
         aster_str_add(&s->text, text);
     else
-        aster_str_printf(&s->text, "  %-16s %s\n", key, text);
+        line(s, key, text);
 }
 
 /* ---- versions -------------------------------------------------------------------------------------------- */
 
 static void versions(struct sheet *s)
 {
-    fact(s, "version", aster_version());
+    if (s->json)
+        fact(s, "version", aster_version());
+    else
+        aster_str_printf(&s->text, "asterism %s\n", aster_version());
     fact(s, "compiler", "gcc " __VERSION__);
     fact(s, "flags", ASTER_BUILT_FLAGS);
     fact(s, "starpu", ASTER_BUILT_STARPU);
-    fact_int(s, "starpu_buffers", ASTER_STARPU_BUFFERS);
-    fact_int(s, "starpu_cpus", ASTER_STARPU_CPUS);
-    fact_int(s, "starpu_gpus", ASTER_STARPU_GPUS);
+    fact_int(s, "starpu_max_buffers", ASTER_STARPU_BUFFERS);
+    fact_int(s, "starpu_max_cpus", ASTER_STARPU_CPUS);
+    fact_int(s, "starpu_max_gpus", ASTER_STARPU_GPUS);
     fact(s, "hwloc", ASTER_BUILT_HWLOC);
     fact(s, "hdf5", ASTER_BUILT_HDF5);
     fact(s, "libyaml", ASTER_BUILT_YAML);
@@ -104,7 +115,7 @@ void aster_cli_versions(void)
 {
     struct sheet s = {.is_first = true};
     versions(&s);
-    printf("asterism %s\n%s", aster_version(), aster_str_get(&s.text));
+    fputs(aster_str_get(&s.text), stdout);
     aster_str_free(&s.text);
 }
 
@@ -166,13 +177,14 @@ static int machine(struct sheet *s)
 
 static void ops(struct sheet *s)
 {
-    const struct aster_backend *cpu = aster_backend_cpu(aster_isa_best());
+    enum aster_isa isa = aster_isa_best();
+    const struct aster_backend *cpu = aster_backend_cpu(isa);
     if (!s->json)
         aster_str_printf(&s->text, "\nops:\n");
     open_in(s, "ops", "[");
     for (int i = 0; i < ASTER_N_OPS; i++) {
         const char *name = aster_op_name((enum aster_op_kind)i), *family = aster_op_family((enum aster_op_kind)i);
-        const char *here = cpu->op[i] ? cpu->name : "none";
+        const char *here = cpu->op[i] ? aster_isa_name(isa) : "none";
         if (!s->json) {
             aster_str_printf(&s->text, "  %-16s %-10s cpu: %s; cuda: %s\n", name, family, here, no_cuda);
             continue;
@@ -248,8 +260,6 @@ static int info(const struct aster_cli_args *args)
     if (aster_cli_has(args, "stages")) {
         stages(&s);
     } else {
-        if (!s.json)
-            aster_str_printf(&s.text, "asterism %s\n", aster_version());
         versions(&s);
         rc = machine(&s);
         ops(&s);

@@ -336,7 +336,7 @@ static void draw(const struct drawing *d, double width, double height, struct as
     aster_str_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
                      width, height, width, height);
     aster_str_add(out, "<style>text{font-family:sans-serif}.i{font-size:13px;font-weight:600;text-anchor:middle}"
-                       ".k{font-size:11px;fill:#555;text-anchor:middle}.l{font-size:10px;fill:#555;text-anchor:end}"
+                       ".k{font-size:11px;fill:#555;text-anchor:middle}.l{font-size:10px;fill:#555;text-anchor:end;paint-order:stroke;stroke:#fff;stroke-width:3px}"
                        ".e{fill:none;stroke:#666;stroke-width:1.3}rect{stroke:#445;stroke-width:1.2}"
                        ".s{fill:#e3eefb}.m{fill:#f6f0e0}.z{fill:#e4f3e5}</style>\n");
     aster_str_add(out, "<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"6\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" "

@@ -122,6 +122,9 @@ static int use_parameter(struct aster_pipeline *p, const struct aster_node *at, 
     ASTER_TRY(aster_pool_text(&p->pool, name, n, &word));
     aster_hint(word, names, p->n_params, hint, sizeof hint);
     aster_mistake_add(p, at->line, at->column, "no parameter is called '%.60s'%s", word, hint);
+    const char *meant = aster_nearest(word, names, p->n_params);
+    if (meant)
+        aster_parameter_find(p, meant, strlen(meant))->is_used = true;
     return 0;
 }
 

@@ -70,6 +70,7 @@ struct aster_weights {
 };
 ASTER_CHECKED int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype real, struct aster_weights **out); /* our .h5, or .safetensors with our metadata */
 ASTER_CHECKED int aster_weights_save_safetensors(struct aster_ctx *ctx, const struct aster_weights *w, const char *path);
+ASTER_CHECKED int aster_weights_save_h5(struct aster_ctx *ctx, const struct aster_weights *w, const char *path); /* no training state */
 void aster_weights_free(struct aster_weights **w);
 
 /* ---- inference ------------------------------------------------------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Trained weights: from our HDF5 model files and safetensors, to safetensors. */
+/* Trained weights: from and to our HDF5 model files and safetensors. */
 #include "train/internal.h"
 #include "train/tensors.h"
 
@@ -67,6 +67,39 @@ static int load_h5(struct aster_ctx *ctx, const char *path, struct aster_weights
     ASTER_TRY(aster_h5_open(ctx, path, &f));
     int rc = read_h5(ctx, f, path, w, program);
     aster_h5_close(&f);
+    return rc;
+}
+
+/* What read_h5 reads. */
+static int write_h5(struct aster_ctx *ctx, struct aster_h5 *f, const struct aster_weights *w, const struct aster_program *program)
+{
+    struct aster_str model = {0};
+    model_to_json(&w->model, &model);
+    int rc = aster_str_ok(ctx, &model);
+    if (rc == 0)
+        rc = aster_h5_attr_set_str(f, "/", "model", aster_str_get(&model));
+    aster_str_free(&model);
+    ASTER_TRY(rc);
+    ASTER_TRY(aster_h5_attr_set_str(f, "/", "encoding", w->encoding));
+    ASTER_TRY(aster_h5_attr_set_str(f, "/", "provenance", w->provenance ? w->provenance : ""));
+    ASTER_TRY(aster_h5_attr_set_f64(f, "/", "class_weight_0", w->class_weights[0]));
+    ASTER_TRY(aster_h5_attr_set_f64(f, "/", "class_weight_1", w->class_weights[1]));
+    ASTER_TRY(tensors_write(ctx, f, "weights", program, false, w->params));
+    return tensors_write(ctx, f, "buffers", program, true, w->buffers);
+}
+
+int aster_weights_save_h5(struct aster_ctx *ctx, const struct aster_weights *w, const char *path)
+{
+    struct aster_program *program;
+    struct aster_h5 *f = NULL;
+    ASTER_TRY(eval_program(ctx, &w->model, w->real, w->class_weights, &program));
+    int rc = aster_h5_create(ctx, path, &f);
+    if (rc == 0)
+        rc = write_h5(ctx, f, w, program);
+    if (rc == 0)
+        rc = aster_h5_commit(&f);
+    aster_h5_close(&f);
+    aster_program_free(&program);
     return rc;
 }
 

@@ -1,1 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
+dist_check_SCRIPTS += tests/cli/cli.sh tests/cli/pages.sh
+EXTRA_DIST += tests/cli/tap.sh
