@@ -84,7 +84,9 @@ void aster_ctx_clear(struct aster_ctx *ctx)
 
 void aster_log_level(struct aster_ctx *ctx, enum aster_level most)
 {
+    pthread_mutex_lock(&ctx->lock);
     ctx->level = most;
+    pthread_mutex_unlock(&ctx->lock);
 }
 
 int aster_log_file(struct aster_ctx *ctx, const char *path)
@@ -92,9 +94,12 @@ int aster_log_file(struct aster_ctx *ctx, const char *path)
     FILE *f = fopen(path, "a");
     if (!f)
         return aster_fail(ctx, ASTER_EIO, "%s: %s; the log file must be writable", path, strerror(errno));
-    if (ctx->log_file)
-        fclose(ctx->log_file);
+    pthread_mutex_lock(&ctx->lock);
+    FILE *old = ctx->log_file;
     ctx->log_file = f;
+    pthread_mutex_unlock(&ctx->lock);
+    if (old)
+        fclose(old);
     return 0;
 }
 
@@ -111,7 +116,7 @@ void aster_log(struct aster_ctx *ctx, enum aster_level level, const char *fmt, .
     static const char *const names[] = {"error", "warning", "info", "debug"};
     char text[2048], when[32];
     va_list ap;
-    if (!ctx || (level > ctx->level && !ctx->log_file))
+    if (!ctx)
         return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);

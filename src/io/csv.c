@@ -2,7 +2,10 @@
 /* CSV tables as RFC 4180 has them, with a header line. */
 #include "io/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define ROW_LIMIT (1LL << 30)
 
 struct aster_csv {
     struct aster_ctx *ctx;
@@ -30,6 +33,9 @@ struct row { int64_t n_text, n_fields; bool quoted; };
 
 static int put(struct aster_csv *c, struct row *r, const char *bytes, int64_t n)
 {
+    if (r->n_text + n > ROW_LIMIT)
+        return aster_fail(c->ctx, ASTER_ELIMIT, "%s:%lld: the row that starts here is longer than 1 GiB; is a quote left open?",
+                          aster_lines_path(c->lines), (long long)c->line);
     ASTER_TRY(aster_grow(c->ctx, r->n_text + n + 1, 1, &c->cap_text, &c->text));
     memcpy(c->text + r->n_text, bytes, (size_t)n);
     r->n_text += n;
@@ -127,6 +133,22 @@ static int next_row(struct aster_csv *c, int64_t *n_fields)
     return 1;
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* c->field still holds the header's fields; their order does not matter any more. */
+static int check_columns(struct aster_csv *c)
+{
+    qsort(c->field, (size_t)c->n_columns, sizeof *c->field, compare_texts);
+    for (int64_t k = 1; k < c->n_columns; k++)
+        if (*c->field[k] && !strcmp(c->field[k - 1], c->field[k]))
+            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: two columns are named '%.200s'", aster_lines_path(c->lines), (long long)c->line,
+                              c->field[k]);
+    return 0;
+}
+
 int aster_csv_open(struct aster_ctx *ctx, const char *path, struct aster_csv **out)
 {
     struct aster_csv *c = NULL;
@@ -142,15 +164,9 @@ int aster_csv_open(struct aster_ctx *ctx, const char *path, struct aster_csv **o
         goto fail;
     }
     ASTER_GOTO(aster_alloc(ctx, n, sizeof *c->column, &c->column), fail);
-    for (; c->n_columns < n; c->n_columns++) {
+    for (; c->n_columns < n; c->n_columns++)
         ASTER_GOTO(aster_strdup(ctx, c->field[c->n_columns], &c->column[c->n_columns]), fail);
-        for (int64_t k = 0; k < c->n_columns; k++)
-            if (*c->column[k] && !strcmp(c->column[k], c->column[c->n_columns])) {
-                rc = aster_fail(ctx, ASTER_EFORMAT, "%s:%lld: two columns are named '%s'", path, (long long)c->line, c->column[k]);
-                c->n_columns++;
-                goto fail;
-            }
-    }
+    ASTER_GOTO(check_columns(c), fail);
     *out = c;
     return 0;
 fail:

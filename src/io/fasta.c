@@ -137,6 +137,8 @@ void aster_fasta_close(struct aster_fasta **fp)
 void aster_fasta_write(struct aster_str *out, const char *header, const char *seq, int64_t n, int width)
 {
     aster_str_printf(out, ">%s\n", header);
+    if (width <= 0)
+        width = n < 1 || n > 1000000000 ? 60 : (int)n;
     for (int64_t k = 0; k < n; k += width) {
         aster_str_addn(out, seq + k, (size_t)aster_min64(width, n - k));
         aster_str_add(out, "\n");

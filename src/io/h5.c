@@ -10,7 +10,7 @@
 
 #define DATASET_LIMIT (1LL << 40)
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 void aster_h5_lock(void)
 {
@@ -102,7 +102,10 @@ int aster_h5_open(struct aster_ctx *ctx, const char *path, struct aster_h5 **out
         return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path, strerror(errno));
     unsigned char head[8];
     size_t n = fread(head, 1, 8, probe);
+    int why = ferror(probe) ? errno : 0;
     fclose(probe);
+    if (why)
+        return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path, strerror(why));
     if (n < 8 || memcmp(head, "\x89HDF\r\n\x1a\n", 8))
         return aster_fail(ctx, ASTER_EFORMAT, "%s: is no HDF5 file (%s)", path, n == 0 ? "it is empty" : "its first bytes are others");
     ASTER_TRY(h5_new(ctx, path, false, out));
@@ -268,6 +271,8 @@ static int shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aster_
             out->n *= out->dim[k] = (int64_t)dim[k];
     }
     out->rank = rank;
+    if (rc == 0 && H5Sget_simple_extent_type(space) == H5S_NULL)
+        out->n = 0;
     if (rc == 0) {
         size_t size = H5Tget_size(type);
         switch (H5Tget_class(type)) {
@@ -292,12 +297,51 @@ static int shape_of(struct aster_h5 *f, const char *name, hid_t d, struct aster_
     return rc;
 }
 
+/* Bytes of an element in the file; a variable-length text is a length, an address and an index there. */
+static int64_t stored_size(const struct aster_h5 *f, hid_t d, const struct aster_h5_shape *s)
+{
+    size_t address = 8, length;
+    if (s->is_string && s->string_size < 0) {
+        hid_t p = H5Fget_create_plist(f->id);
+        if (p >= 0) {
+            H5Pget_sizes(p, &address, &length);
+            H5Pclose(p);
+        }
+        return 8 + (int64_t)address;
+    }
+    hid_t type = H5Dget_type(d);
+    int64_t size = type < 0 ? 0 : (int64_t)H5Tget_size(type);
+    H5Tclose(type);
+    return size;
+}
+
+/* Data in one piece must be as long as the shape says: the library reads on beyond a shorter one. */
+static int check_storage(struct aster_h5 *f, const char *name, hid_t d, const struct aster_h5_shape *s)
+{
+    int64_t need = 0;
+    hid_t p = H5Dget_create_plist(d);
+    H5D_layout_t layout = p < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(p);
+    if (p >= 0)
+        H5Pclose(p);
+    if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS)
+        return layout < 0 ? aster_h5_fail(f, name, "its layout cannot be read") : 0;
+    ASTER_TRY(aster_mul(f->ctx, s->n, stored_size(f, d, s), &need));
+    int64_t there = (int64_t)H5Dget_storage_size(d);
+    if (there < need && (there > 0 || layout == H5D_COMPACT)) /* 0 bytes: never written, all fill values */
+        return aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': its shape needs %lld bytes of data, there are %lld", f->path, name, (long long)need,
+                          (long long)there);
+    return 0;
+}
+
 static int open_dataset(struct aster_h5 *f, const char *name, hid_t *d, struct aster_h5_shape *shape)
 {
-    *d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : -1;
+    bool there = exists(f->id, name);
+    *d = there ? H5Dopen2(f->id, name, H5P_DEFAULT) : -1;
     if (*d < 0)
-        return aster_h5_fail(f, name, "no dataset of this name");
+        return aster_h5_fail(f, name, there ? "cannot be opened as a dataset" : "no dataset of this name");
     int rc = shape_of(f, name, *d, shape);
+    if (rc == 0)
+        rc = check_storage(f, name, *d, shape);
     if (rc < 0)
         H5Dclose(*d);
     return rc;
@@ -311,6 +355,37 @@ int aster_h5_shape(struct aster_h5 *f, const char *name, struct aster_h5_shape *
     if (rc == 0)
         H5Dclose(d);
     aster_h5_unlock();
+    return rc;
+}
+
+/* A value that an integer cannot hold ends the reading; the library's default would clip it. */
+static H5T_conv_ret_t on_exception(H5T_conv_except_t kind, hid_t from, hid_t to, void *value, void *room, void *arg)
+{
+    (void)from;
+    (void)to;
+    (void)value;
+    (void)room;
+    *(bool *)arg |= kind != H5T_CONV_EXCEPT_PRECISION;
+    return kind == H5T_CONV_EXCEPT_PRECISION ? H5T_CONV_UNHANDLED : H5T_CONV_ABORT;
+}
+
+/* Reads what from selects (H5S_ALL: everything) as numbers of type t. */
+static int read_numbers(struct aster_h5 *f, const char *name, hid_t d, hid_t to, hid_t from, enum aster_dtype t, void *out)
+{
+    bool integer = t != ASTER_F32 && t != ASTER_F64, refused = false;
+    int rc = 0;
+    hid_t type = H5Dget_type(d), how = integer ? H5Pcreate(H5P_DATASET_XFER) : H5P_DEFAULT;
+    if (t == ASTER_BF16 && (H5Tget_class(type) != H5T_INTEGER || H5Tget_size(type) != 2 || H5Tget_sign(type) != H5T_SGN_NONE))
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': bf16 is kept as unsigned 16-bit integers; this is another type", f->path, name);
+    else if (how < 0 || (integer && H5Pset_type_conv_cb(how, on_exception, &refused) < 0) ||
+             H5Dread(d, aster_h5_memory_type(t), to, from, how, out) < 0)
+        rc = refused ? aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': has a value that %s cannot hold", f->path, name, aster_dtype_name(t))
+                     : aster_h5_fail(f, name, "cannot be read");
+    H5Eclear2(H5E_DEFAULT);
+    if (type >= 0)
+        H5Tclose(type);
+    if (integer && how >= 0)
+        H5Pclose(how);
     return rc;
 }
 
@@ -342,8 +417,8 @@ int aster_h5_read(struct aster_h5 *f, const char *name, enum aster_dtype t, int6
         rc = believable(f, name, &s, s.n * aster_dtype_size(t));
     if (rc == 0)
         rc = aster_alloc(f->ctx, s.n, (size_t)aster_dtype_size(t), &data);
-    if (rc == 0 && s.n && H5Dread(d, aster_h5_memory_type(t), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        rc = aster_h5_fail(f, name, "cannot be read");
+    if (rc == 0 && s.n)
+        rc = read_numbers(f, name, d, H5S_ALL, H5S_ALL, t, data);
     H5Dclose(d);
 unlock:
     aster_h5_unlock();
@@ -364,8 +439,8 @@ int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
     if (s.is_string || s.rank < 1)
         rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rows of numbers are expected", f->path, name);
     else if (first < 0 || count < 0 || first > s.dim[0] - count)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': rows %lld to %lld of %lld", f->path, name, (long long)first,
-                        (long long)(first + count), (long long)s.dim[0]);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': %lld rows from row %lld on, there are %lld", f->path, name, (long long)count,
+                        (long long)first, (long long)s.dim[0]);
     if (rc == 0 && count) {
         hsize_t start[8] = {0}, n[8];
         for (int k = 0; k < s.rank; k++)
@@ -373,9 +448,10 @@ int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
         start[0] = (hsize_t)first;
         n[0] = (hsize_t)count;
         hid_t from = H5Dget_space(d), to = H5Screate_simple(s.rank, n, NULL);
-        if (from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
-            H5Dread(d, aster_h5_memory_type(t), to, from, H5P_DEFAULT, out) < 0)
+        if (from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, n, NULL) < 0)
             rc = aster_h5_fail(f, name, "rows cannot be read");
+        else
+            rc = read_numbers(f, name, d, to, from, t, out);
         if (from >= 0)
             H5Sclose(from);
         if (to >= 0)
@@ -497,13 +573,13 @@ int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, cons
     return rc;
 }
 
-/* Chunks are as large as the first piece, within limits: small files stay small, large ones have few chunks. */
+/* The first rows appended foretell the rest: a chunk holds as many, from 16 KiB to 1 MiB. */
 static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows, int64_t row_n)
 {
-    hsize_t zero[2] = {0, (hsize_t)row_n}, most[2] = {H5S_UNLIMITED, (hsize_t)row_n}, chunk[2] = {1, (hsize_t)aster_max64(row_n, 1)};
-    int64_t row_bytes = aster_max64(row_n, 1) * aster_dtype_size(t), want = n_rows > (1 << 20) ? 1 << 20 : n_rows * row_bytes;
-    chunk[0] = (hsize_t)aster_max64(1, aster_min64(aster_max64(want, 1 << 12), 1 << 20) / row_bytes);
-    hid_t links = links_with_groups(), space = H5Screate_simple(row_n == 1 ? 1 : 2, zero, most), create = H5Pcreate(H5P_DATASET_CREATE);
+    int64_t row_bytes = row_n * aster_dtype_size(t), least = (16 << 10) / row_bytes, most = (1 << 20) / row_bytes;
+    hsize_t zero[2] = {0, (hsize_t)row_n}, grown[2] = {H5S_UNLIMITED, (hsize_t)row_n};
+    hsize_t chunk[2] = {(hsize_t)aster_max64(1, aster_min64(most, aster_max64(least, n_rows))), (hsize_t)row_n};
+    hid_t links = links_with_groups(), space = H5Screate_simple(row_n == 1 ? 1 : 2, zero, grown), create = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(create, row_n == 1 ? 1 : 2, chunk);
     hid_t d = H5Dcreate2(f->id, name, file_type(t), space, links, create, H5P_DEFAULT);
     H5Pclose(create);
@@ -516,6 +592,8 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
 {
     struct aster_h5_shape s = {0};
     int rc = 0, rank = row_n == 1 ? 1 : 2;
+    if (row_n < 1 || n_rows < 0 || row_n > INT64_MAX / 8)
+        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append", f->path, name, (long long)n_rows, (long long)row_n);
     aster_h5_lock();
     hid_t d = exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : make_appendable(f, name, t, n_rows, row_n);
     if (d < 0) {
@@ -523,7 +601,7 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
     } else if ((rc = shape_of(f, name, d, &s)) == 0 && (s.rank != rank || (rank == 2 && s.dim[1] != row_n))) {
         rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld, %lld were appended", f->path, name, (long long)(s.rank == 2 ? s.dim[1] : 1),
                         (long long)row_n);
-    } else if (rc == 0 && n_rows > 0 && row_n > 0) {
+    } else if (rc == 0 && n_rows > 0) {
         hsize_t size[2] = {(hsize_t)(s.dim[0] + n_rows), (hsize_t)row_n}, start[2] = {(hsize_t)s.dim[0], 0}, n[2] = {(hsize_t)n_rows, (hsize_t)row_n};
         hid_t to = -1, from = H5Screate_simple(rank, n, NULL);
         if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 || H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Sets or replaces. stored and memory belong to the library or to the caller, who holds the lock. */
 static int set(struct aster_h5 *f, const char *object, const char *name, hid_t stored, hid_t memory, const void *value)
 {
     aster_h5_lock();
     hid_t o = H5Oopen(f->id, object, H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
+    if (o >= 0 && H5Aexists(o, name) > 0)
+        H5Adelete(o, name);
     hid_t a = o < 0 ? -1 : H5Acreate2(o, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
     int rc = a < 0 || H5Awrite(a, memory, value) < 0 ? aster_h5_fail(f, name, "this attribute cannot be written") : 0;
     if (a >= 0)
@@ -22,21 +25,29 @@ static int set(struct aster_h5 *f, const char *object, const char *name, hid_t s
 
 int aster_h5_attr_set_i64(struct aster_h5 *f, const char *object, const char *name, int64_t v)
 {
-    return set(f, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &v);
+    aster_h5_lock();
+    int rc = set(f, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &v);
+    aster_h5_unlock();
+    return rc;
 }
 
 int aster_h5_attr_set_f64(struct aster_h5 *f, const char *object, const char *name, double v)
 {
-    return set(f, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &v);
+    aster_h5_lock();
+    int rc = set(f, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &v);
+    aster_h5_unlock();
+    return rc;
 }
 
 int aster_h5_attr_set_str(struct aster_h5 *f, const char *object, const char *name, const char *v)
 {
+    aster_h5_lock();
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, strlen(v) + 1);
     H5Tset_cset(type, H5T_CSET_UTF8);
     int rc = set(f, object, name, type, type, v);
     H5Tclose(type);
+    aster_h5_unlock();
     return rc;
 }
 
@@ -54,16 +65,19 @@ bool aster_h5_attr_has(const struct aster_h5 *f, const char *object, const char 
     return there;
 }
 
-/* n numbers in memory type; a text or another count is refused */
-static int get(struct aster_h5 *f, const char *object, const char *name, hid_t memory, int64_t n, void *out)
+/* n numbers, as integers or doubles; a text, another count or a fraction for an integer is refused */
+static int get(struct aster_h5 *f, const char *object, const char *name, bool integer, int64_t n, void *out)
 {
     int rc = 0;
     aster_h5_lock();
+    hid_t memory = integer ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
     hid_t a = open_attr(f, object, name), space = a < 0 ? -1 : H5Aget_space(a), type = a < 0 ? -1 : H5Aget_type(a);
     if (a < 0)
         rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s' has no attribute '%s'", f->path, object, name);
     else if (type < 0 || (H5Tget_class(type) != H5T_INTEGER && H5Tget_class(type) != H5T_FLOAT && H5Tget_class(type) != H5T_ENUM))
         rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no number", f->path, object, name);
+    else if (integer && H5Tget_class(type) == H5T_FLOAT)
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no integer", f->path, object, name);
     else if (H5Sget_simple_extent_npoints(space) != n)
         rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' has %lld values, %lld are expected", f->path, object, name,
                         (long long)H5Sget_simple_extent_npoints(space), (long long)n);
@@ -81,17 +95,17 @@ static int get(struct aster_h5 *f, const char *object, const char *name, hid_t m
 
 int aster_h5_attr_i64(struct aster_h5 *f, const char *object, const char *name, int64_t *v)
 {
-    return get(f, object, name, H5T_NATIVE_INT64, 1, v);
+    return get(f, object, name, true, 1, v);
 }
 
 int aster_h5_attr_f64(struct aster_h5 *f, const char *object, const char *name, double *v)
 {
-    return get(f, object, name, H5T_NATIVE_DOUBLE, 1, v);
+    return get(f, object, name, false, 1, v);
 }
 
 int aster_h5_attr_f64s(struct aster_h5 *f, const char *object, const char *name, int64_t n, double *v)
 {
-    return get(f, object, name, H5T_NATIVE_DOUBLE, n, v);
+    return get(f, object, name, false, n, v);
 }
 
 int aster_h5_attr_str(struct aster_h5 *f, const char *object, const char *name, char **v)

@@ -77,7 +77,8 @@ ASTER_CHECKED int aster_h5_list(struct aster_h5 *f, const char *group, char ***n
 void aster_h5_names_free(char ***names, int64_t n);
 struct aster_h5_shape { int rank; int64_t dim[8]; enum aster_dtype dtype; bool is_string; int64_t string_size; int64_t n; };
 ASTER_CHECKED int aster_h5_shape(struct aster_h5 *f, const char *name, struct aster_h5_shape *out);
-/* Whole dataset converted to dtype; n elements expected (-1: any), allocated for the caller. */
+/* Whole dataset converted to dtype; n elements expected (-1: any), allocated for the caller. A value that an integer type cannot hold is
+ * an error. ASTER_BF16 is kept as unsigned 16-bit integers. */
 ASTER_CHECKED int aster_h5_read(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n, void *out_pointer);
 /* Rows first .. first+count-1 of the first axis into a buffer of the caller. */
 ASTER_CHECKED int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t first, int64_t count, void *out);
@@ -97,6 +98,7 @@ ASTER_CHECKED int aster_h5_attr_f64s(struct aster_h5 *f, const char *object, con
 ASTER_CHECKED int aster_h5_attr_str(struct aster_h5 *f, const char *object, const char *name, char **v);
 
 /* ---- safetensors: one file; the mapping stays open -------------------------------------------------------------------------------------------- */
+/* dtype as the format writes it (F32, BF16, F16, I64, BOOL ...). data is not always aligned to the elements: copy, or read bytes. */
 struct aster_st_tensor { char *name; char dtype[8]; int rank; int64_t dim[8]; int64_t n; const void *data; };
 struct aster_st;
 ASTER_CHECKED int aster_st_open(struct aster_ctx *ctx, const char *path, struct aster_st **out);
@@ -109,12 +111,16 @@ struct aster_st_out { const char *name; enum aster_dtype dtype; int rank; int64_
 ASTER_CHECKED int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n, const struct aster_st_out *tensors,
                                  int n_meta, const char *const *meta_keys, const char *const *meta_values);
 
-/* ---- npz (zip of .npy, stored or deflated) and npy; stored members are mapped, deflated ones streamed by rows ------------------------------------- */
+/* ---- npz (zip of .npy, stored or deflated) and npy; stored members are mapped, deflated ones streamed by rows -------------------------------------
+ * Arrays are named without their .npy; the array of a .npy file has the file's own name without it. Read the rows of a deflated array in
+ * order: going back unpacks it again from its start. shape.dtype is the nearest of ours (f2: f32, bool: u8); read_rows converts, and refuses
+ * a value that the type asked for cannot hold. A CRC-32 that differs is noticed once a member was read from its first row to its last. */
 struct aster_npz;
 struct aster_npy_shape { int rank; int64_t dim[8]; enum aster_dtype dtype; bool is_text; int64_t text_chars; int64_t n; };
 ASTER_CHECKED int aster_npz_open(struct aster_ctx *ctx, const char *path, struct aster_npz **out);
 bool aster_npz_has(const struct aster_npz *z, const char *name);
 ASTER_CHECKED int aster_npz_shape(struct aster_npz *z, const char *name, struct aster_npy_shape *out);
+/* count rows of the first axis, from row first on (rank 0: one row of one element), into a buffer of the caller. */
 ASTER_CHECKED int aster_npz_read_rows(struct aster_npz *z, const char *name, enum aster_dtype t, int64_t first, int64_t count, void *out);
 ASTER_CHECKED int aster_npz_read_strings(struct aster_npz *z, const char *name, char ***out, int64_t *n); /* 'U' and 'S' arrays */
 void aster_npz_close(struct aster_npz **z);

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #define FILE_LIMIT (256LL << 20)
+#define VALUES_LIMIT 10000000
 enum { DEEPEST = 64 };
 
 struct parser {
     struct aster_ctx *ctx;
     const char *where, *at, *end;
-    int line;
+    int line, n_values;
 };
 
 static int wrong(struct parser *p, const char *expected)
@@ -229,6 +230,8 @@ static int parse_value(struct parser *p, int depth, struct aster_json **out)
     skip_space(p);
     if (depth > DEEPEST)
         return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: nested deeper than %d", p->where, p->line, DEEPEST);
+    if (++p->n_values > VALUES_LIMIT)
+        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: more than %d values", p->where, p->line, VALUES_LIMIT);
     ASTER_TRY(aster_alloc(p->ctx, 1, sizeof **out, out));
     struct aster_json *j = *out;
     j->line = p->line;
@@ -260,7 +263,7 @@ static int parse_value(struct parser *p, int depth, struct aster_json **out)
 
 int aster_json_parse(struct aster_ctx *ctx, const char *where, const char *text, size_t n, struct aster_json **out)
 {
-    struct parser p = {ctx, where, text, text + n, 1};
+    struct parser p = {ctx, where, text, text + n, 1, 0};
     *out = NULL;
     int rc = parse_value(&p, 0, out);
     if (rc == 0) {

@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# Damaged inputs for every reader; tests/fuzz-readers SEED SECONDS [READER] looks longer
+check_PROGRAMS += tests/fuzz-readers
+tests_fuzz_readers_SOURCES = tests/fault/fuzz_readers.c
+tests_fuzz_readers_LDADD = $(IO_LDADD)
+SANITIZE_TESTS += tests/fuzz-readers
