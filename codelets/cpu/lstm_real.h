@@ -69,29 +69,29 @@ ASTER_VFN void TN(lstm_gates)(int64_t h, int64_t n, const REAL *zx, const REAL *
         if (z)
             v[q] += ASTER_V(load)(z + q * ldz);
     }
-    VREAL ifo[3] = {v[0], v[1], v[3]}, g = ASTER_V(tanh)(v[2]);
-    ASTER_V(sigmoids)(3, ifo);
-    VREAL y = ifo[0] * g;
+    ASTER_V(gates)(v);
+    VREAL y = v[0] * v[2];
     if (z)
-        y = ASTER_V(fma)(ifo[1], TN(get)(before, n), y);
-    TN(put)(gates, n, ifo[0]);
-    TN(put)(gates + h, n, ifo[1]);
-    TN(put)(gates + 2 * h, n, g);
-    TN(put)(gates + 3 * h, n, ifo[2]);
+        y = ASTER_V(fma)(v[1], TN(get)(before, n), y);
+    TILE_UNROLL
+    for (int q = 0; q < 4; q++)
+        TN(put)(gates + q * h, n, v[q]);
     TN(put)(c, n, y);
 }
 
 /* h = o tanh(c) of n units of one sample, several vectors at a time where there are */
 ASTER_VFN void TN(lstm_out)(int64_t n, const REAL *c, const REAL *o, REAL *h)
 {
-    VREAL x[2];
+    VREAL x[TILE_VECS];
     int64_t k = 0;
-    for (; k + 2 * TL <= n; k += 2 * TL) {
-        x[0] = ASTER_V(load)(c + k);
-        x[1] = ASTER_V(load)(c + k + TL);
-        ASTER_V(tanhs)(2, x);
-        ASTER_V(store)(h + k, x[0] * ASTER_V(load)(o + k));
-        ASTER_V(store)(h + k + TL, x[1] * ASTER_V(load)(o + k + TL));
+    for (; k + TILE_VECS * TL <= n; k += TILE_VECS * TL) {
+        TILE_UNROLL
+        for (int j = 0; j < TILE_VECS; j++)
+            x[j] = ASTER_V(load)(c + k + j * TL);
+        ASTER_V(tanhs)(TILE_VECS, x);
+        TILE_UNROLL
+        for (int j = 0; j < TILE_VECS; j++)
+            ASTER_V(store)(h + k + j * TL, x[j] * ASTER_V(load)(o + k + j * TL));
     }
     for (; k + TL <= n; k += TL)
         ASTER_V(store)(h + k, ASTER_V(load)(o + k) * ASTER_V(tanh)(ASTER_V(load)(c + k)));
