@@ -62,7 +62,10 @@ static void option(struct writer *w, const char *name, const char *opt)
         aster_str_add(&w->s, "[");
         for (int64_t i = 0; i < v->n; i++) {
             aster_str_printf(&w->s, "%s\n%*s", i ? "," : "", 2 * w->depth + 2, "");
-            aster_json_number(&w->s, v->numbers[i]);
+            if (o->type == ASTER_OPT_INTS)
+                aster_str_printf(&w->s, "%lld", (long long)v->numbers[i]);
+            else
+                aster_json_number(&w->s, v->numbers[i]);
         }
         aster_str_printf(&w->s, v->n ? "\n%*s]" : "]", 2 * w->depth, "");
     } else {

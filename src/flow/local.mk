@@ -4,7 +4,7 @@ libaster_a_SOURCES += src/flow/config_json.c src/flow/embeddings.c src/flow/hist
 	src/flow/report.c src/flow/results.c src/flow/run.c src/flow/rundir.c src/flow/runfile.c \
 	src/flow/shard.c src/flow/split.c src/flow/stage_data.c src/flow/stage_evaluate.c \
 	src/flow/stage_experiments.c src/flow/stage_predict.c src/flow/stage_train.c \
-	src/flow/stage_validate.c src/flow/stages.c src/flow/summary.c src/flow/svg.c src/flow/check.c
-noinst_HEADERS += src/flow/embeddings.h src/flow/evaluate.h src/flow/flow.h src/flow/infer.h \
+	src/flow/stage_validate.c src/flow/stages.c src/flow/summary.c src/flow/svg.c src/flow/check.c src/flow/columns.c
+noinst_HEADERS += src/flow/embeddings.h src/flow/columns.h src/flow/evaluate.h src/flow/flow.h src/flow/infer.h \
 	src/flow/internal.h src/flow/plots.h src/flow/report.h src/flow/shard.h src/flow/summary.h \
 	src/flow/svg.h src/flow/training.h

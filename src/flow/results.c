@@ -1,46 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The files of a finished run made of its shards, in the order of the input: results.h5 and the text files. */
-#include "flow/shard.h"
+#include "flow/columns.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-struct totals { int64_t n, id_bytes, reason_bytes, prob; };
-
-static int append_i64(struct aster_h5 *f, const char *name, int64_t v)
-{
-    return aster_h5_append(f, name, ASTER_I64, 1, 1, &v);
-}
-
-static int append_text(struct aster_h5 *f, const char *name, const char *offsets, const char *text, int64_t *total)
-{
-    int64_t n = (int64_t)strlen(text);
-    if (n)
-        ASTER_TRY(aster_h5_append(f, name, ASTER_U8, n, 1, text));
-    *total += n;
-    return append_i64(f, offsets, *total);
-}
-
-static int append_item(struct aster_h5 *f, const struct aster_item *x, struct totals *t)
-{
-    int64_t hash = (int64_t)x->hash;
-    int32_t status = x->status, start = (int32_t)(x->begin + 1), end = (int32_t)(x->begin < 0 ? 0 : x->end);
-    ASTER_TRY(append_text(f, "id_bytes", "id_offsets", x->id, &t->id_bytes));
-    ASTER_TRY(append_text(f, "reason_bytes", "reason_offsets", x->reason ? x->reason : "", &t->reason_bytes));
-    ASTER_TRY(append_i64(f, "hash", hash));
-    ASTER_TRY(append_i64(f, "length", x->length));
-    ASTER_TRY(aster_h5_append(f, "status", ASTER_I32, 1, 1, &status));
-    ASTER_TRY(aster_h5_append(f, "rcl_start", ASTER_I32, 1, 1, &start));
-    ASTER_TRY(aster_h5_append(f, "rcl_end", ASTER_I32, 1, 1, &end));
-    ASTER_TRY(aster_h5_append(f, "confidence", ASTER_F64, 1, 1, &x->confidence));
-    if (x->prob) {
-        ASTER_TRY(aster_h5_append(f, "probability", ASTER_F32, x->length, 1, x->prob));
-        t->prob += x->length;
-    }
-    t->n++;
-    return append_i64(f, "probability_offsets", t->prob);
-}
 
 struct out { FILE *file; char *tmp, *path; };
 
@@ -70,11 +34,15 @@ static int commit_text(struct aster_run *run, struct out *out)
     return aster_file_commit(run->ctx, out->tmp, out->path);
 }
 
-static int add_shard(struct aster_run *run, const struct aster_shard *shard, struct aster_h5 *h5, struct totals *t, int n_files,
+static int add_shard(struct aster_run *run, const struct aster_shard *shard, struct aster_h5 *h5, struct aster_column_totals *t, int n_files,
                      const struct aster_results_file *files, struct out *outs)
 {
-    for (int64_t i = 0; i < shard->n; i++)
-        ASTER_TRY(append_item(h5, &shard->items[i], t));
+    struct aster_columns c = {0};
+    int rc = aster_columns_of(run->ctx, shard, &c);
+    if (rc == 0)
+        rc = aster_columns_append(h5, &c, t);
+    aster_columns_free(&c);
+    ASTER_TRY(rc);
     for (int k = 0; k < n_files; k++) {
         const struct aster_str *text = &shard->text[files[k].which];
         if (text->len && fwrite(text->s, 1, text->len, outs[k].file) != text->len)
@@ -89,10 +57,7 @@ static int open_results(struct aster_run *run, struct aster_h5 **f)
     ASTER_TRY(aster_run_path(run, "results.h5", &path));
     int rc = aster_h5_create(run->ctx, path, f);
     aster_free(&path);
-    ASTER_TRY(rc);
-    ASTER_TRY(append_i64(*f, "id_offsets", 0));
-    ASTER_TRY(append_i64(*f, "reason_offsets", 0));
-    return append_i64(*f, "probability_offsets", 0);
+    return rc;
 }
 
 static int commit_results(struct aster_run *run, struct aster_h5 **f, int64_t n)
@@ -106,7 +71,7 @@ static int commit_results(struct aster_run *run, struct aster_h5 **f, int64_t n)
 int aster_results_write(struct aster_run *run, struct aster_store *s, int64_t n_shards, int n_files, const struct aster_results_file *files,
                         int (*visit)(void *arg, const struct aster_shard *shard), void *arg)
 {
-    struct totals t = {0};
+    struct aster_column_totals t = {0};
     struct out outs[ASTER_N_TEXTS] = {{0}};
     struct aster_h5 *h5 = NULL;
     struct aster_shard *shard = NULL;

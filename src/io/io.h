@@ -86,7 +86,7 @@ ASTER_CHECKED int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum 
 ASTER_CHECKED int aster_h5_read_strings(struct aster_h5 *f, const char *name, char ***out, int64_t *n);
 ASTER_CHECKED int aster_h5_write(struct aster_h5 *f, const char *name, enum aster_dtype t, int rank, const int64_t *dim, const void *data); /* groups are made */
 ASTER_CHECKED int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, const char *const *s);
-/* An appendable dataset: rows of row_n elements, chunked. */
+/* An appendable dataset: rows of row_n elements, chunked; with row_n 1 it has one axis. */
 ASTER_CHECKED int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows, int64_t row_n, const void *data);
 ASTER_CHECKED int aster_h5_attr_set_i64(struct aster_h5 *f, const char *object, const char *name, int64_t v);
 ASTER_CHECKED int aster_h5_attr_set_f64(struct aster_h5 *f, const char *object, const char *name, double v);

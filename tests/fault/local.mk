@@ -4,3 +4,4 @@ check_PROGRAMS += tests/fuzz-readers
 tests_fuzz_readers_SOURCES = tests/fault/fuzz_readers.c
 tests_fuzz_readers_LDADD = $(IO_LDADD)
 SANITIZE_TESTS += tests/fuzz-readers
+dist_check_SCRIPTS += tests/fault/kill.sh
