@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Attention and its backward pass, a few query rows at a time: the matrix of scores is never stored. */
-#include "cpu/kernel.h"
-#include "cpu/vmath.h"
-
-enum { ATTENTION_ROWS = 4, ATTENTION_PAD = 32 }; /* query rows together; widths in the workspace are multiples of the pad */
+/* Attention and its backward pass, a block of query rows at a time: the matrix of scores is never stored. */
+#include "cpu/attention.h"
+#include "cpu/tile.h"
 
 struct attention {
-    int64_t n, t, s, e, sp, ep; /* sp, ep: s and e rounded up */
+    int64_t n, t, s, e, sp, ep, rows; /* sp, ep: s and e rounded up; rows: query rows of a block */
     bool causal;
     double scale;
     const int32_t *keys;
+    struct tile_cut cut_s, cut_e; /* groups of keys and of features */
 };
 
 static struct attention attention_of(const struct aster_args *a, int mask)
 {
     const struct aster_tensor *q = &a->in[0], *k = &a->in[1];
-    return (struct attention){.n = q->dim[0], .t = q->dim[1], .s = k->dim[1], .e = q->dim[2],
-                              .sp = aster_round_up(k->dim[1], ATTENTION_PAD), .ep = aster_round_up(q->dim[2], ATTENTION_PAD),
-                              .causal = a->i[0] != 0, .scale = a->f[0],
-                              .keys = a->n_in > mask ? a->in[mask].p : NULL};
+    int64_t size = aster_dtype_size(q->dtype), lanes = ASTER_VB / size;
+    struct attention z = {.n = q->dim[0], .t = q->dim[1], .s = k->dim[1], .e = q->dim[2], .causal = a->i[0] != 0, .scale = a->f[0],
+                          .keys = a->n_in > mask ? a->in[mask].p : NULL};
+    z.sp = attention_padded(z.s, size);
+    z.ep = attention_padded(z.e, size);
+    z.rows = attention_rows(z.sp, size);
+    z.cut_s = tile_cut_new((z.s + lanes - 1) / lanes);
+    z.cut_e = tile_cut_new((z.e + lanes - 1) / lanes);
+    return z;
 }
 
-/* Keys that query row sees: 0 .. result - 1. */
+/* Keys that a query row sees: 0 .. result - 1. Later rows never see fewer. */
 static int64_t seen(const struct attention *z, int64_t group, int64_t row)
 {
     int64_t n = z->keys ? aster_max64(0, aster_min64(z->keys[group], z->s)) : z->s;
@@ -29,19 +33,16 @@ static int64_t seen(const struct attention *z, int64_t group, int64_t row)
 }
 
 #define REAL float
+#define VREAL aster_vf32
 #define VSUF f32
-#define RN(name) name##_f32
 #include "cpu/attention_real.h"
 #undef REAL
+#undef VREAL
 #undef VSUF
-#undef RN
 #define REAL double
+#define VREAL aster_vf64
 #define VSUF f64
-#define RN(name) name##_f64
 #include "cpu/attention_real.h"
-#undef REAL
-#undef VSUF
-#undef RN
 
 void ASTER_K(attention)(const struct aster_args *a)
 {

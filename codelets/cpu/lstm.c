@@ -5,25 +5,6 @@
 
 _Static_assert(TILE_VECS <= LSTM_MOST_VECS && ASTER_VB <= LSTM_MOST_VB, "the workspace is as large as the widest kernel needs");
 
-/* The vectors of hidden units in groups of at most a tile's width, as even as can be */
-struct lstm_cut {
-    int64_t n_vec, n, base, extra; /* group g has base vectors, the first extra groups one more */
-};
-
-static struct lstm_cut lstm_cut_new(int64_t n_vec)
-{
-    int64_t n = (n_vec + TILE_VECS - 1) / TILE_VECS;
-    return (struct lstm_cut){n_vec, n, n_vec / n, n_vec % n};
-}
-static inline int64_t lstm_width(const struct lstm_cut *c, int64_t g)
-{
-    return c->base + (g < c->extra);
-}
-static inline int64_t lstm_first(const struct lstm_cut *c, int64_t g)
-{
-    return g * c->base + aster_min64(g, c->extra);
-}
-
 /* Samples are taken in blocks of at most LSTM_ROWS, as even as can be: how many from row on. */
 static inline int64_t lstm_rows(int64_t batch, int64_t row)
 {

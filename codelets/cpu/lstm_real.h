@@ -11,7 +11,7 @@
 struct TN(lstm) {
     int64_t n_steps, batch, hidden;
     bool backward_in_time; /* of the direction computed: forward runs up, reverse runs down; their derivatives the other way */
-    struct lstm_cut cut;
+    struct tile_cut cut;
     const REAL *zx, *dh, *whh;
     REAL *h, *c, *gates, *dz; /* [n_steps, batch, hidden or 4 hidden] */
     REAL *panels;             /* the matrix, group after group */
@@ -37,7 +37,7 @@ static void TN(lstm_pack)(const struct TN(lstm) *s)
     int64_t h = s->hidden;
     REAL *p = s->panels;
     for (int64_t g = 0; g < s->cut.n; g++) {
-        int64_t u = lstm_first(&s->cut, g) * TL, w = lstm_width(&s->cut, g) * TL, have = aster_min64(w, h - u);
+        int64_t u = tile_first(&s->cut, g) * TL, w = tile_width(&s->cut, g) * TL, have = aster_min64(w, h - u);
         for (int gate = 0; gate < 4; gate++)
             for (int64_t k = 0; k < h; k++, p += w) {
                 memcpy(p, s->whh + k * 4 * h + gate * h + u, (size_t)have * sizeof *p);
@@ -52,7 +52,7 @@ static void TN(lstm_pack_transposed)(const struct TN(lstm) *s)
     int64_t h = s->hidden;
     REAL *p = s->panels;
     for (int64_t g = 0; g < s->cut.n; g++) {
-        int64_t u = lstm_first(&s->cut, g) * TL, w = lstm_width(&s->cut, g) * TL, have = aster_min64(w, h - u);
+        int64_t u = tile_first(&s->cut, g) * TL, w = tile_width(&s->cut, g) * TL, have = aster_min64(w, h - u);
         for (int64_t k = 0; k < 4 * h; k++, p += w)
             for (int64_t j = 0; j < w; j++)
                 p[j] = j < have ? s->whh[(u + j) * 4 * h + k] : 0;
@@ -69,29 +69,29 @@ ASTER_VFN void TN(lstm_gates)(int64_t h, int64_t n, const REAL *zx, const REAL *
         if (z)
             v[q] += ASTER_V(load)(z + q * ldz);
     }
-    VREAL ifo[3] = {v[0], v[1], v[3]}, g = ASTER_V(tanh)(v[2]);
-    ASTER_V(sigmoids)(3, ifo);
-    VREAL y = ifo[0] * g;
+    ASTER_V(gates)(v);
+    VREAL y = v[0] * v[2];
     if (z)
-        y = ASTER_V(fma)(ifo[1], TN(get)(before, n), y);
-    TN(put)(gates, n, ifo[0]);
-    TN(put)(gates + h, n, ifo[1]);
-    TN(put)(gates + 2 * h, n, g);
-    TN(put)(gates + 3 * h, n, ifo[2]);
+        y = ASTER_V(fma)(v[1], TN(get)(before, n), y);
+    TILE_UNROLL
+    for (int q = 0; q < 4; q++)
+        TN(put)(gates + q * h, n, v[q]);
     TN(put)(c, n, y);
 }
 
 /* h = o tanh(c) of n units of one sample, several vectors at a time where there are */
 ASTER_VFN void TN(lstm_out)(int64_t n, const REAL *c, const REAL *o, REAL *h)
 {
-    VREAL x[2];
+    VREAL x[TILE_VECS];
     int64_t k = 0;
-    for (; k + 2 * TL <= n; k += 2 * TL) {
-        x[0] = ASTER_V(load)(c + k);
-        x[1] = ASTER_V(load)(c + k + TL);
-        ASTER_V(tanhs)(2, x);
-        ASTER_V(store)(h + k, x[0] * ASTER_V(load)(o + k));
-        ASTER_V(store)(h + k + TL, x[1] * ASTER_V(load)(o + k + TL));
+    for (; k + TILE_VECS * TL <= n; k += TILE_VECS * TL) {
+        TILE_UNROLL
+        for (int j = 0; j < TILE_VECS; j++)
+            x[j] = ASTER_V(load)(c + k + j * TL);
+        ASTER_V(tanhs)(TILE_VECS, x);
+        TILE_UNROLL
+        for (int j = 0; j < TILE_VECS; j++)
+            ASTER_V(store)(h + k + j * TL, x[j] * ASTER_V(load)(o + k + j * TL));
     }
     for (; k + TL <= n; k += TL)
         ASTER_V(store)(h + k, ASTER_V(load)(o + k) * ASTER_V(tanh)(ASTER_V(load)(c + k)));
@@ -124,7 +124,7 @@ static void TN(lstm_units)(const struct TN(lstm) *s, int64_t t, int64_t before, 
 
 static void TN(lstm_group)(const struct TN(lstm) *s, int64_t t, int64_t before, int64_t g, struct tile_ahead *ahead)
 {
-    int64_t h = s->hidden, v = lstm_first(&s->cut, g), nv = lstm_width(&s->cut, g), w = nv * TL;
+    int64_t h = s->hidden, v = tile_first(&s->cut, g), nv = tile_width(&s->cut, g), w = nv * TL;
     const REAL *panel = s->panels + v * TL * 4 * h;
     for (int64_t row = 0, rows; row < s->batch; row += rows) {
         rows = lstm_rows(s->batch, row);
@@ -198,7 +198,7 @@ static void TN(lstm_units_back)(const struct TN(lstm) *s, int64_t t, int64_t aft
 
 static void TN(lstm_group_back)(const struct TN(lstm) *s, int64_t t, int64_t after, int64_t before, int64_t g, struct tile_ahead *ahead)
 {
-    int64_t h = s->hidden, v = lstm_first(&s->cut, g), nv = lstm_width(&s->cut, g), w = nv * TL;
+    int64_t h = s->hidden, v = tile_first(&s->cut, g), nv = tile_width(&s->cut, g), w = nv * TL;
     const REAL *panel = s->panels + v * TL * 4 * h;
     for (int64_t row = 0, rows; row < s->batch; row += rows) {
         rows = lstm_rows(s->batch, row);
@@ -239,7 +239,7 @@ static void TN(lstm)(const struct aster_args *a)
                          .h = a->out[0].p, .c = a->out[1].p, .gates = a->out[2].p};
     if (s.n_steps == 0 || s.batch == 0 || s.hidden == 0)
         return;
-    s.cut = lstm_cut_new((s.hidden + TL - 1) / TL);
+    s.cut = tile_cut_new((s.hidden + TL - 1) / TL);
     s.panels = a->work;
     s.z = s.panels + s.cut.n_vec * TL * 4 * s.hidden;
     if (s.n_steps > 1)
@@ -253,7 +253,7 @@ static void TN(lstm_dx)(const struct aster_args *a)
                          .gates = a->in[2].p, .whh = a->in[3].p, .dz = a->out[0].p};
     if (s.n_steps == 0 || s.batch == 0 || s.hidden == 0)
         return;
-    s.cut = lstm_cut_new((s.hidden + TL - 1) / TL);
+    s.cut = tile_cut_new((s.hidden + TL - 1) / TL);
     s.panels = a->work;
     s.z = s.panels + s.cut.n_vec * TL * 4 * s.hidden;
     s.carry = s.z + LSTM_ROWS * TILE_VECS * TL;

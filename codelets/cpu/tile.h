@@ -44,6 +44,26 @@ static inline void tile_ahead_step(struct tile_ahead *a)
     }
 }
 
+/* n_vec vectors of columns in groups of at most a tile's width, as even as can be */
+struct tile_cut {
+    int64_t n_vec, n, base, extra; /* group g has base vectors, the first extra groups one more */
+};
+
+static inline struct tile_cut tile_cut_new(int64_t n_vec)
+{
+    int64_t n = (n_vec + TILE_VECS - 1) / TILE_VECS;
+    return n ? (struct tile_cut){n_vec, n, n_vec / n, n_vec % n} : (struct tile_cut){0};
+}
+static inline int64_t tile_width(const struct tile_cut *c, int64_t g)
+{
+    return c->base + (g < c->extra);
+}
+static inline int64_t tile_first(const struct tile_cut *c, int64_t g)
+{
+    return g * c->base + aster_min64(g, c->extra);
+}
+
+/* Row tiles of so many rows */
 static inline int64_t tile_count(int64_t rows)
 {
     return (rows + TILE_ROWS - 1) / TILE_ROWS;

@@ -259,6 +259,20 @@ ASTER_VFN void aster_vsigmoids_f32(const int m, aster_vf32 *x)
     ASTER_VEACH(m) x[k] = 1.0f / y[k];
 }
 
+/* The gates of an LSTM, i f g o: tanh of the third, sigmoid of the others, all four chains interleaved */
+ASTER_VFN void aster_vgates_f32(aster_vf32 *x)
+{
+    static const float factor[4] = {-1, -1, 2, -1}, most[4] = {89, 89, 18.1f, 89}, least[4] = {-87, -87, -18.1f, -87};
+    aster_vf32 y[4], p[4], s[4], over[4];
+    ASTER_VEACH(4) y[k] = aster_vmin_f32(aster_vset_f32(most[k]), factor[k] * x[k]);
+    ASTER_VEACH(4) y[k] = aster_vmax_f32(aster_vset_f32(least[k]), y[k]);
+    aster_vexp_parts_f32(4, y, p, s);
+    over[0] = over[1] = over[3] = aster_vset_f32(1.0f);
+    over[2] = aster_vfma_f32(p[2], s[2], s[2] - 1.0f);
+    ASTER_VEACH(4) y[k] = aster_vfma_f32(p[k] + 1.0f, s[k], aster_vset_f32(1.0f));
+    ASTER_VEACH(4) x[k] = over[k] / y[k];
+}
+
 ASTER_VFN aster_vf32 aster_vtanh_f32(aster_vf32 x)
 {
     aster_vtanhs_f32(1, &x);
@@ -338,6 +352,11 @@ ASTER_VFN void aster_vtanhs_f64(const int m, aster_vf64 *x)
 {
     for (int k = 0; k < m; k++)
         x[k] = aster_vtanh_f64(x[k]);
+}
+ASTER_VFN void aster_vgates_f64(aster_vf64 *x)
+{
+    for (int k = 0; k < 4; k++)
+        x[k] = k == 2 ? aster_vtanh_f64(x[k]) : aster_vsigmoid_f64(x[k]);
 }
 ASTER_VFN void aster_vsigmoids_f64(const int m, aster_vf64 *x)
 {

@@ -15,7 +15,8 @@ extern const struct vmath_set vmath_base, vmath_avx2, vmath_avx512;
 static const struct {
     const char *name;
     double limit_f32, limit_f64; /* units in the last place */
-} fns[VMATH_N] = {{"exp", 1.5, 2}, {"tanh", 3, 3}, {"sigmoid", 3, 3}, {"log", 1, 2}, {"erf", 3, 2}};
+} fns[VMATH_N] = {{"exp", 1.5, 2}, {"tanh", 3, 3}, {"sigmoid", 3, 3}, {"log", 1, 2}, {"erf", 3, 2},
+                  {"sigmoid gate", 3.5, 3}, {"tanh gate", 3, 3}};
 
 static long double exact(int fn, long double x)
 {
@@ -23,8 +24,10 @@ static long double exact(int fn, long double x)
     case VMATH_EXP:
         return expl(x);
     case VMATH_TANH:
+    case VMATH_GATE_TANH:
         return tanhl(x);
     case VMATH_SIGMOID:
+    case VMATH_GATE:
         return 1 / (1 + expl(-x));
     case VMATH_LOG:
         return logl(x);
@@ -88,7 +91,7 @@ static double worst(int fn, bool is_f64, double *where)
     for (int i = 0; i < N; i++) {
         double e = is_f64 ? ulps(exact(fn, xd[i]), yd[i], DBL_MANT_DIG, DBL_MIN_EXP)
                           : ulps(exact(fn, xf[i]), yf[i], FLT_MANT_DIG, FLT_MIN_EXP);
-        if (fn == VMATH_SIGMOID && xd[i] < -30)
+        if ((fn == VMATH_SIGMOID || fn == VMATH_GATE) && xd[i] < -30)
             e *= 3 / 5.5; /* results below 1e-13 may be that much worse */
         if (!(e <= most)) {
             most = e;

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { VMATH_EXP, VMATH_TANH, VMATH_SIGMOID, VMATH_LOG, VMATH_ERF, VMATH_N };
+enum { VMATH_EXP, VMATH_TANH, VMATH_SIGMOID, VMATH_LOG, VMATH_ERF, VMATH_GATE, VMATH_GATE_TANH, VMATH_N };
 
 struct vmath_set {
     void (*f32[VMATH_N])(int64_t n, const float *x, float *y);

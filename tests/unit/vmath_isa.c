@@ -6,6 +6,32 @@
 #define NF (ASTER_VB / 4)
 #define ND (ASTER_VB / 8)
 
+/* The gates of an LSTM: any of the four, from one call */
+ASTER_VFN aster_vf32 aster_vgate_f32(aster_vf32 x)
+{
+    aster_vf32 v[4] = {x + 1.0f, x, -x, x};
+    aster_vgates_f32(v);
+    return v[3];
+}
+ASTER_VFN aster_vf64 aster_vgate_f64(aster_vf64 x)
+{
+    aster_vf64 v[4] = {x + 1.0, x, -x, x};
+    aster_vgates_f64(v);
+    return v[3];
+}
+ASTER_VFN aster_vf32 aster_vgate_tanh_f32(aster_vf32 x)
+{
+    aster_vf32 v[4] = {x, -x, x, x};
+    aster_vgates_f32(v);
+    return v[2];
+}
+ASTER_VFN aster_vf64 aster_vgate_tanh_f64(aster_vf64 x)
+{
+    aster_vf64 v[4] = {x, -x, x, x};
+    aster_vgates_f64(v);
+    return v[2];
+}
+
 #define LOOPS(name)                                                                                \
     static void name##_f32(int64_t n, const float *x, float *y)                                    \
     {                                                                                              \
@@ -24,6 +50,8 @@ LOOPS(tanh)
 LOOPS(sigmoid)
 LOOPS(log)
 LOOPS(erf)
+LOOPS(gate)
+LOOPS(gate_tanh)
 
 static void arith_f32(int64_t n, const float *a, const float *b, const float *c, float *fma, float *lo, float *hi)
 {
@@ -46,8 +74,8 @@ static void arith_f64(int64_t n, const double *a, const double *b, const double 
 
 extern const struct vmath_set ASTER_CAT(vmath_, ASTER_ISA);
 const struct vmath_set ASTER_CAT(vmath_, ASTER_ISA) = {
-    {exp_f32, tanh_f32, sigmoid_f32, log_f32, erf_f32},
-    {exp_f64, tanh_f64, sigmoid_f64, log_f64, erf_f64},
+    {exp_f32, tanh_f32, sigmoid_f32, log_f32, erf_f32, gate_f32, gate_tanh_f32},
+    {exp_f64, tanh_f64, sigmoid_f64, log_f64, erf_f64, gate_f64, gate_tanh_f64},
     arith_f32,
     arith_f64,
 };
