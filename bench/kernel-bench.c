@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Speed of the product and convolution kernels as percent of the core's FMA peak, in CPU time; the peak is measured
- * between the samples. Usage: kernel-bench [NAME-PART [SAMPLES]] */
+ * between the samples. Usage: kernel-bench [NAME-PART [SAMPLES [cold]]]; cold empties the caches before each sample. */
 #include "backend.h"
 
 #include <stdio.h>
@@ -56,18 +56,31 @@ static double median(double *x, int n)
 
 static int n_samples = 15;
 static const char *wanted = "";
+static bool is_cold;
+
+static void empty_caches(void)
+{
+    enum { BYTES = 96 << 20 };
+    static unsigned char *p;
+    if (!p && !(p = calloc(BYTES, 1)))
+        exit(1);
+    for (int64_t i = 0; i < BYTES; i += 64)
+        p[i]++;
+}
 
 static void measure(const char *name, aster_kernel *kernel, const struct aster_args *args, double flops)
 {
-    double ratio[101], seconds[101];
-    double once = cpu_seconds();
     if (!strstr(name, wanted))
         return;
+    double ratio[101], seconds[101];
+    double once = cpu_seconds();
     kernel(args);
     once = cpu_seconds() - once;
-    int repeats = 1 + (int)(2e-3 / (once + 1e-9));
+    int repeats = is_cold ? 1 : 1 + (int)(2e-3 / (once + 1e-9));
     double before = peak();
     for (int s = 0; s < n_samples; s++) {
+        if (is_cold)
+            empty_caches();
         double t = cpu_seconds();
         for (int r = 0; r < repeats; r++)
             kernel(args);
@@ -183,6 +196,7 @@ int main(int argc, char **argv)
         wanted = argv[1];
     if (argc > 2)
         n_samples = (int)strtol(argv[2], NULL, 10);
+    is_cold = argc > 3;
     if (n_samples < 1 || n_samples > 101)
         n_samples = 15;
     for (size_t i = 0; i < sizeof cnn / sizeof cnn[0]; i++)

@@ -14,5 +14,5 @@ int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a)
         return 0;
     const bool is_ta = a->i[0], is_tb = a->i[1];
     const int64_t m = x->dim[x->rank - 2 + is_ta], k = x->dim[x->rank - 2 + !is_ta], n = w->dim[w->rank - 2 + !is_tb];
-    return aster_packed_bytes(k, n, size) + (is_ta ? aster_packed_left_bytes(k, m, size) : 0);
+    return is_ta ? aster_packed_transposed_bytes(k, m, n, size) : aster_packed_bytes(k, n, size);
 }

@@ -6,56 +6,64 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Functions that return int give 0, or a negative code whose sentence aster_job_message has. A mistake in the pipeline file
- * or in a value is no such error: it is listed, and aster_job_check and aster_job_run then give ASTER_EPARAM (-5). */
+/* Functions that return int give 0, or a negative code whose sentence aster_job_message has. A
+ * mistake in the pipeline file or in a value is no such error: it is listed, and aster_job_check
+ * and aster_job_run then give ASTER_EPARAM (-5). */
 #define ASTER_CALL __attribute__((warn_unused_result)) int
 
-/* One pipeline with its parameters. Texts that it returns live as long as it does, lists until its next call. One job at a
- * time may run in a process. */
+/* One pipeline with its parameters. Texts that it returns live as long as it does, lists until its
+ * next call. One job at a time may run in a process. */
 struct aster_job;
 
 const char *aster_version(void); /* "0.1.0" */
 
-/* file: a path, or the name of an installed pipeline such as "rcl-train". *job is set even when the file cannot be read, for
- * the message; NULL only without memory. file NULL: a job without pipeline, for aster_job_report. */
+/* file: a path, or the name of an installed pipeline such as "rcl-train". *job is set even when the
+ * file cannot be read, for the message; NULL only without memory. file NULL: a job without
+ * pipeline, for aster_job_report. */
 ASTER_CALL aster_job_open(const char *file, struct aster_job **job);
 void aster_job_close(struct aster_job **job);
 
-/* ---- what went wrong -------------------------------------------------------------------------------------------------- */
+/* ---- what went wrong ---- */
 int aster_job_code(const struct aster_job *job);
 const char *aster_job_message(const struct aster_job *job);
-const char *aster_job_place(const struct aster_job *job); /* where in the program, for reports of bugs */
+/* where in the program, for reports of bugs */
+const char *aster_job_place(const struct aster_job *job);
 int64_t aster_job_n_mistakes(const struct aster_job *job);
-const char *aster_job_mistake(const struct aster_job *job, int64_t i); /* "file:line:column: message" */
-int64_t aster_job_n_errors(const struct aster_job *job);               /* mistakes that are not mere warnings */
+/* "file:line:column: message" */
+const char *aster_job_mistake(const struct aster_job *job, int64_t i);
+/* mistakes that are not mere warnings */
+int64_t aster_job_n_errors(const struct aster_job *job);
 
-/* ---- parameters ------------------------------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 struct aster_job_param {
-    const char *name, *type, *range, *def, *help; /* range may be ""; def is NULL when a value must be given */
+    /* range may be ""; def is NULL when a value must be given */
+    const char *name, *type, *range, *def, *help;
 };
 const char *aster_job_name(const struct aster_job *job);
 const char *aster_job_file(const struct aster_job *job);
 const char *aster_job_description(const struct aster_job *job);
 int aster_job_n_params(const struct aster_job *job);
 ASTER_CALL aster_job_param(struct aster_job *job, int i, struct aster_job_param *out);
-/* As name=value on the command line; every pipeline knows "isa", the instruction set. Looked at by validate, check and run. */
+/* As name=value on the command line; every pipeline knows "isa", the instruction set. Looked at by
+ * validate, check and run. */
 ASTER_CALL aster_job_set(struct aster_job *job, const char *name, const char *value);
 
-/* ---- how to run ------------------------------------------------------------------------------------------------------- */
+/* ---- how to run ---- */
 struct aster_job_options {
-    const char *out;  /* run directory; NULL: runs/<pipeline>/run_NNN */
+    const char *out; /* run directory; NULL: runs/<pipeline>/run_NNN */
     bool resume;
-    int cpus;         /* CPU workers; -1: one per core */
-    const char *gpus; /* NULL: all; "none"; "0,2" */
+    int cpus;              /* CPU workers; -1: one per core */
+    const char *gpus;      /* NULL: all; "none"; "0,2" */
     const char *scheduler; /* NULL: the one for the devices in use */
-    int64_t memory;   /* bytes; 0: 80 % of what is free */
+    int64_t memory;        /* bytes; 0: 80 % of what is free */
     bool trace;
     bool quiet, dashboard;
     const char *command_line; /* kept with the results */
 };
 void aster_job_options_default(struct aster_job_options *o);
 enum aster_job_log { ASTER_JOB_QUIET, ASTER_JOB_NORMAL, ASTER_JOB_VERBOSE };
-ASTER_CALL aster_job_log(struct aster_job *job, enum aster_job_log level, const char *file); /* file may be NULL */
+/* file may be NULL */
+ASTER_CALL aster_job_log(struct aster_job *job, enum aster_job_log level, const char *file);
 
 void aster_job_say(struct aster_job *job, const char *text); /* a line of the log */
 
@@ -66,15 +74,19 @@ struct aster_job_result {
     const char *dir; /* the run directory */
 };
 
-/* ---- doing ------------------------------------------------------------------------------------------------------------ */
+/* ---- doing ---- */
 /* Lists every mistake in file and values; with inputs, missing files and parameters are some. */
 ASTER_CALL aster_job_validate(struct aster_job *job, bool inputs);
 /* validate, then what can be known before computing. *plan is text. */
-ASTER_CALL aster_job_check(struct aster_job *job, const struct aster_job_options *o, const char **plan);
-ASTER_CALL aster_job_graph(struct aster_job *job, const char *format, const char **text); /* "dot" or "svg" */
+ASTER_CALL aster_job_check(struct aster_job *job, const struct aster_job_options *o,
+                           const char **plan);
+/* "dot" or "svg" */
+ASTER_CALL aster_job_graph(struct aster_job *job, const char *format, const char **text);
 /* 0 also when items failed: see the result. -10: stopped on request, to be resumed. */
-ASTER_CALL aster_job_run(struct aster_job *job, const struct aster_job_options *o, struct aster_job_result *result);
-void aster_job_stop(void); /* asks the run to end after a checkpoint; may be called in a signal handler */
+ASTER_CALL aster_job_run(struct aster_job *job, const struct aster_job_options *o,
+                         struct aster_job_result *result);
+/* asks the run to end after a checkpoint; may be called in a signal handler */
+void aster_job_stop(void);
 /* Makes report.html of a run directory again; *path is its name. */
 ASTER_CALL aster_job_report(struct aster_job *job, const char *dir, const char **path);
 

@@ -1,46 +1,69 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Batch normalisation for one real type: REAL and RN() are defined by batchnorm.c. The inner loops run over channels, which are
- * contiguous; the compiler vectorises them. */
+/* Batch normalisation for one real type: REAL, VREAL, VMASK, VSUF and RN() are defined by batchnorm.c. Channels are contiguous:
+ * inner loops run over them, in vectors with selections by masks (the compiler makes branches of them, which random signs and
+ * dropout defeat). What is not a sum over rows is rounded step by step: every instruction set gives the same bits. */
 
-/* sums of x and x^2 per channel, rows in order: blocks of 16 channels keep their double sums in registers */
+#define LANES ((int64_t)(ASTER_VB / sizeof(REAL)))
+typedef REAL RN(part) __attribute__((vector_size(BN_PART * sizeof(REAL)), aligned(sizeof(REAL)), may_alias)); /* to become doubles */
+
+ASTER_VFN VREAL RN(get)(const REAL *p, int64_t n)
+{
+    return n >= LANES ? ASTER_V(load)(p) : ASTER_V(loadn)(p, n);
+}
+ASTER_VFN void RN(put)(REAL *p, int64_t n, VREAL v)
+{
+    if (n >= LANES)
+        ASTER_V(store)(p, v);
+    else
+        ASTER_V(storen)(p, n, v);
+}
+
+/* Sums of x and x^2 of one strip over rows, in order */
+ASTER_VFN void RN(stats_strip)(int64_t rows, int64_t n, const REAL *x, double *sum, double *square)
+{
+    aster_vf64 u[BN_PARTS], v[BN_PARTS];
+    strip_load(u, sum);
+    strip_load(v, square);
+    for (int64_t r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int k = 0; k < BN_PARTS; k++) {
+            aster_vf64 d = __builtin_convertvector(*(const RN(part) *)(x + r * n + k * BN_PART), aster_vf64);
+            u[k] += d;
+            v[k] = aster_vfma_f64(d, d, v[k]);
+        }
+    strip_store(sum, u);
+    strip_store(square, v);
+}
+
 static void RN(bn_stats)(const struct aster_args *a)
 {
     struct bn s = bn_shape(a);
-    int64_t rows = s.samples * s.positions, n = s.channels;
+    int64_t rows = s.samples * s.positions, n = s.channels, in_strips = n / BN_STRIP * BN_STRIP;
     const REAL *x = a->in[0].p;
     double *sum = a->out[0].p, *square = sum + n;
-    int64_t c = 0;
-    for (; c + 16 <= n; c += 16) {
-        double u[16] = {0}, v[16] = {0};
-        for (int64_t r = 0; r < rows; r++) {
-            const REAL *p = x + r * n + c;
-            for (int k = 0; k < 16; k++) {
-                double d = (double)p[k];
-                u[k] += d;
-                v[k] += d * d;
-            }
-        }
-        memcpy(sum + c, u, sizeof u);
-        memcpy(square + c, v, sizeof v);
-    }
-    for (; c < n; c++) {
-        double u = 0, v = 0;
+    memset(sum, 0, (size_t)(2 * n) * sizeof *sum);
+    for (int64_t r = 0; r < rows; r += BN_ROWS)
+        for (int64_t c = 0; c < in_strips; c += BN_STRIP)
+            RN(stats_strip)(aster_min64(BN_ROWS, rows - r), n, x + r * n + c, sum + c, square + c);
+    for (int64_t c = in_strips; c < n; c++)
         for (int64_t r = 0; r < rows; r++) {
             double d = (double)x[r * n + c];
-            u += d;
-            v += d * d;
+            sum[c] += d;
+            square[c] = aster_sfma_f64(d, d, square[c]);
         }
-        sum[c] = u;
-        square[c] = v;
-    }
 }
 
-/* One row of n channels through dropout; place counts within the sample. */
-static inline void RN(drop_row)(const struct aster_keep *keep, uint32_t place, REAL scale, int64_t n, REAL *y)
+/* y = act(x scale + shift), and dropout by mask; n channels */
+ASTER_VFN void RN(apply_row)(const bool relu, const uint32_t *mask, REAL again, const REAL *scale, const REAL *shift, int64_t n,
+                             const REAL *x, REAL *y)
 {
-    for (int64_t c = 0; c < n; c++) {
-        REAL kept = y[c] * scale;
-        y[c] = aster_bits32(keep->key0, keep->key1, place + (uint32_t)c) >= keep->threshold ? kept : 0;
+    for (int64_t c = 0; c < n; c += LANES) {
+        VREAL v = RN(get)(x + c, n - c) * *(const VREAL *)(scale + c) + *(const VREAL *)(shift + c);
+        if (relu)
+            v = ASTER_V(max)(ASTER_V(set)(0), v); /* NaN stays */
+        if (mask)
+            v = (VREAL)(RN(mask)(mask + c) & (VMASK)(v * again));
+        RN(put)(y + c, n - c, v);
     }
 }
 
@@ -51,7 +74,8 @@ static void RN(bn_apply)(const struct aster_args *a)
     const double *mean = a->in[1].p, *var = mean + s.channels;
     REAL *y = a->out[0].p, again = (REAL)(1 / (1 - s.drop));
     for (int64_t first = 0; first < s.channels; first += BN_CHUNK) {
-        REAL scale[BN_CHUNK], shift[BN_CHUNK];
+        REAL scale[BN_CHUNK] __attribute__((aligned(64))), shift[BN_CHUNK] __attribute__((aligned(64)));
+        uint32_t mask[BN_CHUNK] __attribute__((aligned(64)));
         int64_t n = aster_min64(BN_CHUNK, s.channels - first);
         for (int64_t c = 0; c < n; c++) {
             double r = (double)gamma[first + c] / sqrt(var[first + c] + s.eps);
@@ -64,65 +88,95 @@ static void RN(bn_apply)(const struct aster_args *a)
                 keep = aster_keep_new(a->run, s.key, b, s.drop);
             for (int64_t t = 0; t < s.positions; t++) {
                 int64_t at = (b * s.positions + t) * s.channels + first;
-                const REAL *restrict p = x + at;
-                REAL *restrict q = y + at;
-                if (s.relu)
-                    for (int64_t c = 0; c < n; c++) {
-                        REAL v = p[c] * scale[c] + shift[c];
-                        q[c] = v < 0 ? 0 : v;
-                    }
-                else
-                    for (int64_t c = 0; c < n; c++)
-                        q[c] = p[c] * scale[c] + shift[c];
-                if (s.drop != 0)
-                    RN(drop_row)(&keep, (uint32_t)(t * s.channels + first), again, n, q);
+                if (s.drop != 0) {
+                    drop_row(&keep, (uint32_t)(t * s.channels + first), n, mask);
+                    if (s.relu)
+                        RN(apply_row)(true, mask, again, scale, shift, n, x + at, y + at);
+                    else
+                        RN(apply_row)(false, mask, again, scale, shift, n, x + at, y + at);
+                } else if (s.relu) {
+                    RN(apply_row)(true, NULL, again, scale, shift, n, x + at, y + at);
+                } else {
+                    RN(apply_row)(false, NULL, again, scale, shift, n, x + at, y + at);
+                }
             }
         }
     }
 }
 
 /* dy before relu and dropout: y tells both */
-static inline REAL RN(through)(bool relu, REAL dy, REAL y, REAL again)
+ASTER_VFN RN(part) RN(through)(RN(part) dy, RN(part) y, REAL again)
 {
-    REAL passed = dy * again; /* before the choice, so that the loop has no branch */
-    return !relu ? dy : y > 0 ? passed : 0;
+    typedef __typeof__(y > y) mask;
+    return (RN(part))((mask)(dy * again) & (y > 0));
+}
+ASTER_VFN VREAL RN(through_vector)(VREAL dy, VREAL y, REAL again)
+{
+    return (VREAL)((VMASK)(dy * again) & (y > 0));
+}
+
+/* Sums of dz and dz (x - mean) of one strip over rows, in order */
+ASTER_VFN void RN(dstats_strip)(const bool relu, REAL again, int64_t rows, int64_t n, const REAL *dy, const REAL *y, const REAL *x,
+                                const double *mean, double *sum, double *with_x)
+{
+    aster_vf64 u[BN_PARTS], v[BN_PARTS], m[BN_PARTS];
+    strip_load(u, sum);
+    strip_load(v, with_x);
+    strip_load(m, mean);
+    for (int64_t r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int k = 0; k < BN_PARTS; k++) {
+            int64_t at = r * n + k * BN_PART;
+            RN(part) d = *(const RN(part) *)(dy + at);
+            if (relu)
+                d = RN(through)(d, *(const RN(part) *)(y + at), again);
+            aster_vf64 wide = __builtin_convertvector(d, aster_vf64);
+            u[k] += wide;
+            v[k] = aster_vfma_f64(wide, __builtin_convertvector(*(const RN(part) *)(x + at), aster_vf64) - m[k], v[k]);
+        }
+    strip_store(sum, u);
+    strip_store(with_x, v);
 }
 
 static void RN(bn_dstats)(const struct aster_args *a)
 {
     struct bn s = bn_shape(a);
-    int64_t rows = s.samples * s.positions, n = s.channels;
+    int64_t rows = s.samples * s.positions, n = s.channels, in_strips = n / BN_STRIP * BN_STRIP;
     const REAL *dy = a->in[0].p, *y = a->in[1].p, *x = a->in[2].p;
     const double *mean = a->in[3].p, *var = mean + n;
     double *sum = a->out[0].p, *with_x = sum + n;
     REAL again = (REAL)(1 / (1 - s.drop));
-    int64_t c = 0;
-    for (; c + 16 <= n; c += 16) {
-        double u[16] = {0}, v[16] = {0}, m[16];
-        memcpy(m, mean + c, sizeof m);
-        for (int64_t r = 0; r < rows; r++) {
-            const REAL *p = dy + r * n + c, *q = y + r * n + c, *o = x + r * n + c;
-            for (int k = 0; k < 16; k++) {
-                double d = (double)RN(through)(s.relu, p[k], q[k], again);
-                u[k] += d;
-                v[k] += d * ((double)o[k] - m[k]);
-            }
+    memset(sum, 0, (size_t)(2 * n) * sizeof *sum);
+    for (int64_t r = 0; r < rows; r += BN_ROWS)
+        for (int64_t c = 0; c < in_strips; c += BN_STRIP) {
+            int64_t at = r * n + c, m = aster_min64(BN_ROWS, rows - r);
+            if (s.relu)
+                RN(dstats_strip)(true, again, m, n, dy + at, y + at, x + at, mean + c, sum + c, with_x + c);
+            else
+                RN(dstats_strip)(false, again, m, n, dy + at, y + at, x + at, mean + c, sum + c, with_x + c);
         }
-        memcpy(sum + c, u, sizeof u);
-        memcpy(with_x + c, v, sizeof v);
-    }
-    for (; c < n; c++) {
-        double u = 0, v = 0;
+    for (int64_t c = in_strips; c < n; c++)
         for (int64_t r = 0; r < rows; r++) {
-            double d = (double)RN(through)(s.relu, dy[r * n + c], y[r * n + c], again);
-            u += d;
-            v += d * ((double)x[r * n + c] - mean[c]);
+            int64_t at = r * n + c;
+            double d = (double)(!s.relu ? dy[at] : y[at] > 0 ? dy[at] * again : 0);
+            sum[c] += d;
+            with_x[c] = aster_sfma_f64(d, (double)x[at] - mean[c], with_x[c]);
         }
-        sum[c] = u;
-        with_x[c] = v;
-    }
-    for (c = 0; c < n; c++)
+    for (int64_t c = 0; c < n; c++)
         with_x[c] /= sqrt(var[c] + s.eps);
+}
+
+/* One row of n channels */
+ASTER_VFN void RN(dx_row)(const bool relu, REAL again, const REAL *g, const REAL *m, const REAL *slope, const REAL *level, int64_t n,
+                          const REAL *dy, const REAL *y, const REAL *x, REAL *dx)
+{
+    for (int64_t c = 0; c < n; c += LANES) {
+        VREAL d = RN(get)(dy + c, n - c);
+        if (relu)
+            d = RN(through_vector)(d, RN(get)(y + c, n - c), again);
+        VREAL rest = *(const VREAL *)(slope + c) * (RN(get)(x + c, n - c) - *(const VREAL *)(m + c)) + *(const VREAL *)(level + c);
+        RN(put)(dx + c, n - c, *(const VREAL *)(g + c) * d + rest);
+    }
 }
 
 /* dx = g (dz - d0/n - xhat d1/n), g = gamma / sqrt(var + eps) */
@@ -135,7 +189,8 @@ static void RN(bn_dx)(const struct aster_args *a)
     double count = a->s[0] > 0 ? (double)a->s[0] : 1;
     REAL *dx = a->out[0].p, again = (REAL)(1 / (1 - s.drop));
     for (int64_t first = 0; first < s.channels; first += BN_CHUNK) {
-        REAL g[BN_CHUNK], m[BN_CHUNK], slope[BN_CHUNK], level[BN_CHUNK];
+        REAL g[BN_CHUNK] __attribute__((aligned(64))), m[BN_CHUNK] __attribute__((aligned(64)));
+        REAL slope[BN_CHUNK] __attribute__((aligned(64))), level[BN_CHUNK] __attribute__((aligned(64)));
         int64_t n = aster_min64(BN_CHUNK, s.channels - first);
         for (int64_t c = 0; c < n; c++) {
             double r = 1 / sqrt(var[first + c] + s.eps), k = (double)gamma[first + c] * r;
@@ -147,14 +202,11 @@ static void RN(bn_dx)(const struct aster_args *a)
         }
         for (int64_t r = 0; r < rows; r++) {
             int64_t at = r * s.channels + first;
-            const REAL *restrict p = dy + at, *restrict q = y + at, *restrict o = x + at;
-            REAL *restrict w = dx + at;
             if (s.relu)
-                for (int64_t c = 0; c < n; c++)
-                    w[c] = g[c] * RN(through)(true, p[c], q[c], again) + (slope[c] * (o[c] - m[c]) + level[c]);
+                RN(dx_row)(true, again, g, m, slope, level, n, dy + at, y + at, x + at, dx + at);
             else
-                for (int64_t c = 0; c < n; c++)
-                    w[c] = g[c] * p[c] + (slope[c] * (o[c] - m[c]) + level[c]);
+                RN(dx_row)(false, again, g, m, slope, level, n, dy + at, y + at, x + at, dx + at);
         }
     }
 }
+#undef LANES

@@ -7,10 +7,12 @@
 #include "base/base.h"
 
 enum {
-    ASTER_BLOCK_K = 320,       /* most depth of one pass: a panel of it stays in the first-level cache */
-    ASTER_BLOCK_M = 240,       /* rows whose left operand stays in the second-level cache; a multiple of every tile */
+    ASTER_BLOCK_K = 1408,      /* most depth summed in registers: a panel of it streams from the second-level cache */
+    ASTER_PACKED_K = 2816,     /* most depth packed at once */
+    ASTER_BLOCK_M = 240,       /* most rows taken at once; a multiple of every tile */
+    ASTER_LEFT_BYTES = 160 << 10, /* of the left operand that stays in the second-level cache meanwhile */
     ASTER_BLOCK_N = 1024,      /* most columns packed at once */
-    ASTER_BLOCK_T = 256,       /* positions summed in registers by the derivative of the weights */
+    ASTER_BLOCK_T = 256,       /* depth of packed products and positions of a weight gradient: both panels stay in the first level */
     ASTER_PANEL_BYTES_MAX = 128 /* the widest panel row: two vectors of 64 bytes */
 };
 
@@ -20,23 +22,50 @@ static inline int64_t aster_real_size(enum aster_dtype t)
 }
 
 /* Depth of each pass over k: equal parts, so that no pass is short. Depends on k only: it fixes the order of sums. */
+static inline int64_t aster_equal_parts(int64_t k, int64_t most)
+{
+    int64_t n = (k + most - 1) / most;
+    return n < 2 ? aster_max64(k, 1) : aster_round_up((k + n - 1) / n, 8);
+}
 static inline int64_t aster_depth_block(int64_t k)
 {
-    int64_t n = (k + ASTER_BLOCK_K - 1) / ASTER_BLOCK_K;
-    return n < 2 ? aster_max64(k, 1) : aster_round_up((k + n - 1) / n, 8);
+    return aster_equal_parts(k, ASTER_BLOCK_K);
+}
+static inline int64_t aster_depth_block_transposed(int64_t k) /* left operand transposed */
+{
+    return aster_equal_parts(k, ASTER_BLOCK_T);
+}
+
+/* Rows taken at once when each brings this much of the left operand with it. */
+static inline int64_t aster_rows_block(int64_t row_bytes)
+{
+    int64_t n = ASTER_LEFT_BYTES / aster_max64(row_bytes, 1) / 12 * 12;
+    return aster_max64(24, aster_min64(n, ASTER_BLOCK_M));
+}
+
+/* Depth packed at once: whole blocks, at most ASTER_PACKED_K unless one block is deeper. */
+static inline int64_t aster_depth_packed(int64_t k)
+{
+    int64_t b = aster_depth_block(k);
+    return aster_min64(aster_round_up(aster_max64(k, 1), b), aster_max64(1, ASTER_PACKED_K / b) * b);
 }
 
 /* Bytes of the packed right operand of a product with depth k and n columns. */
 static inline int64_t aster_packed_bytes(int64_t k, int64_t n, int64_t real_size)
 {
     int64_t columns = aster_round_up(aster_min64(n, ASTER_BLOCK_N), ASTER_PANEL_BYTES_MAX / real_size);
-    return aster_round_up(aster_depth_block(k) * columns * real_size, 64);
+    return aster_round_up(aster_depth_packed(k) * columns * real_size, 64);
 }
 
-/* Bytes of the packed left operand of a product with a transposed left operand: k, m. */
+/* The same for both operands of a product with a transposed left operand: m columns of it. */
 static inline int64_t aster_packed_left_bytes(int64_t k, int64_t m, int64_t real_size)
 {
-    return aster_round_up(aster_depth_block(k) * aster_min64(m, ASTER_BLOCK_M) * real_size, 64) + 64;
+    return aster_round_up(aster_depth_block_transposed(k) * aster_min64(m, ASTER_BLOCK_M) * real_size, 64);
+}
+static inline int64_t aster_packed_transposed_bytes(int64_t k, int64_t m, int64_t n, int64_t real_size)
+{
+    int64_t columns = aster_round_up(aster_min64(n, ASTER_BLOCK_N), ASTER_PANEL_BYTES_MAX / real_size);
+    return aster_packed_left_bytes(k, m, real_size) + aster_depth_block_transposed(k) * columns * real_size;
 }
 
 /* The derivative of the weights works through blocks of positions: pieces of one sample, or several samples. */

@@ -87,16 +87,27 @@ struct ASTER_R(dw) {
     const REAL *x, *dy;
 };
 
-/* Rows start .. start + n of a sample, columns c0 .. c0 + mr, packed [n][mr]; zeros outside. */
-static void ASTER_R(pack_x)(const struct ASTER_R(dw) *d, const REAL *x, int64_t start, int64_t n, int64_t mr, REAL *out)
+/* Rows first .. first + n of all strips zero; see pack_left */
+static void ASTER_R(clear_left)(int64_t n, int64_t m, int64_t first, int64_t total, REAL *out)
+{
+    const int64_t n_tiles = ASTER_R(n_tiles)(m);
+    for (int64_t t = 0, i = 0; n > 0 && t < n_tiles; t++) {
+        const int64_t mr = m / n_tiles + (t < m % n_tiles);
+        memset(out + i * total + first * mr, 0, (size_t)(n * mr) * sizeof *out);
+        i += mr;
+    }
+}
+
+/* Rows start .. start + n of a sample, zeros outside, as rows first .. of the strips */
+static void ASTER_R(pack_x)(const struct ASTER_R(dw) *d, const REAL *x, int64_t start, int64_t n, int64_t first,
+                            int64_t total, REAL *out)
 {
     const int64_t lo = aster_min64(aster_max64(-start, 0), n);
     const int64_t hi = aster_max64(lo, aster_min64(d->length - start, n));
-    memset(out, 0, (size_t)(lo * mr) * sizeof *out);
-    for (int64_t t = lo; t < hi; t++)
-        for (int64_t r = 0; r < mr; r++)
-            out[t * mr + r] = x[(start + t) * d->ci + r];
-    memset(out + hi * mr, 0, (size_t)((n - hi) * mr) * sizeof *out);
+    ASTER_R(clear_left)(lo, d->ci, first, total, out);
+    if (hi > lo)
+        ASTER_R(pack_left)(x + (start + lo) * d->ci, d->ci, hi - lo, d->ci, first + lo, total, out);
+    ASTER_R(clear_left)(n - hi, d->ci, first + hi, total, out);
 }
 
 /* Adds what samples s0 .. s0 + n_samples contribute by their positions t0 .. t0 + n. */
@@ -105,13 +116,8 @@ static void ASTER_R(dw_block)(const struct ASTER_R(dw) *d, int64_t s0, int64_t n
 {
     const int64_t x_rows = n + d->kernel - 1, n_tiles = ASTER_R(n_tiles)(d->ci), panel = 2 * VLEN;
     const struct ASTER_R(outer) o = {n_samples, n, x_rows, add};
-    for (int64_t t = 0, i = 0; t < n_tiles; t++) {
-        const int64_t mr = d->ci / n_tiles + (t < d->ci % n_tiles);
-        for (int64_t s = 0; s < n_samples; s++)
-            ASTER_R(pack_x)(d, d->x + (s0 + s) * d->length * d->ci + i, t0 - d->pad, x_rows, mr,
-                            packed_x + i * n_samples * x_rows + s * x_rows * mr);
-        i += mr;
-    }
+    for (int64_t s = 0; s < n_samples; s++)
+        ASTER_R(pack_x)(d, d->x + (s0 + s) * d->length * d->ci, t0 - d->pad, x_rows, s * x_rows, n_samples * x_rows, packed_x);
     /* samples of a block follow each other without gaps when they are not cut */
     const struct ASTER_R(right) right = {d->dy + (s0 * d->n_out + t0) * d->co, d->co, false, 0, 0, 0};
     const int64_t dy_rows = n_samples * n;

@@ -36,4 +36,4 @@ bench_kernel_bench_LDADD = libkern_avx2.a -lm
 check_LIBRARIES += libkern_vb64.a
 libkern_vb64_a_SOURCES = codelets/cpu/lstm.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
 libkern_vb64_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=vb64 -DASTER_VB_FORCE=64
-libkern_vb64_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX2_CFLAGS) -Wno-psabi
+libkern_vb64_a_CFLAGS = $(AM_CFLAGS) -O1 $(ISA_AVX2_CFLAGS) -Wno-psabi

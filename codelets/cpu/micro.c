@@ -2,6 +2,12 @@
 /* The register tiles and the loops around them, for both real types. */
 #include "cpu/micro.h"
 
+/* A tile deeper than this fetches the results it will add to or overwrite while it sums; a shallow one is done before. */
+enum { PREFETCH_DEPTH = 96 };
+
+/* Of a left operand that is packed at a time. */
+enum { PACK_BYTES = 16 << 10 };
+
 /* X(rows, vectors) for every tile size */
 #define TILES_4(X, nv) X(1, nv) X(2, nv) X(3, nv) X(4, nv)
 #define TILES_6(X, nv) TILES_4(X, nv) X(5, nv) X(6, nv)

@@ -31,7 +31,7 @@ struct ASTER_R(product) {
 };
 void ASTER_R(product_run)(const struct ASTER_R(product) *p);
 
-/* c[m, n] = sum over k of a[k, m] b[k, n]; work: aster_packed_bytes(k, n) + aster_packed_left_bytes(k, m) */
+/* c[m, n] = sum over k of a[k, m] b[k, n]; work: aster_packed_transposed_bytes(k, m, n) */
 void ASTER_R(product_transposed)(int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda,
                                  const struct ASTER_R(right) *right, REAL *c, int64_t ldc, REAL *work);
 
@@ -47,6 +47,10 @@ void ASTER_R(outer_tile)(const struct ASTER_R(outer) *o, int64_t n_rows, const R
 
 /* The panels of n columns starting at column n0, rows k0 .. k0 + kn: [panel][kn][2 VLEN], zeros beyond n. */
 void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out);
+
+/* Strips of a left operand with total rows in all, of which these n are number first on: the strip of columns
+ * i .. i + mr is out[i total ..] as [total][mr], mr as aster_n_tiles cuts m. */
+void ASTER_R(pack_left)(const REAL *a, int64_t lda, int64_t n, int64_t m, int64_t first, int64_t total, REAL *out);
 
 /* Cuts n rows into tiles of nearly equal size; the size of tile i, and the number of tiles. */
 ASTER_INLINE int64_t ASTER_R(n_tiles)(int64_t n)

@@ -80,6 +80,12 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, con
         for (int v = 0; v < nv; v++)
             acc[r][v] = (VREAL){0};
     }
+    if (kn > PREFETCH_DEPTH)
+#pragma GCC unroll 16
+        for (int r = 0; r < mr; r++) {
+            __builtin_prefetch(c[r] + n0, 1);
+            __builtin_prefetch(c[r] + n0 + left - 1, 1);
+        }
     DEPTH_UNROLL
     for (int64_t k = 0; k < kn; k++) {
         VREAL bv[2];
@@ -169,33 +175,81 @@ void ASTER_R(outer_tile)(const struct ASTER_R(outer) *o, int64_t n_rows, const R
     ASTER_R(outer_table)[left > VLEN][n_rows - 1](o, a, b, c, ldc, left);
 }
 
+/* Swaps bit s of the lane number with bit s of the vector number. */
+ASTER_INLINE void ASTER_R(swap_bit)(VREAL v[VLEN], const int s)
+{
+    VMASK low, high;
+#pragma GCC unroll 16
+    for (int l = 0; l < VLEN; l++) {
+        low[l] = l & s ? VLEN + l - s : l;
+        high[l] = l & s ? VLEN + l : l + s;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < VLEN; i++)
+        if (!(i & s)) {
+            const VREAL a = v[i], b = v[i + s];
+            v[i] = __builtin_shuffle(a, b, low);
+            v[i + s] = __builtin_shuffle(a, b, high);
+        }
+}
+
+/* out[i PANEL + j] = src[j ld + i] for VLEN by VLEN */
+ASTER_INLINE void ASTER_R(transpose_square)(const REAL *src, int64_t ld, REAL *out)
+{
+    VREAL v[VLEN];
+#pragma GCC unroll 16
+    for (int j = 0; j < VLEN; j++)
+        v[j] = *(const VREALU *)(src + j * ld);
+    ASTER_R(swap_bit)(v, 1);
+    if (VLEN > 2)
+        ASTER_R(swap_bit)(v, 2 % VLEN);
+    if (VLEN > 4)
+        ASTER_R(swap_bit)(v, 4 % VLEN);
+    if (VLEN > 8)
+        ASTER_R(swap_bit)(v, 8 % VLEN);
+#pragma GCC unroll 16
+    for (int i = 0; i < VLEN; i++)
+        *(VREAL *)(out + i * PANEL) = v[i];
+}
+
 /* out[i PANEL + j] = src[j ld + i] for kn by n, n <= PANEL; the rest of each row zero */
 static void ASTER_R(pack_panel_transposed)(const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
 {
+    const int64_t squares = n / VLEN * VLEN, deep = kn / VLEN * VLEN;
+    for (int64_t i = 0; i < deep; i += VLEN)
+        for (int64_t j = 0; j < squares; j += VLEN)
+            ASTER_R(transpose_square)(src + j * ld + i, ld, out + i * PANEL + j);
     for (int64_t j = 0; j < n; j++)
-        for (int64_t i = 0; i < kn; i++)
+        for (int64_t i = j < squares ? deep : 0; i < kn; i++)
             out[i * PANEL + j] = src[j * ld + i];
     for (int64_t i = 0; i < kn && n < PANEL; i++)
         for (int64_t j = n; j < PANEL; j++)
             out[i * PANEL + j] = 0;
 }
 
-static void ASTER_R(pack_panel)(const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
+/* Panels of src[i ld + j], kn by n, the last one filled up with zeros. Goes by rows, which lie together in memory. */
+static void ASTER_R(pack_rows)(const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
 {
-    if (n == PANEL) {
-        for (int64_t i = 0; i < kn; i++) {
-            const VREAL lo = *(const VREALU *)(src + i * ld), hi = *(const VREALU *)(src + i * ld + VLEN);
-            *(VREAL *)(out + i * PANEL) = lo;
-            *(VREAL *)(out + i * PANEL + VLEN) = hi;
-        }
+    const int64_t whole = n / PANEL * PANEL, rest = n - whole;
+    for (int64_t i = 0; i < kn; i++)
+        for (int64_t j = 0; j < whole; j += PANEL)
+            for (int v = 0; v < 2; v++)
+                *(VREAL *)(out + j * kn + i * PANEL + v * VLEN) = *(const VREALU *)(src + i * ld + j + v * VLEN);
+    if (rest == 0)
         return;
-    }
-    for (int64_t i = 0; i < kn; i++) {
-        for (int64_t j = 0; j < n; j++)
-            out[i * PANEL + j] = src[i * ld + j];
-        for (int64_t j = n; j < PANEL; j++)
-            out[i * PANEL + j] = 0;
-    }
+    VMASK keep[2] = {{0}, {0}};
+    for (int j = 0; j < rest; j++)
+        keep[j / VLEN][j % VLEN] = -1;
+    src += whole;
+    out += whole * kn;
+    int64_t i = 0;
+    /* whole vectors as long as they end inside the operand */
+    for (; i < kn && (kn - 1 - i) * ld + rest >= PANEL; i++)
+        for (int v = 0; v < 2; v++)
+            *(VMASK *)(out + i * PANEL + v * VLEN) = (VMASK)(VREAL)*(const VREALU *)(src + i * ld + v * VLEN) & keep[v];
+    for (; i < kn; i++)
+        for (int64_t j = 0; j < PANEL; j++)
+            out[i * PANEL + j] = j < rest ? src[i * ld + j] : 0;
 }
 
 static void ASTER_R(pack_panel_flipped)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n,
@@ -212,14 +266,16 @@ static void ASTER_R(pack_panel_flipped)(const struct ASTER_R(right) *r, int64_t 
 
 void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out)
 {
+    if (r->n_taps == 0 && !r->is_transposed) {
+        ASTER_R(pack_rows)(r->b + k0 * r->ld + n0, r->ld, kn, n, out);
+        return;
+    }
     for (int64_t j = 0; j < n; j += PANEL, out += kn * PANEL) {
         int64_t here = aster_min64(n - j, PANEL);
         if (r->n_taps > 0)
             ASTER_R(pack_panel_flipped)(r, k0, kn, n0 + j, here, out);
-        else if (r->is_transposed)
-            ASTER_R(pack_panel_transposed)(r->b + (n0 + j) * r->ld + k0, r->ld, kn, here, out);
         else
-            ASTER_R(pack_panel)(r->b + k0 * r->ld + n0 + j, r->ld, kn, here, out);
+            ASTER_R(pack_panel_transposed)(r->b + (n0 + j) * r->ld + k0, r->ld, kn, here, out);
     }
 }
 
@@ -239,67 +295,94 @@ static void ASTER_R(addresses)(const struct ASTER_R(product) *p, int64_t m0, int
     }
 }
 
+/* Rows m0 .. m0 + m against one packed block: every panel of it, every tile of rows. */
+static void ASTER_R(block)(int64_t m, int64_t kn, int64_t k0, int64_t n0, int64_t nn, const REAL *packed, const REAL *const *a,
+                           REAL *const *c, const struct ASTER_R(finish) *f)
+{
+    const int64_t n_tiles = ASTER_R(n_tiles)(m);
+    for (int64_t j = 0; j < nn; j += PANEL) {
+        const int64_t left = aster_min64(nn - j, PANEL);
+        ASTER_R(rows_fn) *const *tile = ASTER_R(rows_table)[left > VLEN];
+        for (int64_t t = 0, i = 0; t < n_tiles; t++) {
+            const int64_t mr = m / n_tiles + (t < m % n_tiles);
+            tile[mr - 1](kn, a + i, k0, packed + j * kn, c + i, n0 + j, left, f);
+            i += mr;
+        }
+    }
+}
+
 void ASTER_R(product_run)(const struct ASTER_R(product) *p)
 {
     const REAL *a[ASTER_BLOCK_M];
     REAL *c[ASTER_BLOCK_M];
-    const int64_t kb = aster_depth_block(p->k);
+    const int64_t kb = aster_depth_block(p->k), deep = aster_depth_packed(p->k);
+    const int64_t mb = aster_rows_block(aster_min64(p->lda, kb) * (int64_t)sizeof(REAL));
     for (int64_t n0 = 0; n0 < p->n; n0 += ASTER_BLOCK_N) {
-        const int64_t nn = aster_min64(p->n - n0, ASTER_BLOCK_N);
-        for (int64_t k0 = 0; k0 == 0 || k0 < p->k; k0 += kb) {
-            const int64_t kn = aster_min64(kb, p->k - k0);
-            const bool is_last = k0 + kn >= p->k;
-            const struct ASTER_R(finish) f = {k0 > 0, is_last ? p->bias : NULL, is_last ? p->act : ASTER_ACT_NONE};
+        const int64_t nn = aster_min64(p->n - n0, ASTER_BLOCK_N), columns = aster_round_up(nn, PANEL);
+        for (int64_t d0 = 0; d0 == 0 || d0 < p->k; d0 += deep) {
+            const int64_t d1 = aster_min64(p->k, d0 + deep);
+            for (int64_t k0 = d0; k0 < d1; k0 += kb)
+                ASTER_R(pack_right)(&p->right, k0, aster_min64(kb, d1 - k0), n0, nn, p->work + (k0 - d0) * columns);
             int64_t at = 0;
-            ASTER_R(pack_right)(&p->right, k0, kn, n0, nn, p->work);
-            for (int64_t m0 = 0; m0 < p->m; m0 += ASTER_BLOCK_M) {
-                const int64_t mm = aster_min64(p->m - m0, ASTER_BLOCK_M), n_tiles = ASTER_R(n_tiles)(mm);
+            for (int64_t m0 = 0; m0 < p->m; m0 += mb) {
+                const int64_t mm = aster_min64(p->m - m0, mb);
                 ASTER_R(addresses)(p, m0, mm, &at, a, c);
-                for (int64_t j = 0; j < nn; j += PANEL) {
-                    const int64_t left = aster_min64(nn - j, PANEL);
-                    const REAL *b = p->work + j * kn;
-                    ASTER_R(rows_fn) *const *tile = ASTER_R(rows_table)[left > VLEN];
-                    for (int64_t t = 0, i = 0; t < n_tiles; t++) {
-                        const int64_t mr = mm / n_tiles + (t < mm % n_tiles);
-                        tile[mr - 1](kn, a + i, k0, b, c + i, n0 + j, left, &f);
-                        i += mr;
-                    }
+                for (int64_t k0 = d0; k0 == d0 || k0 < d1; k0 += kb) {
+                    const int64_t kn = aster_min64(kb, d1 - k0);
+                    const bool is_last = k0 + kn >= p->k;
+                    const struct ASTER_R(finish) f = {k0 > 0, is_last ? p->bias : NULL, is_last ? p->act : ASTER_ACT_NONE};
+                    ASTER_R(block)(mm, kn, k0, n0, nn, p->work + (k0 - d0) * columns, a, c, &f);
                 }
             }
         }
     }
 }
 
-/* out[i mr + r] = a[i lda + r] */
-static void ASTER_R(pack_strip)(const REAL *a, int64_t lda, int64_t kn, int64_t mr, REAL *out)
+/* The size is a constant of each instance, so that a row is copied by one or two moves. */
+#define STRIP(mr, nv)                                                                                                  \
+    static void ASTER_R(strip_##mr)(const REAL *a, int64_t lda, int64_t n, REAL *out)                                  \
+    {                                                                                                                  \
+        for (int64_t i = 0; i < n; i++)                                                                                \
+            memcpy(out + i * mr, a + i * lda, mr * sizeof *out);                                                       \
+    }
+TILES(STRIP, 1)
+#undef STRIP
+#define STRIP_ENTRY(mr, nv) ASTER_R(strip_##mr),
+typedef void ASTER_R(strip_fn)(const REAL *a, int64_t lda, int64_t n, REAL *out);
+static ASTER_R(strip_fn) *const ASTER_R(strip_table)[ASTER_TILE_ROWS] = {TILES(STRIP_ENTRY, 1)};
+#undef STRIP_ENTRY
+
+void ASTER_R(pack_left)(const REAL *a, int64_t lda, int64_t n, int64_t m, int64_t first, int64_t total, REAL *out)
 {
-    for (int64_t i = 0; i < kn; i++)
-        for (int64_t r = 0; r < mr; r++)
-            out[i * mr + r] = a[i * lda + r];
+    const int64_t n_tiles = ASTER_R(n_tiles)(m);
+    /* few rows at a time, so that all strips find them in the first-level cache */
+    const int64_t few = aster_max64(8, PACK_BYTES / (aster_max64(m, 1) * (int64_t)sizeof(REAL)));
+    for (int64_t r0 = 0; r0 < n; r0 += few)
+        for (int64_t t = 0, i = 0; t < n_tiles; t++) {
+            const int64_t mr = m / n_tiles + (t < m % n_tiles);
+            ASTER_R(strip_table)[mr - 1](a + r0 * lda + i, lda, aster_min64(few, n - r0), out + i * total + (first + r0) * mr);
+            i += mr;
+        }
 }
 
 void ASTER_R(product_transposed)(int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda,
                                  const struct ASTER_R(right) *right, REAL *c, int64_t ldc, REAL *work)
 {
-    const int64_t kb = aster_depth_block(k);
-    REAL *packed = work + aster_packed_bytes(k, n, sizeof(REAL)) / (int64_t)sizeof(REAL);
+    const int64_t kb = aster_depth_block_transposed(k);
+    REAL *left = work, *panels = work + aster_packed_left_bytes(k, m, sizeof(REAL)) / (int64_t)sizeof(REAL);
     for (int64_t n0 = 0; n0 < n; n0 += ASTER_BLOCK_N) {
         const int64_t nn = aster_min64(n - n0, ASTER_BLOCK_N);
         for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += kb) {
             const int64_t kn = aster_min64(kb, k - k0);
             const struct ASTER_R(outer) o = {1, kn, 0, k0 > 0};
-            ASTER_R(pack_right)(right, k0, kn, n0, nn, work);
+            ASTER_R(pack_right)(right, k0, kn, n0, nn, panels);
             for (int64_t m0 = 0; m0 < m; m0 += ASTER_BLOCK_M) {
                 const int64_t mm = aster_min64(m - m0, ASTER_BLOCK_M), n_tiles = ASTER_R(n_tiles)(mm);
-                for (int64_t t = 0, i = 0; t < n_tiles; t++) {
-                    const int64_t mr = mm / n_tiles + (t < mm % n_tiles);
-                    ASTER_R(pack_strip)(a + k0 * lda + m0 + i, lda, kn, mr, packed + i * kn);
-                    i += mr;
-                }
+                ASTER_R(pack_left)(a + k0 * lda + m0, lda, kn, mm, 0, kn, left);
                 for (int64_t j = 0; j < nn; j += PANEL)
                     for (int64_t t = 0, i = 0; t < n_tiles; t++) {
                         const int64_t mr = mm / n_tiles + (t < mm % n_tiles);
-                        ASTER_R(outer_tile)(&o, mr, packed + i * kn, work + j * kn, c + (m0 + i) * ldc + n0 + j, ldc,
+                        ASTER_R(outer_tile)(&o, mr, left + i * kn, panels + j * kn, c + (m0 + i) * ldc + n0 + j, ldc,
                                             aster_min64(nn - j, PANEL));
                         i += mr;
                     }

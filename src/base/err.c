@@ -93,7 +93,8 @@ int aster_log_file(struct aster_ctx *ctx, const char *path)
 {
     FILE *f = fopen(path, "a");
     if (!f)
-        return aster_fail(ctx, ASTER_EIO, "%s: %s; the log file must be writable", path, strerror(errno));
+        return aster_fail(ctx, ASTER_EIO, "%s: %s; the log file must be writable", path,
+                          strerror(errno));
     pthread_mutex_lock(&ctx->lock);
     FILE *old = ctx->log_file;
     ctx->log_file = f;

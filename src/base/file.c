@@ -51,7 +51,8 @@ int aster_file_read(struct aster_ctx *ctx, const char *path, int64_t limit, char
         size_t got = fread(*out + *n, 1, (size_t)(cap - *n - 1), f);
         *n += (int64_t)got;
         if (*n > limit) {
-            rc = aster_fail(ctx, ASTER_ELIMIT, "%s: has more than %lld bytes", path, (long long)limit);
+            rc = aster_fail(ctx, ASTER_ELIMIT, "%s: has more than %lld bytes", path,
+                            (long long)limit);
             goto done;
         }
         if (ferror(f)) {

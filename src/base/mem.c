@@ -12,7 +12,8 @@ static int reserve(struct aster_ctx *ctx, int64_t n, size_t size, void **out, si
 {
     *out = NULL;
     if (n < 0 || (size && (uint64_t)n > (uint64_t)(INT64_MAX - 64) / size))
-        return aster_fail(ctx, ASTER_ENOMEM, "a request for %lld elements of %zu bytes", (long long)n, size);
+        return aster_fail(ctx, ASTER_ENOMEM, "a request for %lld elements of %zu bytes",
+                          (long long)n, size);
     *bytes = (size_t)n * size;
     size_t rounded = (*bytes + 63) / 64 * 64;
     *out = aligned_alloc(64, rounded ? rounded : 64);

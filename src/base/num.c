@@ -28,7 +28,8 @@ int aster_add(struct aster_ctx *ctx, int64_t a, int64_t b, int64_t *out)
 int aster_to_int(struct aster_ctx *ctx, int64_t n, int *out)
 {
     if (n < INT_MIN || n > INT_MAX)
-        return aster_fail(ctx, ASTER_ELIMIT, "%lld does not fit the 32-bit sizes of a library", (long long)n);
+        return aster_fail(ctx, ASTER_ELIMIT, "%lld does not fit the 32-bit sizes of a library",
+                          (long long)n);
     *out = (int)n;
     return 0;
 }
@@ -50,7 +51,8 @@ int aster_parse_i64(const char *s, int64_t *out)
 int aster_parse_f64(const char *s, double *out)
 {
     const char *p = s + (*s == '-' || *s == '+');
-    if (strspn(p, "0123456789.eE+-") != strlen(p) || !strpbrk(p, "0123456789") || *p == '+' || *p == '-' || *p == 'e' || *p == 'E')
+    if (strspn(p, "0123456789.eE+-") != strlen(p) || !strpbrk(p, "0123456789") || *p == '+' ||
+        *p == '-' || *p == 'e' || *p == 'E')
         return ASTER_EPARAM;
     char *end;
     errno = 0;

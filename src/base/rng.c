@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Generators: counter-based ones for everything that must not depend on order, and the Mersenne twister of the reference's split. */
+/* Generators: counter-based ones for everything that must not depend on order, and the Mersenne
+ * twister of the reference's split. */
 #include "base/base.h"
 
 uint64_t aster_mix64(uint64_t z)
@@ -14,7 +15,8 @@ void aster_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out
     uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]}, k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
         uint64_t a = (uint64_t)0xD2511F53U * c[0], b = (uint64_t)0xCD9E8D57U * c[2];
-        uint32_t n[4] = {(uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k1, (uint32_t)a};
+        uint32_t n[4] = {(uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b,
+                         (uint32_t)(a >> 32) ^ c[3] ^ k1, (uint32_t)a};
         for (int j = 0; j < 4; j++)
             c[j] = n[j];
         k0 += 0x9E3779B9U;
@@ -26,7 +28,8 @@ void aster_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out
 
 static uint64_t bits64(uint64_t seed, uint64_t stream, uint64_t index)
 {
-    uint32_t c[4] = {(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)};
+    uint32_t c[4] = {(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)stream,
+                     (uint32_t)(stream >> 32)};
     uint32_t k[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)}, r[4];
     aster_philox(c, k, r);
     return (uint64_t)r[0] << 32 | r[1];
@@ -59,7 +62,10 @@ void aster_shuffle(uint64_t seed, uint64_t stream, int64_t n, int64_t *p)
     }
 }
 
-struct mt19937 { uint32_t s[624]; int at; };
+struct mt19937 {
+    uint32_t s[624];
+    int at;
+};
 
 static void mt_seed(struct mt19937 *m, uint32_t seed)
 {

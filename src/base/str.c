@@ -65,7 +65,9 @@ void aster_str_free(struct aster_str *b)
 
 int aster_str_ok(struct aster_ctx *ctx, const struct aster_str *b)
 {
-    return b->failed ? aster_fail(ctx, ASTER_ENOMEM, "out of memory for a text of %zu bytes", b->len) : 0;
+    return b->failed
+               ? aster_fail(ctx, ASTER_ENOMEM, "out of memory for a text of %zu bytes", b->len)
+               : 0;
 }
 
 const char *aster_str_get(const struct aster_str *b)

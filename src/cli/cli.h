@@ -19,62 +19,79 @@ struct aster_cli_option {
 struct aster_cli_args;
 struct aster_cli_command {
     const char *name, *synopsis, *summary;
-    const struct aster_cli_option *options; /* ends with name NULL */
+    const struct aster_cli_option *options;        /* ends with name NULL */
     int (*run)(const struct aster_cli_args *args); /* the exit status */
 };
-extern const struct aster_cli_command aster_cmd_run, aster_cmd_check, aster_cmd_graph, aster_cmd_info, aster_cmd_report,
-    aster_cmd_convert;
+extern const struct aster_cli_command aster_cmd_run, aster_cmd_check, aster_cmd_graph,
+    aster_cmd_info, aster_cmd_report, aster_cmd_convert;
 
 struct aster_cli_args {
     const struct aster_cli_command *command;
-    const char *values[ASTER_CLI_MAX_OPTIONS]; /* as command->options; NULL: not given, "": a switch */
+    /* as command->options; NULL: not given, "": a switch */
+    const char *values[ASTER_CLI_MAX_OPTIONS];
     int n_words;
-    const char **words;      /* everything that is no option */
-    const char *line;        /* the whole command line, for the record */
+    const char **words; /* everything that is no option */
+    const char *line;   /* the whole command line, for the record */
 };
 
-/* Options in any order, --opt=value, -oVALUE, --. 0, or -1 after a message. args->words is allocated. */
-ASTER_CHECKED int aster_cli_parse(const struct aster_cli_command *command, int argc, char **argv, struct aster_cli_args *args);
-const char *aster_cli_value(const struct aster_cli_args *args, const char *option); /* NULL: not given */
+/* Options in any order, --opt=value, -oVALUE, --. 0, or -1 after a message. args->words is
+ * allocated. */
+ASTER_CHECKED int aster_cli_parse(const struct aster_cli_command *command, int argc, char **argv,
+                                  struct aster_cli_args *args);
+/* NULL: not given */
+const char *aster_cli_value(const struct aster_cli_args *args, const char *option);
 bool aster_cli_has(const struct aster_cli_args *args, const char *option);
 /* 0; -1 after a message. *out stays when the option is not given. */
-ASTER_CHECKED int aster_cli_int(const struct aster_cli_args *args, const char *option, int64_t min, int64_t max, int64_t *out);
-ASTER_CHECKED int aster_cli_size(const struct aster_cli_args *args, const char *option, int64_t *out); /* 512M, 4G */
+ASTER_CHECKED int aster_cli_int(const struct aster_cli_args *args, const char *option, int64_t min,
+                                int64_t max, int64_t *out);
+/* 512M, 4G */
+ASTER_CHECKED int aster_cli_size(const struct aster_cli_args *args, const char *option,
+                                 int64_t *out);
 
 void aster_cli_versions(void); /* asterism --version */
 void aster_cli_help(const struct aster_cli_command *command);
 /* Says what is wrong and where help is, on stderr; gives ASTER_EXIT_BROKEN. */
-int aster_cli_misuse(const struct aster_cli_command *command, const char *fmt, ...) ASTER_PRINTF(2, 3);
-void aster_cli_error(const char *fmt, ...) ASTER_PRINTF(1, 2); /* "[aster] error: ..." */
+int aster_cli_misuse(const struct aster_cli_command *command, const char *fmt, ...)
+    ASTER_PRINTF(2, 3);
+/* "[aster] error: ..." */
+void aster_cli_error(const char *fmt, ...) ASTER_PRINTF(1, 2);
 
 /* Text in lines of at most 100 columns, the later ones indented; at: the column reached already. */
 void aster_cli_wrap(int at, int indent, const char *text);
-void aster_cli_bytes(int64_t n, char out[32]);   /* "1.5 GiB" */
-void aster_cli_seconds(double s, char out[48]);  /* "3.2 s", "1 h 02 min 03 s" */
+void aster_cli_bytes(int64_t n, char out[32]);  /* "1.5 GiB" */
+void aster_cli_seconds(double s, char out[48]); /* "3.2 s", "1 h 02 min 03 s" */
 
 /* The options that run and check share, and what they come to. */
-#define ASTER_CLI_MACHINE_OPTIONS                                                                                             \
-    {"cpus", 0, "N", "CPU workers; without it one per core."},                                                                \
-        {"gpus", 0, "LIST", "GPUs to use: all, none, or numbers such as 0,2; without it all."},                               \
-        {"scheduler", 0, "NAME", "StarPU's scheduling policy; without it the one that suits the devices."},                   \
-        {"isa", 0, "NAME", "Instruction set of the CPU kernels: auto, x86-64, avx2, avx512 or avx512bf16; isa=NAME is the same."}, \
-        {"memory", 0, "SIZE", "Most memory that data of tasks may take, such as 512M or 4G; without it 80 % of what is free."}
-#define ASTER_CLI_LOG_OPTIONS                                                                                                 \
-    {"quiet", 'q', NULL, "Only warnings and errors on the terminal."},                                                        \
-        {"verbose", 'v', NULL, "More on the terminal, with places in the program."},                                          \
-        {"log-file", 0, "FILE", "Also append every message, with its time, to FILE."}
+/* clang-format off */
+#define ASTER_CLI_MACHINE_OPTIONS \
+    {"cpus", 0, "N", "CPU workers; without it one per core."}, \
+    {"gpus", 0, "LIST", "GPUs to use: all, none, or numbers such as 0,2; without it all."}, \
+    {"scheduler", 0, "NAME", \
+     "StarPU's scheduling policy; without it the one that suits the devices."}, \
+    {"isa", 0, "NAME", \
+     "Instruction set of the CPU kernels: auto, x86-64, avx2, avx512 or avx512bf16; " \
+     "isa=NAME is the same."}, \
+    {"memory", 0, "SIZE", \
+     "Most memory that data of tasks may take, such as 512M or 4G; " \
+     "without it 80 % of what is free."}
+#define ASTER_CLI_LOG_OPTIONS \
+    {"quiet", 'q', NULL, "Only warnings and errors on the terminal."}, \
+    {"verbose", 'v', NULL, "More on the terminal, with places in the program."}, \
+    {"log-file", 0, "FILE", "Also append every message, with its time, to FILE."}
 #define ASTER_CLI_HELP_OPTION {"help", 'h', NULL, "Print this help and stop."}
 #define ASTER_CLI_END {NULL, 0, NULL, NULL}
+/* clang-format on */
 
 ASTER_CHECKED int aster_cli_machine(const struct aster_cli_args *args, struct aster_job_options *o);
 
-/* Opens the FILE among the words and sets its name=value. *job is to be closed by the caller also after -1, which comes
- * after a message. */
+/* Opens the FILE among the words and sets its name=value. *job is to be closed by the caller also
+ * after -1, which comes after a message. */
 ASTER_CHECKED int aster_cli_job(const struct aster_cli_args *args, struct aster_job **job);
 /* Mistakes, one a line. */
 void aster_cli_mistakes(const struct aster_job *job, FILE *to, bool warnings);
 /* After a call on job failed: mistakes, or the error; gives ASTER_EXIT_BROKEN. */
 int aster_cli_failed(const struct aster_cli_args *args, const struct aster_job *job, FILE *to);
-void aster_cli_parameters(struct aster_job *job); /* the help of a pipeline file */
+/* the help of a pipeline file */
+void aster_cli_parameters(const struct aster_cli_args *args, struct aster_job *job);
 
 #endif

@@ -2,8 +2,8 @@
 /* asterism check: every mistake of a pipeline file and its values, or what a run of it would do. */
 #include "cli/cli.h"
 
-static const struct aster_cli_option options[] = {
-    ASTER_CLI_MACHINE_OPTIONS, ASTER_CLI_LOG_OPTIONS, ASTER_CLI_HELP_OPTION, ASTER_CLI_END};
+static const struct aster_cli_option options[] = {ASTER_CLI_MACHINE_OPTIONS, ASTER_CLI_LOG_OPTIONS,
+                                                  ASTER_CLI_HELP_OPTION, ASTER_CLI_END};
 
 static int check(const struct aster_cli_args *args)
 {
@@ -30,6 +30,7 @@ static int check(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_check = {
     "check", "FILE [name=value ...] [options]",
-    "Prints every mistake in a pipeline file, its parameters and inputs, as file:line:column: message, with exit status 1; or, when "
+    "Prints every mistake in a pipeline file, its parameters and inputs, as file:line:column: "
+    "message, with exit status 1; or, when "
     "there is none, what a run would do: sizes, memory and expected task times. Computes nothing.",
     options, check};

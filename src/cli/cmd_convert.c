@@ -18,11 +18,13 @@ static bool ends_with(const char *s, const char *ending)
     return n >= m && !strcmp(s + n - m, ending);
 }
 
-static int convert_file(struct aster_ctx *ctx, const char *in, const char *out, enum aster_dtype real)
+static int convert_file(struct aster_ctx *ctx, const char *in, const char *out,
+                        enum aster_dtype real)
 {
     struct aster_weights *w;
     ASTER_TRY(aster_weights_load(ctx, in, real, &w));
-    int rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out) : aster_weights_save_h5(ctx, w, out);
+    int rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out)
+                                            : aster_weights_save_h5(ctx, w, out);
     aster_weights_free(&w);
     return rc;
 }
@@ -36,15 +38,19 @@ static int convert(const struct aster_cli_args *args)
         return ASTER_EXIT_DONE;
     }
     if (args->n_words != 2)
-        return aster_cli_misuse(args->command, "convert: expected two files, IN and OUT, found %d", args->n_words);
+        return aster_cli_misuse(args->command, "convert: expected two files, IN and OUT, found %d",
+                                args->n_words);
     const char *in = args->words[0], *out = args->words[1];
     bool is_f64 = precision && !strcmp(precision, "f64");
     if (precision && !is_f64 && strcmp(precision, "f32") != 0)
-        return aster_cli_misuse(args->command, "--precision: expected f32 or f64, found '%s'", precision);
+        return aster_cli_misuse(args->command, "--precision: expected f32 or f64, found '%s'",
+                                precision);
     if (!ends_with(out, ".safetensors") && !ends_with(out, ".h5"))
-        return aster_cli_misuse(args->command, "convert: '%s' ends neither in .h5 nor in .safetensors", out);
+        return aster_cli_misuse(args->command,
+                                "convert: '%s' ends neither in .h5 nor in .safetensors", out);
     if (aster_file_exists(out) && !aster_cli_has(args, "force"))
-        return aster_cli_misuse(args->command, "convert: %s is there already; --force replaces it", out);
+        return aster_cli_misuse(args->command, "convert: %s is there already; --force replaces it",
+                                out);
     if (aster_ctx_new(&ctx) < 0)
         return ASTER_EXIT_BROKEN;
     int rc = convert_file(ctx, in, out, is_f64 ? ASTER_F64 : ASTER_F32);
@@ -58,6 +64,7 @@ static int convert(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_convert = {
     "convert", "IN OUT [options]",
-    "Converts the weights of a trained model: IN is a run's .h5 or a .safetensors that it was converted to, OUT ends in .h5 or "
+    "Converts the weights of a trained model: IN is a run's .h5 or a .safetensors that it was "
+    "converted to, OUT ends in .h5 or "
     ".safetensors.",
     options, convert};

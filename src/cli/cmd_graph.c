@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const struct aster_cli_option options[] = {
-    {"format", 'f', "FORMAT", "dot (for Graphviz) or svg; without it as FILE of --output ends, else dot."},
+    {"format", 'f', "FORMAT",
+     "dot (for Graphviz) or svg; without it as FILE of --output ends, else dot."},
     {"output", 'o', "FILE", "Where to write; without it the standard output."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
@@ -43,12 +44,15 @@ static int graph(const struct aster_cli_args *args)
         return ASTER_EXIT_DONE;
     }
     if (aster_cli_job(args, &job) == 0)
-        status = aster_job_graph(job, format(args), &text) < 0 ? aster_cli_failed(args, job, stderr)
-                                                               : write_out(aster_cli_value(args, "output"), text);
+        status = aster_job_graph(job, format(args), &text) < 0
+                     ? aster_cli_failed(args, job, stderr)
+                     : write_out(aster_cli_value(args, "output"), text);
     aster_job_close(&job);
     return status;
 }
 
 const struct aster_cli_command aster_cmd_graph = {
     "graph", "FILE [name=value ...] [options]",
-    "Draws the stages of a pipeline and what each reads, as DOT or as an SVG that needs no other program.", options, graph};
+    "Draws the stages of a pipeline and what each reads, as DOT or as an SVG that needs no other "
+    "program.",
+    options, graph};

@@ -19,7 +19,7 @@ static const struct aster_cli_option options[] = {
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
 
-/* ---- output: the same facts as lines or as JSON -------------------------------------------------------- */
+/* ---- output: the same facts as lines or as JSON ---- */
 
 struct sheet {
     bool json;
@@ -64,7 +64,8 @@ static void line(struct sheet *s, const char *key, const char *value)
     aster_str_add(&s->text, "  ");
     for (const char *c = key; *c; c++)
         aster_str_addn(&s->text, *c == '_' ? " " : c, 1);
-    aster_str_printf(&s->text, "%*s%s\n", (int)aster_max64(1, 20 - (int64_t)strlen(key)), "", value);
+    aster_str_printf(&s->text, "%*s%s\n", (int)aster_max64(1, 20 - (int64_t)strlen(key)), "",
+                     value);
 }
 
 static void fact(struct sheet *s, const char *key, const char *value)
@@ -87,7 +88,7 @@ static void fact_int(struct sheet *s, const char *key, int64_t value)
         line(s, key, text);
 }
 
-/* ---- versions -------------------------------------------------------------------------------------------- */
+/* ---- versions ---- */
 
 static void versions(struct sheet *s)
 {
@@ -119,7 +120,7 @@ void aster_cli_versions(void)
     aster_str_free(&s.text);
 }
 
-/* ---- the machine -------------------------------------------------------------------------------------------- */
+/* ---- the machine ---- */
 
 static void instruction_sets(struct sheet *s, enum aster_isa chosen)
 {
@@ -183,10 +184,12 @@ static void ops(struct sheet *s)
         aster_str_printf(&s->text, "\nops:\n");
     open_in(s, "ops", "[");
     for (int i = 0; i < ASTER_N_OPS; i++) {
-        const char *name = aster_op_name((enum aster_op_kind)i), *family = aster_op_family((enum aster_op_kind)i);
+        const char *name = aster_op_name((enum aster_op_kind)i),
+                   *family = aster_op_family((enum aster_op_kind)i);
         const char *here = cpu->op[i] ? aster_isa_name(isa) : "none";
         if (!s->json) {
-            aster_str_printf(&s->text, "  %-16s %-10s cpu: %s; cuda: %s\n", name, family, here, no_cuda);
+            aster_str_printf(&s->text, "  %-16s %-10s cpu: %s; cuda: %s\n", name, family, here,
+                             no_cuda);
             continue;
         }
         open_in(s, NULL, "{");
@@ -199,7 +202,7 @@ static void ops(struct sheet *s)
     close_in(s, "]");
 }
 
-/* ---- kinds of stage --------------------------------------------------------------------------------------------- */
+/* ---- kinds of stage ---- */
 
 /* "(int, 1..9 items, default 3)" */
 static void stage_option(struct sheet *s, const struct aster_opt *o)
@@ -216,8 +219,11 @@ static void stage_option(struct sheet *s, const struct aster_opt *o)
         fact(s, "help", o->help);
         close_in(s, "}");
     } else {
-        aster_str_printf(&s->text, "    %s (%s%s%s, %s%s)\n", o->key, aster_opt_type_name(o->type), range.len ? ", " : "",
-                         aster_str_get(&range), !o->def ? "required" : *o->def ? "default " : "may be left out",
+        aster_str_printf(&s->text, "    %s (%s%s%s, %s%s)\n", o->key, aster_opt_type_name(o->type),
+                         range.len ? ", " : "", aster_str_get(&range),
+                         !o->def   ? "required"
+                         : *o->def ? "default "
+                                   : "may be left out",
                          o->def ? o->def : "");
         aster_str_printf(&s->text, "        %s\n", o->help);
     }
@@ -235,7 +241,8 @@ static void stages(struct sheet *s)
             fact(s, "gives", k->output);
             fact(s, "help", k->help);
         } else {
-            aster_str_printf(&s->text, "%s%s (gives %s)\n  %s\n", i ? "\n" : "", k->name, k->output, k->help);
+            aster_str_printf(&s->text, "%s%s (gives %s)\n  %s\n", i ? "\n" : "", k->name, k->output,
+                             k->help);
         }
         open_in(s, "options", "[");
         for (const struct aster_opt *o = k->opts; o->key; o++)
@@ -272,6 +279,7 @@ static int info(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_info = {
     "info", "[options]",
-    "Prints versions and limits, the devices and workers a run would use, and each op with its backends; with --stages what "
+    "Prints versions and limits, the devices and workers a run would use, and each op with its "
+    "backends; with --stages what "
     "a pipeline file can hold.",
     options, info};

@@ -3,7 +3,9 @@
 #include "cli/cli.h"
 
 static const struct aster_cli_option options[] = {
-    {"verbose", 'v', NULL, "Say where in the program an error came from."}, ASTER_CLI_HELP_OPTION, ASTER_CLI_END};
+    {"verbose", 'v', NULL, "Say where in the program an error came from."},
+    ASTER_CLI_HELP_OPTION,
+    ASTER_CLI_END};
 
 static int report(const struct aster_cli_args *args)
 {
@@ -15,7 +17,8 @@ static int report(const struct aster_cli_args *args)
         return ASTER_EXIT_DONE;
     }
     if (args->n_words != 1)
-        return aster_cli_misuse(args->command, "report: expected one run directory, found %d", args->n_words);
+        return aster_cli_misuse(args->command, "report: expected one run directory, found %d",
+                                args->n_words);
     int rc = aster_job_open(NULL, &job);
     if (rc == 0)
         rc = aster_job_report(job, args->words[0], &path);
@@ -28,4 +31,5 @@ static int report(const struct aster_cli_args *args)
 }
 
 const struct aster_cli_command aster_cmd_report = {
-    "report", "DIR [options]", "Makes report.html of a run directory again, and prints its name.", options, report};
+    "report", "DIR [options]", "Makes report.html of a run directory again, and prints its name.",
+    options, report};

@@ -9,7 +9,9 @@
 
 static const struct aster_cli_option options[] = {
     {"out", 'o', "DIR", "Run directory; without it runs/<pipeline>/run_NNN, the next free number."},
-    {"resume", 0, NULL, "Go on with the run in the directory --out: what is committed there is not done again."},
+    {"resume", 0, NULL,
+     "Go on with the run in --out, else with the last one of this pipeline: what is committed is "
+     "not done again."},
     ASTER_CLI_MACHINE_OPTIONS,
     ASTER_CLI_LOG_OPTIONS,
     {"trace", 0, NULL, "Record every task, for the timeline of the report."},
@@ -49,8 +51,8 @@ static void say_result(struct aster_job *job, const struct aster_job_result *r)
     char wall[48], peak[32], text[512];
     aster_cli_seconds(r->wall_s, wall);
     aster_cli_bytes(r->peak_memory, peak);
-    snprintf(text, sizeof text, "%lld items, %lld failed, %s, %.0f %% busy, peak memory %s, in %s", (long long)r->items,
-             (long long)r->failed, wall, 100 * r->busy, peak, r->dir);
+    snprintf(text, sizeof text, "%lld items, %lld failed, %s, %.0f %% busy, peak memory %s, in %s",
+             (long long)r->items, (long long)r->failed, wall, 100 * r->busy, peak, r->dir);
     aster_job_say(job, text);
 }
 
@@ -65,22 +67,21 @@ static int run_job(const struct aster_cli_args *args, struct aster_job *job)
     o.resume = aster_cli_has(args, "resume");
     o.trace = aster_cli_has(args, "trace");
     o.dashboard = !o.quiet && has_terminal();
-    if (o.resume && !o.out)
-        return aster_cli_misuse(args->command, "run: --resume needs --out DIR, the run to go on with");
     if (aster_job_validate(job, true) < 0)
         return aster_cli_failed(args, job, stderr);
     aster_cli_mistakes(job, stderr, !o.quiet);
     catch_signals();
     int rc = aster_job_run(job, &o, &result);
-    if (*result.dir)
+    bool stopped = rc == ASTER_ESTOP;
+    if (rc == 0 || stopped || result.items)
         say_result(job, &result);
     if (rc == 0)
         return result.failed ? ASTER_EXIT_SOME_FAILED : ASTER_EXIT_DONE;
     aster_cli_failed(args, job, stderr);
-    if (*result.dir) {
-        snprintf(text, sizeof text, "the same command with --out %s --resume goes on from here", result.dir);
+    snprintf(text, sizeof text, "the same command with --out %s --resume goes on from here",
+             result.dir);
+    if (stopped)
         aster_job_say(job, text);
-    }
     return ASTER_EXIT_BROKEN;
 }
 
@@ -101,7 +102,7 @@ static int run(const struct aster_cli_args *args)
     } else if (aster_job_n_errors(job)) {
         aster_cli_mistakes(job, stderr, true);
     } else {
-        aster_cli_parameters(job);
+        aster_cli_parameters(args, job);
         status = ASTER_EXIT_DONE;
     }
     aster_job_close(&job);
@@ -110,6 +111,8 @@ static int run(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_run = {
     "run", "FILE [name=value ...] [options]",
-    "Carries out a pipeline: FILE is a pipeline file or the name of an installed one, name=value sets one of its parameters. "
-    "'asterism run FILE --help' lists them. Exit status: 0 all items done, 1 the run could not be carried out, 2 some items failed.",
+    "Carries out a pipeline: FILE is a pipeline file or the name of an installed one, name=value "
+    "sets one of its parameters. "
+    "'asterism run FILE --help' lists them. Exit status: 0 all items done, 1 the run could not be "
+    "carried out, 2 some items failed.",
     options, run};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What run, check and graph share: FILE and name=value to a job, its mistakes, its parameters as help. */
+/* What run, check and graph share: FILE and name=value to a job, its mistakes, its parameters as
+ * help. */
 #include "cli/cli.h"
 
 #include <ctype.h>
@@ -22,12 +23,13 @@ static int set_word(const struct aster_cli_args *args, struct aster_job *job, in
     char *name;
     for (int k = 0; k < w; k++)
         if (!strncmp(args->words[k], word, n + 1)) {
-            aster_cli_misuse(args->command, "%s: %.*s is given twice: %s and %s", args->command->name, (int)n, word, args->words[k], word);
+            aster_cli_misuse(args->command, "%s: %.*s is given twice: %s and %s",
+                             args->command->name, (int)n, word, args->words[k], word);
             return -1;
         }
     if (n == 3 && !memcmp(word, "isa", 3) && aster_cli_has(args, "isa")) {
-        aster_cli_misuse(args->command, "%s: the instruction set is given twice: --isa %s and %s", args->command->name,
-                         aster_cli_value(args, "isa"), word);
+        aster_cli_misuse(args->command, "%s: the instruction set is given twice: --isa %s and %s",
+                         args->command->name, aster_cli_value(args, "isa"), word);
         return -1;
     }
     ASTER_TRY(aster_strndup(NULL, word, n, &name));
@@ -43,15 +45,18 @@ static int find_file_word(const struct aster_cli_args *args, const char **file)
         if (name_length(args->words[i]))
             continue;
         if (*file) {
-            aster_cli_misuse(args->command, "%s: one pipeline at a time, found '%s' and '%s'; parameters are name=value",
-                             args->command->name, *file, args->words[i]);
+            aster_cli_misuse(
+                args->command,
+                "%s: one pipeline at a time, found '%s' and '%s'; parameters are name=value",
+                args->command->name, *file, args->words[i]);
             return -1;
         }
         *file = args->words[i];
     }
     if (*file)
         return 0;
-    aster_cli_misuse(args->command, "%s: which pipeline? Give a file, or a name such as rcl-train", args->command->name);
+    aster_cli_misuse(args->command, "%s: which pipeline? Give a file, or a name such as rcl-train",
+                     args->command->name);
     return -1;
 }
 
@@ -107,11 +112,13 @@ int aster_cli_machine(const struct aster_cli_args *args, struct aster_job_option
     ASTER_TRY(aster_cli_size(args, "memory", &o->memory));
     const char *gpus = aster_cli_value(args, "gpus");
     if (gpus && !is_gpu_list(gpus)) {
-        aster_cli_misuse(args->command, "--gpus: expected all, none, or numbers such as 0,2, found '%s'", gpus);
+        aster_cli_misuse(args->command,
+                         "--gpus: expected all, none, or numbers such as 0,2, found '%s'", gpus);
         return -1;
     }
     if (aster_cli_has(args, "quiet") && aster_cli_has(args, "verbose")) {
-        aster_cli_misuse(args->command, "%s: --quiet and --verbose exclude each other", args->command->name);
+        aster_cli_misuse(args->command, "%s: --quiet and --verbose exclude each other",
+                         args->command->name);
         return -1;
     }
     o->cpus = (int)cpus;
@@ -140,7 +147,8 @@ int aster_cli_failed(const struct aster_cli_args *args, const struct aster_job *
     aster_cli_mistakes(job, to, true);
     aster_cli_error("%s", aster_job_message(job));
     if (aster_cli_has(args, "verbose"))
-        fprintf(stderr, "[aster] error: code %d at %s\n", aster_job_code(job), aster_job_place(job));
+        fprintf(stderr, "[aster] error: code %d at %s\n", aster_job_code(job),
+                aster_job_place(job));
     return ASTER_EXIT_BROKEN;
 }
 
@@ -154,21 +162,24 @@ static void print_parameter(const struct aster_job_param *q, int indent)
     type[n] = '\0';
     aster_str_add(&text, q->help);
     if (*q->range)
-        aster_str_printf(&text, " %s%s%s", "(", q->range, ")");
+        aster_str_printf(&text, " (%s)", q->range);
     if (!q->def)
         aster_str_add(&text, " [required]");
     else
-        aster_str_printf(&text, " [%s]", q->def);
+        aster_str_printf(&text, " [%s]", *q->def ? q->def : "empty");
     aster_cli_wrap(printf("  %s=%s", q->name, type), indent, aster_str_get(&text));
     aster_str_free(&text);
 }
 
-void aster_cli_parameters(struct aster_job *job)
+void aster_cli_parameters(const struct aster_cli_args *args, struct aster_job *job)
 {
+    const char *file;
     struct aster_job_param q;
     int indent = 20, n = aster_job_n_params(job);
-    printf("%s: %s\n\nusage: asterism run %s [name=value ...] [options]\n\n", aster_job_name(job), aster_job_description(job),
-           aster_job_file(job));
+    if (find_file_word(args, &file) < 0)
+        return;
+    printf("%s: %s\n\nusage: asterism run %s [name=value ...] [options]\n\n", aster_job_name(job),
+           aster_job_description(job), file);
     for (int i = 0; i < n; i++)
         if (aster_job_param(job, i, &q) == 0) {
             int w = (int)(strlen(q.name) + strlen(q.type)) + 5;

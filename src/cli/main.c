@@ -9,15 +9,18 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct aster_cli_command *const commands[] = {&aster_cmd_run,  &aster_cmd_check,  &aster_cmd_graph,
-                                                           &aster_cmd_info, &aster_cmd_report, &aster_cmd_convert};
+static const struct aster_cli_command *const commands[] = {&aster_cmd_run,    &aster_cmd_check,
+                                                           &aster_cmd_graph,  &aster_cmd_info,
+                                                           &aster_cmd_report, &aster_cmd_convert};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to)
 {
     fputs("usage: asterism COMMAND ...\n\n"
-          "Runs molecular and protein machine-learning pipelines on every core and GPU of a machine.\n\n"
-          "  asterism run FILE [name=value ...]    carry out a pipeline; 'run FILE --help' lists its parameters\n"
+          "Runs molecular and protein machine-learning pipelines on every core and GPU of a "
+          "machine.\n\n"
+          "  asterism run FILE [name=value ...]    carry out a pipeline; 'run FILE --help' lists "
+          "its parameters\n"
           "  asterism check FILE [name=value ...]  every mistake at once, or what a run would do\n"
           "  asterism graph FILE                   draw it: DOT or SVG\n"
           "  asterism info                         versions, devices, ops, kinds of stage\n"
@@ -38,14 +41,16 @@ static const struct aster_cli_command *find_command(const char *name)
             return commands[i];
     }
     const char *near = aster_nearest(name, names, N_COMMANDS);
-    aster_cli_misuse(NULL, "no command '%s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    aster_cli_misuse(NULL, "no command '%s'%s%s%s", name, near ? "; did you mean '" : "",
+                     near ? near : "", near ? "'?" : "");
     return NULL;
 }
 
 /* The command line as a shell would take it. */
 static void command_line(int argc, char **argv, struct aster_str *out)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
     for (int i = 0; i < argc; i++) {
         bool quote = !*argv[i] || argv[i][strspn(argv[i], plain)];
         aster_str_add(out, i ? " " : "");

@@ -25,11 +25,12 @@ int aster_cli_misuse(const struct aster_cli_command *command, const char *fmt, .
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     aster_cli_error("%s", text);
-    fprintf(stderr, "Try 'asterism%s%s --help'.\n", command ? " " : "", command ? command->name : "");
+    fprintf(stderr, "Try 'asterism%s%s --help'.\n", command ? " " : "",
+            command ? command->name : "");
     return ASTER_EXIT_BROKEN;
 }
 
-/* ---- parsing ----------------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 static int n_options(const struct aster_cli_command *c)
 {
@@ -55,8 +56,8 @@ static int unknown_option(const struct aster_cli_command *c, const char *name)
     for (int i = 0; i < n_options(c); i++)
         names[i] = c->options[i].name;
     const char *near = aster_nearest(word, names, n_options(c));
-    aster_cli_misuse(c, "%s: unknown option '--%s'%s%s%s", c->name, word, near ? "; did you mean '--" : "", near ? near : "",
-                     near ? "'?" : "");
+    aster_cli_misuse(c, "%s: unknown option '--%s'%s%s%s", c->name, word,
+                     near ? "; did you mean '--" : "", near ? near : "", near ? "'?" : "");
     return -1;
 }
 
@@ -80,7 +81,8 @@ static int take(struct aster_cli_args *a, int i, const char *joined, struct curs
     if (!joined && in->at + 1 < in->argc && strncmp(in->argv[in->at + 1], "--", 2) != 0)
         joined = in->argv[++in->at];
     if (!joined || !*joined) {
-        aster_cli_misuse(a->command, "%s: option --%s needs a value: --%s %s", a->command->name, o->name, o->name, o->arg);
+        aster_cli_misuse(a->command, "%s: option --%s needs a value: --%s %s", a->command->name,
+                         o->name, o->name, o->arg);
         return -1;
     }
     a->values[i] = joined;
@@ -94,7 +96,8 @@ static int take_long(struct aster_cli_args *a, const char *text, struct cursor *
     if (i < 0)
         return unknown_option(a->command, text);
     if (text[n] && !a->command->options[i].arg) {
-        aster_cli_misuse(a->command, "%s: option --%s takes no value", a->command->name, a->command->options[i].name);
+        aster_cli_misuse(a->command, "%s: option --%s takes no value", a->command->name,
+                         a->command->options[i].name);
         return -1;
     }
     return take(a, i, text[n] ? text + n + 1 : NULL, in);
@@ -118,7 +121,8 @@ static int take_letters(struct aster_cli_args *a, const char *text, struct curso
     return 0;
 }
 
-int aster_cli_parse(const struct aster_cli_command *command, int argc, char **argv, struct aster_cli_args *args)
+int aster_cli_parse(const struct aster_cli_command *command, int argc, char **argv,
+                    struct aster_cli_args *args)
 {
     struct cursor in = {0, argc, argv};
     bool no_more = false;
@@ -132,7 +136,8 @@ int aster_cli_parse(const struct aster_cli_command *command, int argc, char **ar
         else if (!strcmp(word, "--"))
             no_more = true;
         else
-            rc = word[1] == '-' ? take_long(args, word + 2, &in) : take_letters(args, word + 1, &in);
+            rc =
+                word[1] == '-' ? take_long(args, word + 2, &in) : take_letters(args, word + 1, &in);
         ASTER_TRY(rc);
     }
     return 0;
@@ -149,14 +154,16 @@ bool aster_cli_has(const struct aster_cli_args *args, const char *option)
     return aster_cli_value(args, option) != NULL;
 }
 
-int aster_cli_int(const struct aster_cli_args *args, const char *option, int64_t min, int64_t max, int64_t *out)
+int aster_cli_int(const struct aster_cli_args *args, const char *option, int64_t min, int64_t max,
+                  int64_t *out)
 {
     const char *text = aster_cli_value(args, option);
     int64_t n;
     if (!text)
         return 0;
     if (aster_parse_i64(text, &n) < 0 || n < min || n > max) {
-        aster_cli_misuse(args->command, "--%s: expected an int in %lld..%lld, found '%s'", option, (long long)min, (long long)max, text);
+        aster_cli_misuse(args->command, "--%s: expected an int in %lld..%lld, found '%s'", option,
+                         (long long)min, (long long)max, text);
         return -1;
     }
     *out = n;
@@ -176,16 +183,19 @@ int aster_cli_size(const struct aster_cli_args *args, const char *option, int64_
     for (const char *u = units; unit && u <= unit; u++)
         factor *= 1024;
     snprintf(number, sizeof number, "%.*s", (int)n, text);
-    if (n >= sizeof number || (*rest && strcmp(rest, "iB") != 0) || aster_parse_f64(number, &x) < 0 || x * factor < 1 ||
-        x * factor > 9e18) {
-        aster_cli_misuse(args->command, "--%s: expected a size such as 512M or 4G (K, M, G, T: powers of 1024), found '%s'", option, text);
+    if (n >= sizeof number || (*rest && strcmp(rest, "iB") != 0) ||
+        aster_parse_f64(number, &x) < 0 || x * factor < 1 || x * factor > 9e18) {
+        aster_cli_misuse(
+            args->command,
+            "--%s: expected a size such as 512M or 4G (K, M, G, T: powers of 1024), found '%s'",
+            option, text);
         return -1;
     }
     *out = (int64_t)(x * factor);
     return 0;
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------------ */
+/* ---- printing ---- */
 
 enum { WIDTH = 100 };
 
@@ -250,5 +260,6 @@ void aster_cli_seconds(double s, char out[48])
     else if (s < 3600)
         snprintf(out, 48, "%lld min %02lld s", (long long)(whole / 60), (long long)(whole % 60));
     else
-        snprintf(out, 48, "%lld h %02lld min %02lld s", (long long)(whole / 3600), (long long)(whole / 60 % 60), (long long)(whole % 60));
+        snprintf(out, 48, "%lld h %02lld min %02lld s", (long long)(whole / 3600),
+                 (long long)(whole / 60 % 60), (long long)(whole % 60));
 }

@@ -10,8 +10,8 @@
 struct aster_csv {
     struct aster_ctx *ctx;
     struct aster_lines *lines;
-    char *text;                 /* the fields of a row, one after the other, 0-terminated */
-    int64_t *start;             /* of each field in text */
+    char *text;     /* the fields of a row, one after the other, 0-terminated */
+    int64_t *start; /* of each field in text */
     const char **field;
     char **column;
     int64_t n_columns, cap_start, cap_field, cap_text, line;
@@ -22,20 +22,27 @@ static int check_utf8(struct aster_csv *c, const char *text)
     for (const char *s = text, *end = text + strlen(text); s < end;) {
         int n = aster_utf8_length(s, end);
         if (!n)
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: byte 0x%02x at column %ld is not UTF-8", aster_lines_path(c->lines),
-                              (long long)aster_lines_number(c->lines), (unsigned char)*s, (long)(s - text) + 1);
+            return aster_fail(c->ctx, ASTER_EFORMAT,
+                              "%s:%lld: byte 0x%02x at column %ld is not UTF-8",
+                              aster_lines_path(c->lines), (long long)aster_lines_number(c->lines),
+                              (unsigned char)*s, (long)(s - text) + 1);
         s += n;
     }
     return 0;
 }
 
-struct row { int64_t n_text, n_fields; bool quoted; };
+struct row {
+    int64_t n_text, n_fields;
+    bool quoted;
+};
 
 static int put(struct aster_csv *c, struct row *r, const char *bytes, int64_t n)
 {
     if (r->n_text + n > ROW_LIMIT)
-        return aster_fail(c->ctx, ASTER_ELIMIT, "%s:%lld: the row that starts here is longer than 1 GiB; is a quote left open?",
-                          aster_lines_path(c->lines), (long long)c->line);
+        return aster_fail(
+            c->ctx, ASTER_ELIMIT,
+            "%s:%lld: the row that starts here is longer than 1 GiB; is a quote left open?",
+            aster_lines_path(c->lines), (long long)c->line);
     ASTER_TRY(aster_grow(c->ctx, r->n_text + n + 1, 1, &c->cap_text, &c->text));
     memcpy(c->text + r->n_text, bytes, (size_t)n);
     r->n_text += n;
@@ -45,7 +52,8 @@ static int put(struct aster_csv *c, struct row *r, const char *bytes, int64_t n)
 static int open_field(struct aster_csv *c, struct row *r)
 {
     if (r->n_fields >= 100000)
-        return aster_fail(c->ctx, ASTER_ELIMIT, "%s:%lld: more than 100000 fields in a row", aster_lines_path(c->lines), (long long)c->line);
+        return aster_fail(c->ctx, ASTER_ELIMIT, "%s:%lld: more than 100000 fields in a row",
+                          aster_lines_path(c->lines), (long long)c->line);
     ASTER_TRY(aster_grow(c->ctx, r->n_fields + 1, sizeof *c->start, &c->cap_start, &c->start));
     c->start[r->n_fields++] = r->n_text;
     return 0;
@@ -71,8 +79,11 @@ static int parse_line(struct aster_csv *c, struct row *r, const char *s)
             }
             r->quoted = false;
             if (q[1] && q[1] != ',')
-                return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: '%c' after a closing quote; a comma or the end of the line is expected",
-                                  aster_lines_path(c->lines), (long long)aster_lines_number(c->lines), q[1]);
+                return aster_fail(c->ctx, ASTER_EFORMAT,
+                                  "%s:%lld: '%c' after a closing quote; a comma or the end of the "
+                                  "line is expected",
+                                  aster_lines_path(c->lines),
+                                  (long long)aster_lines_number(c->lines), q[1]);
         } else if (field_start && *s == '"') {
             r->quoted = true;
             field_start = false;
@@ -86,8 +97,10 @@ static int parse_line(struct aster_csv *c, struct row *r, const char *s)
             size_t n = strcspn(s, ",");
             const char *q = memchr(s, '"', n);
             if (q)
-                return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: a quote inside a field that does not start with one",
-                                  aster_lines_path(c->lines), (long long)aster_lines_number(c->lines));
+                return aster_fail(c->ctx, ASTER_EFORMAT,
+                                  "%s:%lld: a quote inside a field that does not start with one",
+                                  aster_lines_path(c->lines),
+                                  (long long)aster_lines_number(c->lines));
             ASTER_TRY(put(c, r, s, (int64_t)n));
             s += n - 1;
             field_start = false;
@@ -122,8 +135,9 @@ static int next_row(struct aster_csv *c, int64_t *n_fields)
         if (rc < 0)
             return rc;
         if (rc == 0)
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: a quote is opened here and never closed", aster_lines_path(c->lines),
-                              (long long)c->line);
+            return aster_fail(c->ctx, ASTER_EFORMAT,
+                              "%s:%lld: a quote is opened here and never closed",
+                              aster_lines_path(c->lines), (long long)c->line);
     }
     ASTER_TRY(put(c, &r, "", 1));
     ASTER_TRY(aster_grow(c->ctx, r.n_fields, sizeof *c->field, &c->cap_field, &c->field));
@@ -144,8 +158,8 @@ static int check_columns(struct aster_csv *c)
     qsort(c->field, (size_t)c->n_columns, sizeof *c->field, compare_texts);
     for (int64_t k = 1; k < c->n_columns; k++)
         if (*c->field[k] && !strcmp(c->field[k - 1], c->field[k]))
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: two columns are named '%.200s'", aster_lines_path(c->lines), (long long)c->line,
-                              c->field[k]);
+            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: two columns are named '%.200s'",
+                              aster_lines_path(c->lines), (long long)c->line, c->field[k]);
     return 0;
 }
 
@@ -160,7 +174,8 @@ int aster_csv_open(struct aster_ctx *ctx, const char *path, struct aster_csv **o
     ASTER_GOTO(aster_lines_open(ctx, path, &c->lines), fail);
     ASTER_GOTO(next_row(c, &n), fail);
     if (rc == 0) {
-        rc = aster_fail(ctx, ASTER_EFORMAT, "%s: is empty; a header line with column names is expected", path);
+        rc = aster_fail(ctx, ASTER_EFORMAT,
+                        "%s: is empty; a header line with column names is expected", path);
         goto fail;
     }
     ASTER_GOTO(aster_alloc(ctx, n, sizeof *c->column, &c->column), fail);
@@ -199,8 +214,9 @@ int aster_csv_next(struct aster_csv *c, const char *const **fields)
     if (rc <= 0)
         return rc;
     if (n != c->n_columns)
-        return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: %lld fields, the header has %lld", aster_lines_path(c->lines), (long long)c->line,
-                          (long long)n, (long long)c->n_columns);
+        return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: %lld fields, the header has %lld",
+                          aster_lines_path(c->lines), (long long)c->line, (long long)n,
+                          (long long)c->n_columns);
     *fields = c->field;
     return 1;
 }

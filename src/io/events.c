@@ -76,8 +76,10 @@ int aster_events_open(struct aster_ctx *ctx, const char *dir, struct aster_event
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *e, &e));
     e->ctx = ctx;
     gethostname(host, sizeof host - 1);
-    for (int k = 0; k < 1000 && !e->file; k++) { /* another file of this second is not overwritten */
-        snprintf(name, sizeof name, "events.out.tfevents.%lld.%s.%ld.%d", (long long)aster_unix_time(), host, (long)getpid(), k);
+    for (int k = 0; k < 1000 && !e->file;
+         k++) { /* another file of this second is not overwritten */
+        snprintf(name, sizeof name, "events.out.tfevents.%lld.%s.%ld.%d",
+                 (long long)aster_unix_time(), host, (long)getpid(), k);
         aster_free(&e->path);
         ASTER_GOTO(aster_path_join(ctx, dir, name, &e->path), fail);
         e->file = fopen(e->path, "wbx");
@@ -117,7 +119,9 @@ int aster_events_scalar(struct aster_events *e, const char *tag, int64_t step, f
         put_varint(&event, (uint64_t)step);
     }
     put_bytes(&event, 5, aster_str_get(&summary), summary.len);
-    int rc = v.failed || summary.failed ? aster_fail(e->ctx, ASTER_ENOMEM, "out of memory for an event") : write_record(e, &event);
+    int rc = v.failed || summary.failed
+                 ? aster_fail(e->ctx, ASTER_ENOMEM, "out of memory for an event")
+                 : write_record(e, &event);
     aster_str_free(&v);
     aster_str_free(&summary);
     aster_str_free(&event);
@@ -126,7 +130,9 @@ int aster_events_scalar(struct aster_events *e, const char *tag, int64_t step, f
 
 int aster_events_flush(struct aster_events *e)
 {
-    return fflush(e->file) ? aster_fail(e->ctx, ASTER_EIO, "%s: cannot be written: %s", e->path, strerror(errno)) : 0;
+    return fflush(e->file) ? aster_fail(e->ctx, ASTER_EIO, "%s: cannot be written: %s", e->path,
+                                        strerror(errno))
+                           : 0;
 }
 
 void aster_events_close(struct aster_events **ep)

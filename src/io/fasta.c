@@ -61,8 +61,11 @@ static int add_residues(struct aster_fasta *f, const char *text, size_t n, int64
         if (blank((char)c))
             continue;
         if (c < 33 || c > 126)
-            return aster_fail(f->ctx, ASTER_EFORMAT, "%s:%lld: byte 0x%02x at column %zu is no residue letter; printable ASCII is expected",
-                              aster_lines_path(f->lines), (long long)aster_lines_number(f->lines), c, k + 1);
+            return aster_fail(f->ctx, ASTER_EFORMAT,
+                              "%s:%lld: byte 0x%02x at column %zu is no residue letter; printable "
+                              "ASCII is expected",
+                              aster_lines_path(f->lines), (long long)aster_lines_number(f->lines),
+                              c, k + 1);
         f->seq[(*length)++] = (char)c;
     }
     return 0;
@@ -106,8 +109,10 @@ int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)
             line = aster_lines_number(f->lines);
             have = true;
         } else if (n && !have) {
-            return aster_fail(f->ctx, ASTER_EFORMAT, "%s:%lld: text before the first '>'; a FASTA file starts with a header line",
-                              aster_lines_path(f->lines), (long long)aster_lines_number(f->lines));
+            return aster_fail(
+                f->ctx, ASTER_EFORMAT,
+                "%s:%lld: text before the first '>'; a FASTA file starts with a header line",
+                aster_lines_path(f->lines), (long long)aster_lines_number(f->lines));
         } else {
             ASTER_TRY(add_residues(f, text, n, &length));
         }
@@ -134,7 +139,8 @@ void aster_fasta_close(struct aster_fasta **fp)
     aster_free(fp);
 }
 
-void aster_fasta_write(struct aster_str *out, const char *header, const char *seq, int64_t n, int width)
+void aster_fasta_write(struct aster_str *out, const char *header, const char *seq, int64_t n,
+                       int width)
 {
     aster_str_printf(out, ">%s\n", header);
     if (width <= 0)

@@ -5,15 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sets or replaces. stored and memory belong to the library or to the caller, who holds the lock. */
-static int set(struct aster_h5 *f, const char *object, const char *name, hid_t stored, hid_t memory, const void *value)
+/* Sets or replaces. stored and memory belong to the
+ * library or to the caller, who holds the lock. */
+static int set(struct aster_h5 *f, const char *object, const char *name, hid_t stored, hid_t memory,
+               const void *value)
 {
     aster_h5_lock();
     hid_t o = H5Oopen(f->id, object, H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
     if (o >= 0 && H5Aexists(o, name) > 0)
         H5Adelete(o, name);
     hid_t a = o < 0 ? -1 : H5Acreate2(o, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
-    int rc = a < 0 || H5Awrite(a, memory, value) < 0 ? aster_h5_fail(f, name, "this attribute cannot be written") : 0;
+    int rc = a < 0 || H5Awrite(a, memory, value) < 0
+                 ? aster_h5_fail(f, name, "this attribute cannot be written")
+                 : 0;
     if (a >= 0)
         H5Aclose(a);
     H5Sclose(space);
@@ -53,7 +57,9 @@ int aster_h5_attr_set_str(struct aster_h5 *f, const char *object, const char *na
 
 static hid_t open_attr(const struct aster_h5 *f, const char *object, const char *name)
 {
-    return H5Aexists_by_name(f->id, object, name, H5P_DEFAULT) > 0 ? H5Aopen_by_name(f->id, object, name, H5P_DEFAULT, H5P_DEFAULT) : -1;
+    return H5Aexists_by_name(f->id, object, name, H5P_DEFAULT) > 0
+               ? H5Aopen_by_name(f->id, object, name, H5P_DEFAULT, H5P_DEFAULT)
+               : -1;
 }
 
 bool aster_h5_attr_has(const struct aster_h5 *f, const char *object, const char *name)
@@ -65,22 +71,30 @@ bool aster_h5_attr_has(const struct aster_h5 *f, const char *object, const char 
     return there;
 }
 
-/* n numbers, as integers or doubles; a text, another count or a fraction for an integer is refused */
-static int get(struct aster_h5 *f, const char *object, const char *name, bool integer, int64_t n, void *out)
+/* n numbers, as integers or doubles; a text, another
+ * count or a fraction for an integer is refused */
+static int get(struct aster_h5 *f, const char *object, const char *name, bool integer, int64_t n,
+               void *out)
 {
     int rc = 0;
     aster_h5_lock();
     hid_t memory = integer ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
-    hid_t a = open_attr(f, object, name), space = a < 0 ? -1 : H5Aget_space(a), type = a < 0 ? -1 : H5Aget_type(a);
+    hid_t a = open_attr(f, object, name), space = a < 0 ? -1 : H5Aget_space(a),
+          type = a < 0 ? -1 : H5Aget_type(a);
     if (a < 0)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s' has no attribute '%s'", f->path, object, name);
-    else if (type < 0 || (H5Tget_class(type) != H5T_INTEGER && H5Tget_class(type) != H5T_FLOAT && H5Tget_class(type) != H5T_ENUM))
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no number", f->path, object, name);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s' has no attribute '%s'", f->path, object,
+                        name);
+    else if (type < 0 || (H5Tget_class(type) != H5T_INTEGER && H5Tget_class(type) != H5T_FLOAT &&
+                          H5Tget_class(type) != H5T_ENUM))
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no number", f->path,
+                        object, name);
     else if (integer && H5Tget_class(type) == H5T_FLOAT)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no integer", f->path, object, name);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no integer", f->path,
+                        object, name);
     else if (H5Sget_simple_extent_npoints(space) != n)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' has %lld values, %lld are expected", f->path, object, name,
-                        (long long)H5Sget_simple_extent_npoints(space), (long long)n);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT,
+                        "%s: '%s': attribute '%s' has %lld values, %lld are expected", f->path,
+                        object, name, (long long)H5Sget_simple_extent_npoints(space), (long long)n);
     else if (H5Aread(a, memory, out) < 0)
         rc = aster_h5_fail(f, name, "this attribute cannot be read");
     if (type >= 0)
@@ -103,7 +117,8 @@ int aster_h5_attr_f64(struct aster_h5 *f, const char *object, const char *name, 
     return get(f, object, name, false, 1, v);
 }
 
-int aster_h5_attr_f64s(struct aster_h5 *f, const char *object, const char *name, int64_t n, double *v)
+int aster_h5_attr_f64s(struct aster_h5 *f, const char *object, const char *name, int64_t n,
+                       double *v)
 {
     return get(f, object, name, false, n, v);
 }
@@ -113,12 +128,16 @@ int aster_h5_attr_str(struct aster_h5 *f, const char *object, const char *name, 
     int rc = 0;
     *v = NULL;
     aster_h5_lock();
-    hid_t a = open_attr(f, object, name), type = a < 0 ? -1 : H5Aget_type(a), space = a < 0 ? -1 : H5Aget_space(a);
+    hid_t a = open_attr(f, object, name), type = a < 0 ? -1 : H5Aget_type(a),
+          space = a < 0 ? -1 : H5Aget_space(a);
     size_t size = type < 0 ? 0 : H5Tget_size(type);
     if (a < 0) {
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s' has no attribute '%s'", f->path, object, name);
-    } else if (type < 0 || H5Tget_class(type) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1) {
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no text", f->path, object, name);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s' has no attribute '%s'", f->path, object,
+                        name);
+    } else if (type < 0 || H5Tget_class(type) != H5T_STRING ||
+               H5Sget_simple_extent_npoints(space) != 1) {
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': attribute '%s' is no text", f->path,
+                        object, name);
     } else if (H5Tis_variable_str(type) > 0) {
         char *text = NULL;
         if (H5Aread(a, type, &text) < 0)
@@ -127,7 +146,8 @@ int aster_h5_attr_str(struct aster_h5 *f, const char *object, const char *name, 
             rc = aster_strdup(f->ctx, text ? text : "", v);
         H5free_memory(text);
     } else if (size > (64u << 20)) {
-        rc = aster_fail(f->ctx, ASTER_ELIMIT, "%s: '%s': attribute '%s' has %zu bytes", f->path, object, name, size);
+        rc = aster_fail(f->ctx, ASTER_ELIMIT, "%s: '%s': attribute '%s' has %zu bytes", f->path,
+                        object, name, size);
     } else {
         rc = aster_alloc(f->ctx, (int64_t)size + 1, 1, v);
         if (rc == 0 && H5Aread(a, type, *v) < 0)

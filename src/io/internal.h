@@ -10,7 +10,10 @@ int aster_utf8_length(const char *s, const char *end);
 void aster_utf8_add(struct aster_str *out, uint32_t code_point);
 
 /* A whole file, read-only. An empty file has bytes NULL. */
-struct aster_map { const uint8_t *bytes; int64_t n; };
+struct aster_map {
+    const uint8_t *bytes;
+    int64_t n;
+};
 ASTER_CHECKED int aster_map_open(struct aster_ctx *ctx, const char *path, struct aster_map *out);
 void aster_map_close(struct aster_map *m);
 
@@ -40,13 +43,15 @@ struct aster_zip {
 ASTER_CHECKED int aster_zip_open(struct aster_zip *z, struct aster_ctx *ctx, const char *path);
 void aster_zip_close(struct aster_zip *z);
 
-/* Bytes of one entry. Going back in a deflated one starts it again. What was read from the start without gaps up to the end
- * is compared with the entry's CRC-32. */
+/* Bytes of one entry. Going back in a deflated one starts it again. What was read from the start
+ * without gaps up to the end is compared with the entry's CRC-32. */
 struct aster_zip_stream;
-ASTER_CHECKED int aster_zip_stream_new(const struct aster_zip *z, const struct aster_zip_entry *e, struct aster_zip_stream **out);
+ASTER_CHECKED int aster_zip_stream_new(const struct aster_zip *z, const struct aster_zip_entry *e,
+                                       struct aster_zip_stream **out);
 void aster_zip_stream_free(struct aster_zip_stream **s);
 /* n bytes from at on: in the map, or unpacked into room, which has n bytes. */
-ASTER_CHECKED int aster_zip_stream_bytes(struct aster_zip_stream *s, int64_t at, int64_t n, uint8_t *room, const uint8_t **out);
+ASTER_CHECKED int aster_zip_stream_bytes(struct aster_zip_stream *s, int64_t at, int64_t n,
+                                         uint8_t *room, const uint8_t **out);
 
 /* ---- the header of a .npy array ---- */
 struct aster_npy {
@@ -56,10 +61,13 @@ struct aster_npy {
     int64_t begin; /* of the data */
 };
 enum { ASTER_NPY_PREFIX = 12 };
-/* From the first bytes: the length of all that comes before the data. prefix has ASTER_NPY_PREFIX bytes. */
-ASTER_CHECKED int aster_npy_header_length(struct aster_ctx *ctx, const char *path, const char *name, const uint8_t *prefix, int64_t *n);
+/* From the first bytes: the length of all that comes before the data. prefix has ASTER_NPY_PREFIX
+ * bytes. */
+ASTER_CHECKED int aster_npy_header_length(struct aster_ctx *ctx, const char *path, const char *name,
+                                          const uint8_t *prefix, int64_t *n);
 /* text: the dictionary, n characters. total: bytes of the array's file, header included. */
-ASTER_CHECKED int aster_npy_parse(struct aster_ctx *ctx, const char *path, const char *name, const char *text, int64_t n, int64_t begin,
-                                  int64_t total, struct aster_npy *out);
+ASTER_CHECKED int aster_npy_parse(struct aster_ctx *ctx, const char *path, const char *name,
+                                  const char *text, int64_t n, int64_t begin, int64_t total,
+                                  struct aster_npy *out);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_LIMIT (256LL << 20)
+#define FILE_LIMIT   (256LL << 20)
 #define VALUES_LIMIT 10000000
 enum { DEEPEST = 64 };
 
@@ -19,16 +19,20 @@ struct parser {
 static int wrong(struct parser *p, const char *expected)
 {
     if (p->at >= p->end)
-        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: the text ends here; %s is expected", p->where, p->line, expected);
+        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: the text ends here; %s is expected",
+                          p->where, p->line, expected);
     unsigned char c = (unsigned char)*p->at;
     if (c >= 32 && c < 127)
-        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: found '%c', %s is expected", p->where, p->line, c, expected);
-    return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: found byte 0x%02x, %s is expected", p->where, p->line, c, expected);
+        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: found '%c', %s is expected", p->where,
+                          p->line, c, expected);
+    return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: found byte 0x%02x, %s is expected", p->where,
+                      p->line, c, expected);
 }
 
 static void skip_space(struct parser *p)
 {
-    for (; p->at < p->end && (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r'); p->at++)
+    for (; p->at < p->end && (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r');
+         p->at++)
         p->line += *p->at == '\n';
 }
 
@@ -44,7 +48,8 @@ static int hex4(struct parser *p, uint32_t *out)
 {
     *out = 0;
     for (int k = 0; k < 4; k++, p->at++) {
-        const char *digits = "0123456789abcdefABCDEF", *d = p->at < p->end && *p->at ? strchr(digits, *p->at) : NULL;
+        const char *digits = "0123456789abcdefABCDEF",
+                   *d = p->at < p->end && *p->at ? strchr(digits, *p->at) : NULL;
         if (!d)
             return wrong(p, "a hexadecimal digit");
         int64_t v = d - digits;
@@ -67,17 +72,22 @@ static int parse_escape(struct parser *p, struct aster_str *s)
     uint32_t c, low;
     ASTER_TRY(hex4(p, &c));
     if (c >= 0xdc00 && c <= 0xdfff)
-        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: a second half of a surrogate pair without its first", p->where, p->line);
+        return aster_fail(p->ctx, ASTER_EFORMAT,
+                          "%s:%d: a second half of a surrogate pair without its first", p->where,
+                          p->line);
     if (c >= 0xd800 && c <= 0xdbff) {
         if (!take(p, '\\') || !take(p, 'u'))
             return wrong(p, "the second half of a surrogate pair");
         ASTER_TRY(hex4(p, &low));
         if (low < 0xdc00 || low > 0xdfff)
-            return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: a surrogate pair with a wrong second half", p->where, p->line);
+            return aster_fail(p->ctx, ASTER_EFORMAT,
+                              "%s:%d: a surrogate pair with a wrong second half", p->where,
+                              p->line);
         c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
     }
     if (c == 0)
-        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: a text with a NUL character", p->where, p->line);
+        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: a text with a NUL character", p->where,
+                          p->line);
     aster_utf8_add(s, c);
     return 0;
 }
@@ -125,7 +135,8 @@ static int parse_number(struct parser *p, struct aster_json *j)
     const char *start = p->at;
     char text[320];
     j->type = ASTER_JSON_NUMBER;
-    if (take_word(p, "NaN") || take_word(p, "Infinity") || take_word(p, "-Infinity")) { /* as Python's writer has them */
+    if (take_word(p, "NaN") || take_word(p, "Infinity") ||
+        take_word(p, "-Infinity")) { /* as Python's writer has them */
         j->number = *start == 'N' ? NAN : *start == '-' ? -INFINITY : INFINITY;
         return 0;
     }
@@ -137,7 +148,8 @@ static int parse_number(struct parser *p, struct aster_json *j)
     if (p->at == digits)
         return wrong(p, "a value");
     if (*digits == '0' && p->at - digits > 1)
-        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: a number with a leading zero", p->where, p->line);
+        return aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: a number with a leading zero", p->where,
+                          p->line);
     if (take(p, '.')) {
         plain = false;
         if (p->at >= p->end || *p->at < '0' || *p->at > '9')
@@ -157,12 +169,14 @@ static int parse_number(struct parser *p, struct aster_json *j)
     }
     size_t n = (size_t)(p->at - start);
     if (n >= sizeof text)
-        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: a number of %zu characters", p->where, p->line, n);
+        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: a number of %zu characters", p->where,
+                          p->line, n);
     memcpy(text, start, n);
     text[n] = '\0';
     j->number = strtod(text, NULL);
     if (!isfinite(j->number))
-        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: %s is beyond the range of numbers", p->where, p->line, text);
+        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: %s is beyond the range of numbers",
+                          p->where, p->line, text);
     j->is_int = plain && aster_parse_i64(text, &j->integer) == 0;
     return 0;
 }
@@ -185,7 +199,8 @@ static int check_keys(struct parser *p, const struct aster_json *object, int64_t
     qsort(keys, (size_t)n, sizeof *keys, compare_keys);
     for (k = 1; k < n && rc == 0; k++)
         if (!strcmp(keys[k - 1], keys[k]))
-            rc = aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: key '%.80s' stands twice in one object", p->where, object->line, keys[k]);
+            rc = aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: key '%.80s' stands twice in one object",
+                            p->where, object->line, keys[k]);
     aster_free(&keys);
     return rc;
 }
@@ -229,9 +244,11 @@ static int parse_value(struct parser *p, int depth, struct aster_json **out)
 {
     skip_space(p);
     if (depth > DEEPEST)
-        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: nested deeper than %d", p->where, p->line, DEEPEST);
+        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: nested deeper than %d", p->where, p->line,
+                          DEEPEST);
     if (++p->n_values > VALUES_LIMIT)
-        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: more than %d values", p->where, p->line, VALUES_LIMIT);
+        return aster_fail(p->ctx, ASTER_ELIMIT, "%s:%d: more than %d values", p->where, p->line,
+                          VALUES_LIMIT);
     ASTER_TRY(aster_alloc(p->ctx, 1, sizeof **out, out));
     struct aster_json *j = *out;
     j->line = p->line;
@@ -261,7 +278,8 @@ static int parse_value(struct parser *p, int depth, struct aster_json **out)
     return parse_number(p, j);
 }
 
-int aster_json_parse(struct aster_ctx *ctx, const char *where, const char *text, size_t n, struct aster_json **out)
+int aster_json_parse(struct aster_ctx *ctx, const char *where, const char *text, size_t n,
+                     struct aster_json **out)
 {
     struct parser p = {ctx, where, text, text + n, 1, 0};
     *out = NULL;

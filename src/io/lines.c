@@ -44,7 +44,8 @@ int aster_lines_open(struct aster_ctx *ctx, const char *path, struct aster_lines
         l->file = gzopen(path, "rb");
     }
     if (!l->file) {
-        rc = aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", l->path, errno ? strerror(errno) : "out of memory");
+        rc = aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", l->path,
+                        errno ? strerror(errno) : "out of memory");
         goto fail;
     }
     gzbuffer(l->file, 1 << 17);
@@ -63,12 +64,15 @@ static int refill(struct aster_lines *l)
     if (l->got < BUFFER) {
         const char *why = gzerror(l->file, &code);
         if (code == Z_ERRNO)
-            return aster_fail(l->ctx, ASTER_EIO, "%s: cannot be read after line %lld: %s", l->path, (long long)l->line, strerror(errno));
+            return aster_fail(l->ctx, ASTER_EIO, "%s: cannot be read after line %lld: %s", l->path,
+                              (long long)l->line, strerror(errno));
         if (code == Z_BUF_ERROR || (l->got < 0 && code == Z_DATA_ERROR))
-            return aster_fail(l->ctx, ASTER_EFORMAT, "%s: the gzip data is damaged or cut off after line %lld (%s)", l->path,
-                              (long long)l->line, why);
+            return aster_fail(l->ctx, ASTER_EFORMAT,
+                              "%s: the gzip data is damaged or cut off after line %lld (%s)",
+                              l->path, (long long)l->line, why);
         if (l->got < 0)
-            return aster_fail(l->ctx, ASTER_EIO, "%s: cannot be read after line %lld: %s", l->path, (long long)l->line, why);
+            return aster_fail(l->ctx, ASTER_EIO, "%s: cannot be read after line %lld: %s", l->path,
+                              (long long)l->line, why);
     }
     l->end = l->got == 0;
     return 0;
@@ -86,12 +90,16 @@ int aster_lines_next(struct aster_lines *l, char **text, size_t *n)
                 break;
         }
         any = true;
-        const char *from = l->buffer + l->at, *newline = memchr(from, '\n', (size_t)(l->got - l->at));
+        const char *from = l->buffer + l->at,
+                   *newline = memchr(from, '\n', (size_t)(l->got - l->at));
         int64_t take = newline ? newline - from : l->got - l->at;
         if (memchr(from, '\0', (size_t)take))
-            return aster_fail(l->ctx, ASTER_EFORMAT, "%s:%lld: has a NUL byte; a text file is expected", l->path, (long long)l->line + 1);
+            return aster_fail(l->ctx, ASTER_EFORMAT,
+                              "%s:%lld: has a NUL byte; a text file is expected", l->path,
+                              (long long)l->line + 1);
         if (l->n + take > LINE_LIMIT)
-            return aster_fail(l->ctx, ASTER_ELIMIT, "%s:%lld: the line is longer than 1 GiB", l->path, (long long)l->line + 1);
+            return aster_fail(l->ctx, ASTER_ELIMIT, "%s:%lld: the line is longer than 1 GiB",
+                              l->path, (long long)l->line + 1);
         ASTER_TRY(aster_grow(l->ctx, l->n + take + 1, 1, &l->cap, &l->text));
         memcpy(l->text + l->n, from, (size_t)take);
         l->n += take;

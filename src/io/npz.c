@@ -60,7 +60,8 @@ static int open_members(struct aster_npz *z)
         qsort(z->member, (size_t)z->n, sizeof *z->member, compare_members);
     for (int64_t k = 1; k < z->n; k++)
         if (!strcmp(z->member[k - 1].name, z->member[k].name))
-            return aster_fail(z->ctx, ASTER_EFORMAT, "%s: two arrays are named '%s'", z->path, z->member[k].name);
+            return aster_fail(z->ctx, ASTER_EFORMAT, "%s: two arrays are named '%s'", z->path,
+                              z->member[k].name);
     return 0;
 }
 
@@ -122,14 +123,15 @@ static int no_array(const struct aster_npz *z, const char *name)
     struct aster_str list = {0};
     for (int64_t k = 0; k < z->n && k < 20; k++)
         aster_str_printf(&list, "%s%s", k ? ", " : "", z->member[k].name);
-    int rc = aster_fail(z->ctx, ASTER_EFORMAT, "%s: has no array '%s'; it has %s%s", z->path, name, z->n ? aster_str_get(&list) : "none",
-                        z->n > 20 ? " and more" : "");
+    int rc = aster_fail(z->ctx, ASTER_EFORMAT, "%s: has no array '%s'; it has %s%s", z->path, name,
+                        z->n ? aster_str_get(&list) : "none", z->n > 20 ? " and more" : "");
     aster_str_free(&list);
     return rc;
 }
 
 /* n bytes of a member from at on; what they point to is valid until the next call. */
-static int bytes_of(struct aster_npz *z, struct member *m, int64_t at, int64_t n, const uint8_t **out)
+static int bytes_of(struct aster_npz *z, struct member *m, int64_t at, int64_t n,
+                    const uint8_t **out)
 {
     if (m->entry->deflated)
         ASTER_TRY(aster_grow(z->ctx, n, 1, &z->cap_room, &z->room));
@@ -149,12 +151,14 @@ static int open_array(struct aster_npz *z, const char *name, struct member **out
     if (!m->stream)
         ASTER_TRY(aster_zip_stream_new(&z->zip, m->entry, &m->stream));
     if (m->entry->size < ASTER_NPY_PREFIX)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': has %lld bytes and is no .npy array", z->path, name, (long long)m->entry->size);
+        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': has %lld bytes and is no .npy array",
+                          z->path, name, (long long)m->entry->size);
     ASTER_TRY(bytes_of(z, m, 0, ASTER_NPY_PREFIX, &b));
     int64_t start = b[6] == 1 ? 10 : 12;
     ASTER_TRY(aster_npy_header_length(z->ctx, z->path, name, b, &length));
     ASTER_TRY(bytes_of(z, m, 0, length, &b));
-    ASTER_TRY(aster_npy_parse(z->ctx, z->path, name, (const char *)b + start, length - start, length, m->entry->size, &m->npy));
+    ASTER_TRY(aster_npy_parse(z->ctx, z->path, name, (const char *)b + start, length - start,
+                              length, m->entry->size, &m->npy));
     m->parsed = true;
     return 0;
 }
@@ -232,7 +236,8 @@ static bool put_integer(enum aster_dtype t, int64_t v, uint8_t *to)
 }
 
 /* n elements; the index of the first that type t cannot hold, n if there is none. */
-static int64_t convert(const struct aster_npy *a, const uint8_t *from, int64_t n, enum aster_dtype t, uint8_t *to)
+static int64_t convert(const struct aster_npy *a, const uint8_t *from, int64_t n,
+                       enum aster_dtype t, uint8_t *to)
 {
     int64_t size = aster_dtype_size(t);
     bool real_from = a->kind == 'f', real_to = t == ASTER_F32 || t == ASTER_F64 || t == ASTER_BF16;
@@ -245,7 +250,8 @@ static int64_t convert(const struct aster_npy *a, const uint8_t *from, int64_t n
             put_real(t, real_from ? real_at(a, from) : (double)integer_at(a, from), to);
         } else if (real_from) {
             double v = real_at(a, from);
-            if (!(v >= -0x1p53 && v <= 0x1p53) || (double)(int64_t)v != v || !put_integer(t, (int64_t)v, to))
+            if (!(v >= -0x1p53 && v <= 0x1p53) || (double)(int64_t)v != v ||
+                !put_integer(t, (int64_t)v, to))
                 return k;
         } else if (!put_integer(t, integer_at(a, from), to)) {
             return k;
@@ -254,7 +260,8 @@ static int64_t convert(const struct aster_npy *a, const uint8_t *from, int64_t n
     return n;
 }
 
-static int read_numbers(struct aster_npz *z, const char *name, enum aster_dtype t, int64_t first, int64_t count, uint8_t *out)
+static int read_numbers(struct aster_npz *z, const char *name, enum aster_dtype t, int64_t first,
+                        int64_t count, uint8_t *out)
 {
     struct member *m;
     const uint8_t *b;
@@ -262,25 +269,29 @@ static int read_numbers(struct aster_npz *z, const char *name, enum aster_dtype 
     const struct aster_npy *a = &m->npy;
     int64_t rows = a->shape.rank ? a->shape.dim[0] : 1;
     if (a->shape.is_text)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': is text, numbers are expected", z->path, name);
+        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': is text, numbers are expected", z->path,
+                          name);
     if (first < 0 || count < 0 || first > rows - count)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': %lld rows from row %lld on, there are %lld", z->path, name, (long long)count,
-                          (long long)first, (long long)rows);
-    int64_t row = rows ? a->shape.n / rows : 0, at = first * row, end = at + count * row, piece = PIECE / a->size;
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: '%s': %lld rows from row %lld on, there are %lld", z->path, name,
+                          (long long)count, (long long)first, (long long)rows);
+    int64_t row = rows ? a->shape.n / rows : 0, at = first * row, end = at + count * row,
+            piece = PIECE / a->size;
     while (at < end) {
         int64_t n = aster_min64(piece, end - at);
         ASTER_TRY(bytes_of(z, m, a->begin + at * a->size, n * a->size, &b));
         int64_t good = convert(a, b, n, t, out);
         if (good < n)
-            return aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': element %lld cannot be held as %s", z->path, name, (long long)(at + good),
-                              aster_dtype_name(t));
+            return aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': element %lld cannot be held as %s",
+                              z->path, name, (long long)(at + good), aster_dtype_name(t));
         at += n;
         out += n * aster_dtype_size(t);
     }
     return 0;
 }
 
-int aster_npz_read_rows(struct aster_npz *z, const char *name, enum aster_dtype t, int64_t first, int64_t count, void *out)
+int aster_npz_read_rows(struct aster_npz *z, const char *name, enum aster_dtype t, int64_t first,
+                        int64_t count, void *out)
 {
     pthread_mutex_lock(&z->lock);
     int rc = read_numbers(z, name, t, first, count, out);
@@ -309,7 +320,8 @@ static bool decode(const struct aster_npy *a, const uint8_t *p, struct aster_str
     return true;
 }
 
-static int read_texts(struct aster_npz *z, const char *name, char **list, const struct aster_npy *a, struct member *m)
+static int read_texts(struct aster_npz *z, const char *name, char **list, const struct aster_npy *a,
+                      struct member *m)
 {
     struct aster_str s = {0};
     const uint8_t *b = NULL;
@@ -323,7 +335,9 @@ static int read_texts(struct aster_npz *z, const char *name, char **list, const 
             s.len = 0;
             aster_str_add(&s, "");
             if (a->size && !decode(a, b + k * a->size, &s))
-                rc = aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': text %lld has a character that is none", z->path, name, (long long)at);
+                rc = aster_fail(z->ctx, ASTER_EFORMAT,
+                                "%s: '%s': text %lld has a character that is none", z->path, name,
+                                (long long)at);
             if (rc == 0)
                 rc = aster_str_ok(z->ctx, &s);
             if (rc == 0)
@@ -343,7 +357,8 @@ int aster_npz_read_strings(struct aster_npz *z, const char *name, char ***out, i
     pthread_mutex_lock(&z->lock);
     int rc = open_array(z, name, &m);
     if (rc == 0 && !m->npy.shape.is_text)
-        rc = aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': is numbers, text is expected", z->path, name);
+        rc = aster_fail(z->ctx, ASTER_EFORMAT, "%s: '%s': is numbers, text is expected", z->path,
+                        name);
     if (rc == 0)
         rc = aster_alloc(z->ctx, m->npy.shape.n, sizeof **out, out);
     if (rc == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reading safetensors: a mapped file whose header is checked to cover the data without holes or overlaps. */
+/* Reading safetensors: a mapped file whose header is checked to cover the data without holes or
+ * overlaps. */
 #include "io/internal.h"
 
 #include <stdlib.h>
@@ -7,7 +8,9 @@
 
 #define HEADER_LIMIT (100LL * 1000 * 1000)
 
-struct span { int64_t begin, end, tensor; };
+struct span {
+    int64_t begin, end, tensor;
+};
 
 struct aster_st {
     struct aster_ctx *ctx;
@@ -22,9 +25,12 @@ struct aster_st {
 
 static int type_bits(const char *dtype)
 {
-    static const struct { const char *name; int bits; } types[] = {
-        {"BOOL", 8}, {"U8", 8}, {"I8", 8}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"I16", 16}, {"U16", 16}, {"F16", 16},
-        {"BF16", 16}, {"I32", 32}, {"U32", 32}, {"F32", 32}, {"I64", 64}, {"U64", 64}, {"F64", 64}};
+    static const struct {
+        const char *name;
+        int bits;
+    } types[] = {{"BOOL", 8}, {"U8", 8},   {"I8", 8},   {"F8_E4M3", 8}, {"F8_E5M2", 8},
+                 {"I16", 16}, {"U16", 16}, {"F16", 16}, {"BF16", 16},   {"I32", 32},
+                 {"U32", 32}, {"F32", 32}, {"I64", 64}, {"U64", 64},    {"F64", 64}};
     for (size_t k = 0; k < sizeof types / sizeof *types; k++)
         if (!strcmp(types[k].name, dtype))
             return types[k].bits;
@@ -32,36 +38,45 @@ static int type_bits(const char *dtype)
 }
 
 /* A member of a tensor's entry that must be there with the type given. */
-static int member(const struct aster_st *s, const struct aster_json *entry, const char *key, enum aster_json_type type,
-                  const char *expected, const struct aster_json **out)
+static int member(const struct aster_st *s, const struct aster_json *entry, const char *key,
+                  enum aster_json_type type, const char *expected, const struct aster_json **out)
 {
     *out = aster_json_get(entry, key);
     if (!*out)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' has no %s; %s is expected", s->path, entry->key, key, expected);
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' has no %s; %s is expected",
+                          s->path, entry->key, key, expected);
     if ((*out)->type != type)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': its %s is not %s", s->path, entry->key, key, expected);
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': its %s is not %s", s->path,
+                          entry->key, key, expected);
     return 0;
 }
 
 /* The next number of a list: an integer from 0. */
-static int length_of(const struct aster_st *s, const char *name, const char *key, const struct aster_json *j, int64_t *out)
+static int length_of(const struct aster_st *s, const char *name, const char *key,
+                     const struct aster_json *j, int64_t *out)
 {
     if (j->type != ASTER_JSON_NUMBER || !j->is_int)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': its %s holds something that is not a 64-bit integer", s->path, name, key);
+        return aster_fail(
+            s->ctx, ASTER_EFORMAT,
+            "%s: tensor '%.200s': its %s holds something that is not a 64-bit integer", s->path,
+            name, key);
     if (j->integer < 0)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': its %s has the negative number %lld", s->path, name, key,
-                          (long long)j->integer);
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: tensor '%.200s': its %s has the negative number %lld", s->path, name,
+                          key, (long long)j->integer);
     *out = j->integer;
     return 0;
 }
 
-static int read_shape(const struct aster_st *s, const struct aster_json *shape, struct aster_st_tensor *t)
+static int read_shape(const struct aster_st *s, const struct aster_json *shape,
+                      struct aster_st_tensor *t)
 {
     bool none = false, beyond = false;
     t->n = 1;
     for (const struct aster_json *j = shape->child; j; j = j->next) {
         if (t->rank == 8)
-            return aster_fail(s->ctx, ASTER_ELIMIT, "%s: tensor '%.200s' has more than 8 dimensions", s->path, t->name);
+            return aster_fail(s->ctx, ASTER_ELIMIT,
+                              "%s: tensor '%.200s' has more than 8 dimensions", s->path, t->name);
         ASTER_TRY(length_of(s, t->name, "shape", j, &t->dim[t->rank]));
         int64_t d = t->dim[t->rank++];
         none |= d == 0;
@@ -73,39 +88,51 @@ static int read_shape(const struct aster_st *s, const struct aster_json *shape, 
     if (none)
         t->n = 0;
     else if (beyond)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': the product of its shape does not fit 64 bits", s->path, t->name);
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: tensor '%.200s': the product of its shape does not fit 64 bits",
+                          s->path, t->name);
     return 0;
 }
 
-static int read_entry(const struct aster_st *s, const struct aster_json *entry, int64_t data_n, struct aster_st_tensor *t,
-                      struct span *span)
+static int read_entry(const struct aster_st *s, const struct aster_json *entry, int64_t data_n,
+                      struct aster_st_tensor *t, struct span *span)
 {
     const struct aster_json *dtype, *shape, *offsets;
     t->name = entry->key;
     if (entry->type != ASTER_JSON_OBJECT)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: the entry of tensor '%.200s' is not an object", s->path, t->name);
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: the entry of tensor '%.200s' is not an object", s->path, t->name);
     ASTER_TRY(member(s, entry, "dtype", ASTER_JSON_STRING, "a text", &dtype));
     ASTER_TRY(member(s, entry, "shape", ASTER_JSON_ARRAY, "a list of integers", &shape));
-    ASTER_TRY(member(s, entry, "data_offsets", ASTER_JSON_ARRAY, "a list of two integers", &offsets));
+    ASTER_TRY(
+        member(s, entry, "data_offsets", ASTER_JSON_ARRAY, "a list of two integers", &offsets));
     int bits = type_bits(dtype->string);
     if (!bits)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' has the unknown dtype '%.40s'", s->path, t->name, dtype->string);
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: tensor '%.200s' has the unknown dtype '%.40s'", s->path, t->name,
+                          dtype->string);
     snprintf(t->dtype, sizeof t->dtype, "%s", dtype->string);
     ASTER_TRY(read_shape(s, shape, t));
     if (aster_json_count(offsets) != 2)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': %lld data_offsets, 2 are expected", s->path, t->name,
-                          (long long)aster_json_count(offsets));
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: tensor '%.200s': %lld data_offsets, 2 are expected", s->path,
+                          t->name, (long long)aster_json_count(offsets));
     ASTER_TRY(length_of(s, t->name, "data_offsets", offsets->child, &span->begin));
     ASTER_TRY(length_of(s, t->name, "data_offsets", offsets->child->next, &span->end));
     if (span->begin > span->end)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': data_offsets begin at %lld, after their end %lld", s->path, t->name,
-                          (long long)span->begin, (long long)span->end);
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: tensor '%.200s': data_offsets begin at %lld, after their end %lld",
+                          s->path, t->name, (long long)span->begin, (long long)span->end);
     if (span->end > data_n)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' ends at byte %lld of the data; the file has %lld", s->path, t->name,
-                          (long long)span->end, (long long)data_n);
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: tensor '%.200s' ends at byte %lld of the data; the file has %lld",
+                          s->path, t->name, (long long)span->end, (long long)data_n);
     if (span->end - span->begin != t->n * (bits / 8))
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': %lld elements of %s have %lld bytes, its data_offsets hold %lld", s->path,
-                          t->name, (long long)t->n, t->dtype, (long long)(t->n * (bits / 8)), (long long)(span->end - span->begin));
+        return aster_fail(
+            s->ctx, ASTER_EFORMAT,
+            "%s: tensor '%.200s': %lld elements of %s have %lld bytes, its data_offsets hold %lld",
+            s->path, t->name, (long long)t->n, t->dtype, (long long)(t->n * (bits / 8)),
+            (long long)(span->end - span->begin));
     return 0;
 }
 
@@ -127,25 +154,31 @@ static int check_cover(const struct aster_st *s, struct span *spans, int64_t dat
     for (int64_t k = 0; k < s->n; k++) {
         const char *name = s->tensor[spans[k].tensor].name;
         if (spans[k].begin < at)
-            return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' begins at byte %lld of the data and overlaps '%.200s'", s->path, name,
-                              (long long)spans[k].begin, s->tensor[spans[k - 1].tensor].name);
+            return aster_fail(
+                s->ctx, ASTER_EFORMAT,
+                "%s: tensor '%.200s' begins at byte %lld of the data and overlaps '%.200s'",
+                s->path, name, (long long)spans[k].begin, s->tensor[spans[k - 1].tensor].name);
         if (spans[k].begin > at)
-            return aster_fail(s->ctx, ASTER_EFORMAT, "%s: a hole of %lld bytes in the data before tensor '%.200s'", s->path,
-                              (long long)(spans[k].begin - at), name);
+            return aster_fail(s->ctx, ASTER_EFORMAT,
+                              "%s: a hole of %lld bytes in the data before tensor '%.200s'",
+                              s->path, (long long)(spans[k].begin - at), name);
         at = spans[k].end;
     }
     if (at != data_n)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: %lld bytes after the last tensor", s->path, (long long)(data_n - at));
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: %lld bytes after the last tensor", s->path,
+                          (long long)(data_n - at));
     return 0;
 }
 
 static int check_metadata(const struct aster_st *s)
 {
     if (s->metadata && s->metadata->type != ASTER_JSON_OBJECT)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: __metadata__ is not an object of texts", s->path);
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: __metadata__ is not an object of texts",
+                          s->path);
     for (const struct aster_json *j = s->metadata ? s->metadata->child : NULL; j; j = j->next)
         if (j->type != ASTER_JSON_STRING)
-            return aster_fail(s->ctx, ASTER_EFORMAT, "%s: __metadata__: '%.200s' is not a text", s->path, j->key);
+            return aster_fail(s->ctx, ASTER_EFORMAT, "%s: __metadata__: '%.200s' is not a text",
+                              s->path, j->key);
     return 0;
 }
 
@@ -196,14 +229,18 @@ int aster_st_open(struct aster_ctx *ctx, const char *path, struct aster_st **out
     ASTER_GOTO(aster_strdup(ctx, path, &s->path), fail);
     ASTER_GOTO(aster_map_open(ctx, path, &s->map), fail);
     if (s->map.n < 8) {
-        rc = aster_fail(ctx, ASTER_EFORMAT, "%s: has %lld bytes; a safetensors file starts with 8 bytes of header length", path,
-                        (long long)s->map.n);
+        rc = aster_fail(
+            ctx, ASTER_EFORMAT,
+            "%s: has %lld bytes; a safetensors file starts with 8 bytes of header length", path,
+            (long long)s->map.n);
         goto fail;
     }
     uint64_t header_n = aster_get_le(s->map.bytes, 8);
     if (header_n > (uint64_t)HEADER_LIMIT || (int64_t)header_n > s->map.n - 8) {
-        rc = aster_fail(ctx, ASTER_EFORMAT, "%s: header length too large: it claims %llu bytes, the file has %lld after it", path,
-                        (unsigned long long)header_n, (long long)s->map.n - 8);
+        rc = aster_fail(
+            ctx, ASTER_EFORMAT,
+            "%s: header length too large: it claims %llu bytes, the file has %lld after it", path,
+            (unsigned long long)header_n, (long long)s->map.n - 8);
         goto fail;
     }
     ASTER_GOTO(read_header(s, (int64_t)header_n), fail);

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-struct item { const struct aster_st_out *t; int64_t index, bytes, begin; };
+struct item {
+    const struct aster_st_out *t;
+    int64_t index, bytes, begin;
+};
 
 static const char *type_name(enum aster_dtype t)
 {
@@ -15,10 +18,12 @@ static const char *type_name(enum aster_dtype t)
     return names[t];
 }
 
-static int measure(struct aster_ctx *ctx, const char *path, const struct aster_st_out *t, int64_t *bytes)
+static int measure(struct aster_ctx *ctx, const char *path, const struct aster_st_out *t,
+                   int64_t *bytes)
 {
     if (t->rank < 0 || t->rank > 8 || (unsigned)t->dtype >= ASTER_N_DTYPES)
-        return aster_fail(ctx, ASTER_EBUG, "%s: tensor '%.200s': rank %d, dtype %d", path, t->name, t->rank, (int)t->dtype);
+        return aster_fail(ctx, ASTER_EBUG, "%s: tensor '%.200s': rank %d, dtype %d", path, t->name,
+                          t->rank, (int)t->dtype);
     for (const char *c = t->name, *end = c + strlen(c); c < end;) {
         int n = aster_utf8_length(c, end);
         if (!n)
@@ -43,7 +48,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int check_names(struct aster_ctx *ctx, const char *path, int64_t n, const struct aster_st_out *tensors)
+static int check_names(struct aster_ctx *ctx, const char *path, int64_t n,
+                       const struct aster_st_out *tensors)
 {
     const char **names = NULL;
     int rc = 0;
@@ -54,7 +60,8 @@ static int check_names(struct aster_ctx *ctx, const char *path, int64_t n, const
         qsort(names, (size_t)n, sizeof *names, by_name);
     for (int64_t k = 0; k < n && rc == 0; k++)
         if ((k && !strcmp(names[k - 1], names[k])) || !strcmp(names[k], "__metadata__"))
-            rc = aster_fail(ctx, ASTER_EPARAM, "%s: two tensors would be named '%.200s'", path, names[k]);
+            rc = aster_fail(ctx, ASTER_EPARAM, "%s: two tensors would be named '%.200s'", path,
+                            names[k]);
     aster_free(&names);
     return rc;
 }
@@ -65,12 +72,13 @@ static void add_entry(struct aster_str *h, const struct item *i)
     aster_str_printf(h, ":{\"dtype\":\"%s\",\"shape\":[", type_name(i->t->dtype));
     for (int k = 0; k < i->t->rank; k++)
         aster_str_printf(h, "%s%lld", k ? "," : "", (long long)i->t->dim[k]);
-    aster_str_printf(h, "],\"data_offsets\":[%lld,%lld]}", (long long)i->begin, (long long)(i->begin + i->bytes));
+    aster_str_printf(h, "],\"data_offsets\":[%lld,%lld]}", (long long)i->begin,
+                     (long long)(i->begin + i->bytes));
 }
 
 /* The length, the JSON text, and blanks up to a multiple of 8. */
-static void make_header(struct aster_str *out, int64_t n, const struct item *items, int n_meta, const char *const *keys,
-                        const char *const *values)
+static void make_header(struct aster_str *out, int64_t n, const struct item *items, int n_meta,
+                        const char *const *keys, const char *const *values)
 {
     struct aster_str h = {0};
     char length[8];
@@ -97,14 +105,16 @@ static void make_header(struct aster_str *out, int64_t n, const struct item *ite
     aster_str_free(&h);
 }
 
-static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_str *header, int64_t n, const struct item *items)
+static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_str *header,
+                    int64_t n, const struct item *items)
 {
     FILE *f = fopen(tmp, "wb");
     if (!f)
         return aster_fail(ctx, ASTER_EIO, "%s: cannot be made: %s", tmp, strerror(errno));
     bool good = fwrite(header->s, 1, header->len, f) == header->len;
     for (int64_t k = 0; good && k < n; k++)
-        good = !items[k].bytes || fwrite(items[k].t->data, 1, (size_t)items[k].bytes, f) == (size_t)items[k].bytes;
+        good = !items[k].bytes ||
+               fwrite(items[k].t->data, 1, (size_t)items[k].bytes, f) == (size_t)items[k].bytes;
     int why = errno;
     if (fclose(f) && good) {
         good = false;
@@ -113,8 +123,9 @@ static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_s
     return good ? 0 : aster_fail(ctx, ASTER_EIO, "%s: cannot be written: %s", tmp, strerror(why));
 }
 
-int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n, const struct aster_st_out *tensors, int n_meta,
-                   const char *const *meta_keys, const char *const *meta_values)
+int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n,
+                   const struct aster_st_out *tensors, int n_meta, const char *const *meta_keys,
+                   const char *const *meta_values)
 {
     struct item *items = NULL;
     struct aster_str header = {0}, tmp = {0};

@@ -31,7 +31,8 @@ int aster_utf8_length(const char *s, const char *end)
         if ((u[k] & 0xc0) != 0x80)
             return 0;
     bool overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
-    bool no_character = (u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xf4 && u[1] >= 0x90); /* surrogates, above U+10FFFF */
+    bool no_character = (u[0] == 0xed && u[1] >= 0xa0) ||
+                        (u[0] == 0xf4 && u[1] >= 0x90); /* surrogates, above U+10FFFF */
     return overlong || no_character ? 0 : n;
 }
 
@@ -68,7 +69,8 @@ int aster_map_open(struct aster_ctx *ctx, const char *path, struct aster_map *ou
     } else if (st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED)
-            rc = aster_fail(ctx, ASTER_EIO, "%s: %lld bytes cannot be mapped: %s", path, (long long)st.st_size, strerror(errno));
+            rc = aster_fail(ctx, ASTER_EIO, "%s: %lld bytes cannot be mapped: %s", path,
+                            (long long)st.st_size, strerror(errno));
         else
             *out = (struct aster_map){p, st.st_size};
     }

@@ -11,17 +11,21 @@ enum { MOST_EXPANSION = 1032 }; /* of deflate: 258 bytes from 2 bits */
 
 static int damaged(const struct aster_zip *z, const char *what)
 {
-    return aster_fail(z->ctx, ASTER_EFORMAT, "%s: %s; a whole zip archive is expected", z->path, what);
+    return aster_fail(z->ctx, ASTER_EFORMAT, "%s: %s; a whole zip archive is expected", z->path,
+                      what);
 }
 
-struct directory { int64_t begin, size, n; };
+struct directory {
+    int64_t begin, size, n;
+};
 
 /* The end record is the last thing in the file but for a comment of at most 65535 bytes. */
 static int64_t find_end(const struct aster_map *m)
 {
     int64_t first = aster_max64(0, m->n - END_BYTES - 65535);
     for (int64_t p = m->n - END_BYTES; p >= first; p--)
-        if (aster_get_le(m->bytes + p, 4) == 0x06054b50 && p + END_BYTES + (int64_t)aster_get_le(m->bytes + p + 20, 2) == m->n)
+        if (aster_get_le(m->bytes + p, 4) == 0x06054b50 &&
+            p + END_BYTES + (int64_t)aster_get_le(m->bytes + p + 20, 2) == m->n)
             return p;
     return -1;
 }
@@ -30,17 +34,20 @@ static int find_directory(struct aster_zip *z, struct directory *d)
 {
     const uint8_t *b = z->map.bytes;
     if (z->map.n < 4 || (aster_get_le(b, 4) != 0x04034b50 && aster_get_le(b, 4) != 0x06054b50))
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: is no npz file (%s)", z->path,
-                          z->map.n ? "its first bytes are those of neither a zip archive nor a .npy array" : "it is empty");
+        return aster_fail(
+            z->ctx, ASTER_EFORMAT, "%s: is no npz file (%s)", z->path,
+            z->map.n ? "its first bytes are those of neither a zip archive nor a .npy array"
+                     : "it is empty");
     int64_t end = find_end(&z->map);
     if (end < 0)
         return damaged(z, "its end record is missing, the file is cut off or not a zip archive");
-    uint64_t disk = aster_get_le(b + end + 4, 2), n = aster_get_le(b + end + 10, 2), size = aster_get_le(b + end + 12, 4),
-             begin = aster_get_le(b + end + 16, 4);
+    uint64_t disk = aster_get_le(b + end + 4, 2), n = aster_get_le(b + end + 10, 2),
+             size = aster_get_le(b + end + 12, 4), begin = aster_get_le(b + end + 16, 4);
     int64_t limit = end;
     if (end >= LOCATOR_BYTES && aster_get_le(b + end - LOCATOR_BYTES, 4) == 0x07064b50) {
         uint64_t at = aster_get_le(b + end - LOCATOR_BYTES + 8, 8);
-        if (at > (uint64_t)(end - LOCATOR_BYTES) || end - LOCATOR_BYTES - (int64_t)at < END64_BYTES ||
+        if (at > (uint64_t)(end - LOCATOR_BYTES) ||
+            end - LOCATOR_BYTES - (int64_t)at < END64_BYTES ||
             aster_get_le(b + at, 4) != 0x06064b50)
             return damaged(z, "its zip64 end record is not where its locator says");
         disk = aster_get_le(b + at + 16, 4);
@@ -59,8 +66,10 @@ static int find_directory(struct aster_zip *z, struct directory *d)
     return 0;
 }
 
-/* Replaces those of size, packed size and offset whose 32-bit field is full by those of the zip64 extra field. */
-static bool read_zip64(const uint8_t *extra, int64_t n, uint64_t *size, uint64_t *packed, uint64_t *offset)
+/* Replaces those of size, packed size and offset whose 32-bit field is full by those of the zip64
+ * extra field. */
+static bool read_zip64(const uint8_t *extra, int64_t n, uint64_t *size, uint64_t *packed,
+                       uint64_t *offset)
 {
     uint64_t *const want[3] = {size, packed, offset};
     bool missing = *size == 0xffffffff || *packed == 0xffffffff || *offset == 0xffffffff;
@@ -84,18 +93,25 @@ static bool read_zip64(const uint8_t *extra, int64_t n, uint64_t *size, uint64_t
     return !missing;
 }
 
-static int place_entry(struct aster_zip *z, struct aster_zip_entry *e, uint64_t offset, int64_t limit)
+static int place_entry(struct aster_zip *z, struct aster_zip_entry *e, uint64_t offset,
+                       int64_t limit)
 {
     const uint8_t *b = z->map.bytes;
-    if (offset > (uint64_t)limit || limit - (int64_t)offset < LOCAL_BYTES || aster_get_le(b + offset, 4) != 0x04034b50)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': not where the directory says", z->path, e->name);
-    int64_t name_n = (int64_t)aster_get_le(b + offset + 26, 2), extra_n = (int64_t)aster_get_le(b + offset + 28, 2);
+    if (offset > (uint64_t)limit || limit - (int64_t)offset < LOCAL_BYTES ||
+        aster_get_le(b + offset, 4) != 0x04034b50)
+        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': not where the directory says",
+                          z->path, e->name);
+    int64_t name_n = (int64_t)aster_get_le(b + offset + 26, 2),
+            extra_n = (int64_t)aster_get_le(b + offset + 28, 2);
     e->at = (int64_t)offset + LOCAL_BYTES + name_n + extra_n;
     if (e->at > limit || e->packed > limit - e->at)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': its %lld bytes reach beyond the archive's data", z->path, e->name,
-                          (long long)e->packed);
-    if (name_n != (int64_t)strlen(e->name) || memcmp(b + offset + LOCAL_BYTES, e->name, (size_t)name_n))
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s' has another name beside its data", z->path, e->name);
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s': its %lld bytes reach beyond the archive's data",
+                          z->path, e->name, (long long)e->packed);
+    if (name_n != (int64_t)strlen(e->name) ||
+        memcmp(b + offset + LOCAL_BYTES, e->name, (size_t)name_n))
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s' has another name beside its data", z->path, e->name);
     return 0;
 }
 
@@ -111,31 +127,42 @@ static int check_name(struct aster_zip *z, const char *name, int64_t n)
 }
 
 /* The entry at *at of the directory; moves *at to the next. */
-static int read_entry(struct aster_zip *z, const struct directory *d, int64_t *at, struct aster_zip_entry *e)
+static int read_entry(struct aster_zip *z, const struct directory *d, int64_t *at,
+                      struct aster_zip_entry *e)
 {
     const uint8_t *b = z->map.bytes + *at;
     int64_t left = d->begin + d->size - *at;
     if (left < CENTRAL_BYTES || aster_get_le(b, 4) != 0x02014b50)
         return damaged(z, "its directory is damaged");
-    int64_t name_n = (int64_t)aster_get_le(b + 28, 2), extra_n = (int64_t)aster_get_le(b + 30, 2), comment_n = (int64_t)aster_get_le(b + 32, 2);
+    int64_t name_n = (int64_t)aster_get_le(b + 28, 2), extra_n = (int64_t)aster_get_le(b + 30, 2),
+            comment_n = (int64_t)aster_get_le(b + 32, 2);
     if (left - CENTRAL_BYTES < name_n + extra_n + comment_n)
         return damaged(z, "its directory is damaged");
     const char *name = (const char *)b + CENTRAL_BYTES;
     ASTER_TRY(check_name(z, name, name_n));
     ASTER_TRY(aster_strndup(z->ctx, name, (size_t)name_n, &e->name));
-    uint64_t packed = aster_get_le(b + 20, 4), size = aster_get_le(b + 24, 4), offset = aster_get_le(b + 42, 4);
+    uint64_t packed = aster_get_le(b + 20, 4), size = aster_get_le(b + 24, 4),
+             offset = aster_get_le(b + 42, 4);
     int method = (int)aster_get_le(b + 10, 2);
     if (aster_get_le(b + 8, 2) & 1)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s' is encrypted", z->path, e->name);
+        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s' is encrypted", z->path,
+                          e->name);
     if (method != 0 && method != 8)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s' is packed by method %d; stored (0) or deflated (8) is expected", z->path,
-                          e->name, method);
+        return aster_fail(
+            z->ctx, ASTER_EFORMAT,
+            "%s: entry '%.200s' is packed by method %d; stored (0) or deflated (8) is expected",
+            z->path, e->name, method);
     if (!read_zip64(b + CENTRAL_BYTES + name_n, extra_n, &size, &packed, &offset))
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': its zip64 field is damaged", z->path, e->name);
-    bool too_much = method == 8 ? packed > (uint64_t)z->map.n || size > packed * MOST_EXPANSION : size != packed;
+        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': its zip64 field is damaged",
+                          z->path, e->name);
+    bool too_much = method == 8 ? packed > (uint64_t)z->map.n || size > packed * MOST_EXPANSION
+                                : size != packed;
     if (too_much || packed > (uint64_t)z->map.n)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': %llu bytes cannot come from %llu packed ones in a file of %lld", z->path,
-                          e->name, (unsigned long long)size, (unsigned long long)packed, (long long)z->map.n);
+        return aster_fail(
+            z->ctx, ASTER_EFORMAT,
+            "%s: entry '%.200s': %llu bytes cannot come from %llu packed ones in a file of %lld",
+            z->path, e->name, (unsigned long long)size, (unsigned long long)packed,
+            (long long)z->map.n);
     e->deflated = method == 8;
     e->has_crc = true;
     e->crc = (uint32_t)aster_get_le(b + 16, 4);
@@ -177,15 +204,16 @@ enum { SKIP = 1 << 16 };
 struct aster_zip_stream {
     const struct aster_zip *z;
     const struct aster_zip_entry *e;
-    int64_t at, fed;   /* unpacked so far; packed bytes given to zlib */
-    int64_t crc_at;    /* up to where the CRC is known */
+    int64_t at, fed; /* unpacked so far; packed bytes given to zlib */
+    int64_t crc_at;  /* up to where the CRC is known */
     uint32_t crc;
     z_stream zs;
     bool started;
     uint8_t *skipped;
 };
 
-int aster_zip_stream_new(const struct aster_zip *z, const struct aster_zip_entry *e, struct aster_zip_stream **out)
+int aster_zip_stream_new(const struct aster_zip *z, const struct aster_zip_entry *e,
+                         struct aster_zip_stream **out)
 {
     ASTER_TRY(aster_alloc(z->ctx, 1, sizeof **out, out));
     (*out)->z = z;
@@ -213,21 +241,27 @@ static int add_crc(struct aster_zip_stream *s, int64_t at, const uint8_t *bytes,
     s->crc = (uint32_t)crc32_z(s->crc, bytes, (size_t)n);
     s->crc_at += n;
     if (s->crc_at == s->e->size && s->crc != s->e->crc)
-        return aster_fail(s->z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': its CRC-32 is %08x, the directory says %08x; the data is damaged",
-                          s->z->path, s->e->name, s->crc, s->e->crc);
+        return aster_fail(
+            s->z->ctx, ASTER_EFORMAT,
+            "%s: entry '%.200s': its CRC-32 is %08x, the directory says %08x; the data is damaged",
+            s->z->path, s->e->name, s->crc, s->e->crc);
     return 0;
 }
 
 static int broken(const struct aster_zip_stream *s)
 {
-    return aster_fail(s->z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': the deflated data is damaged after %lld bytes of %lld%s%s", s->z->path,
-                      s->e->name, (long long)s->at, (long long)s->e->size, s->zs.msg ? ": " : "", s->zs.msg ? s->zs.msg : "");
+    return aster_fail(
+        s->z->ctx, ASTER_EFORMAT,
+        "%s: entry '%.200s': the deflated data is damaged after %lld bytes of %lld%s%s", s->z->path,
+        s->e->name, (long long)s->at, (long long)s->e->size, s->zs.msg ? ": " : "",
+        s->zs.msg ? s->zs.msg : "");
 }
 
 static int restart(struct aster_zip_stream *s)
 {
     if ((s->started ? inflateReset(&s->zs) : inflateInit2(&s->zs, -MAX_WBITS)) != Z_OK)
-        return aster_fail(s->z->ctx, ASTER_ENOMEM, "%s: entry '%.200s': zlib cannot start", s->z->path, s->e->name);
+        return aster_fail(s->z->ctx, ASTER_ENOMEM, "%s: entry '%.200s': zlib cannot start",
+                          s->z->path, s->e->name);
     s->started = true;
     s->zs.avail_in = 0;
     s->at = s->fed = 0;
@@ -266,11 +300,14 @@ static int unpack(struct aster_zip_stream *s, uint8_t *out, int64_t n)
     return add_crc(s, begin, out, n);
 }
 
-int aster_zip_stream_bytes(struct aster_zip_stream *s, int64_t at, int64_t n, uint8_t *room, const uint8_t **out)
+int aster_zip_stream_bytes(struct aster_zip_stream *s, int64_t at, int64_t n, uint8_t *room,
+                           const uint8_t **out)
 {
     if (at < 0 || n < 0 || at > s->e->size - n)
-        return aster_fail(s->z->ctx, ASTER_EFORMAT, "%s: entry '%.200s' ends after %lld bytes; %lld more are expected", s->z->path, s->e->name,
-                          (long long)s->e->size, (long long)(at + n - s->e->size));
+        return aster_fail(s->z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s' ends after %lld bytes; %lld more are expected",
+                          s->z->path, s->e->name, (long long)s->e->size,
+                          (long long)(at + n - s->e->size));
     if (!s->e->deflated) {
         *out = s->z->map.bytes + s->e->at + at;
         return add_crc(s, at, *out, n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where pipelines and their default files are looked for: here, beside the pipeline, in the data folders. */
+/* Where pipelines and their default files are looked for: here, beside the pipeline, in the data
+ * folders. */
 #include "pipeline/internal.h"
 
 #include <dirent.h>
@@ -31,6 +32,16 @@ static int add_folder(struct aster_ctx *ctx, struct folders *f, const char *path
     return 0;
 }
 
+/* The folder that is named up to the end of the line; nothing when it has moved away. */
+static int add_source(struct aster_ctx *ctx, struct folders *f, const char *line)
+{
+    char *path, real[PATH_MAX];
+    ASTER_TRY(aster_strndup(ctx, line, strcspn(line, "\n"), &path));
+    int rc = realpath(path, real) ? add_folder(ctx, f, real, strlen(real)) : 0;
+    aster_free(&path);
+    return rc;
+}
+
 /* A program in its build folder finds the source folder in the Makefile beside it. */
 static int add_source_folder(struct aster_ctx *ctx, struct folders *f, const char *build)
 {
@@ -46,17 +57,16 @@ static int add_source_folder(struct aster_ctx *ctx, struct folders *f, const cha
     int rc = aster_file_read(ctx, makefile, MAKEFILE_LIMIT, &text, &n);
     aster_free(&makefile);
     const char *found = rc == 0 ? strstr(text, key) : NULL;
-    if (found) {
-        found += sizeof key - 1;
-        rc = add_folder(ctx, f, found, strcspn(found, "\n"));
-    }
+    if (found)
+        rc = add_source(ctx, f, found + sizeof key - 1);
     if (rc == 0)
         rc = add_folder(ctx, f, build, strlen(build));
     aster_free(&text);
     return rc;
 }
 
-/* Source and build folder of a program not yet installed, the data folder, the data folder of a moved installation. */
+/* Source and build folder of a program not yet installed, the data folder, the data folder of a
+ * moved installation. */
 static int data_folders(struct aster_ctx *ctx, struct folders *f)
 {
     static const char moved[] = "/../share/asterism";
@@ -76,7 +86,8 @@ static int data_folders(struct aster_ctx *ctx, struct folders *f)
 }
 
 /* *out is NULL when nothing is there. */
-static int try_in(struct aster_ctx *ctx, const char *folder, const char *name, char **out, struct aster_str *looked)
+static int try_in(struct aster_ctx *ctx, const char *folder, const char *name, char **out,
+                  struct aster_str *looked)
 {
     char *path;
     struct stat st;
@@ -96,7 +107,8 @@ static int try_in(struct aster_ctx *ctx, const char *folder, const char *name, c
     return 0;
 }
 
-static int look(struct aster_ctx *ctx, const struct folders *f, const char *name, char **out, struct aster_str *looked)
+static int look(struct aster_ctx *ctx, const struct folders *f, const char *name, char **out,
+                struct aster_str *looked)
 {
     *out = NULL;
     for (int i = 0; i < f->n && !*out; i++) {
@@ -109,7 +121,8 @@ static int look(struct aster_ctx *ctx, const struct folders *f, const char *name
     return 0;
 }
 
-int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name, char **path_out, struct aster_str *looked)
+int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name, char **path_out,
+                    struct aster_str *looked)
 {
     struct folders f = {0};
     *path_out = NULL;
@@ -126,7 +139,7 @@ int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name,
     return rc;
 }
 
-/* ---- pipelines by name ------------------------------------------------------------------------------ */
+/* ---- pipelines by name ---- */
 
 struct names {
     int n;
@@ -153,7 +166,8 @@ static int add_names(struct aster_ctx *ctx, const char *folder, struct names *na
     return rc;
 }
 
-static int not_found(struct aster_ctx *ctx, const struct folders *f, const char *name, const char *looked)
+static int not_found(struct aster_ctx *ctx, const struct folders *f, const char *name,
+                     const char *looked)
 {
     struct names names = {0};
     char hint[128] = "";

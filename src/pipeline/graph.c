@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The stages of a pipeline as a picture: DOT for Graphviz, and a layered drawing in SVG that needs no other program. */
+/* The stages of a pipeline as a picture: DOT for Graphviz, and a layered drawing in SVG that needs
+ * no other program. */
 #include "pipeline/internal.h"
 
 #include <math.h>
@@ -7,7 +8,8 @@
 #include <string.h>
 
 enum { MOST_LINES = 20000, SWEEPS = 8 };
-static const double margin = 24, gap_x = 96, gap_y = 22, port = 17, box_h = 46, bend_h = 12, letter = 7.6, title_h = 44;
+static const double margin = 24, gap_x = 96, gap_y = 22, port = 17, box_h = 46, bend_h = 12,
+                    letter = 7.6, title_h = 44;
 
 struct vertex { /* a stage, or a bend of an edge that passes a layer */
     int stage;  /* -1: a bend */
@@ -28,7 +30,8 @@ struct drawing {
     int n_vertices, n_edges, n_layers;
     struct vertex *vertices;
     struct edge *edges;
-    int *by_layer, *layer_begin; /* vertices of layer k: by_layer[layer_begin[k] .. layer_begin[k + 1]) */
+    int *by_layer,
+        *layer_begin; /* vertices of layer k: by_layer[layer_begin[k] .. layer_begin[k + 1]) */
 };
 
 typedef int visit_link(void *arg, int from, int to, const char *label);
@@ -38,17 +41,20 @@ static int each_link(const struct aster_pipeline *p, visit_link *visit, void *ar
     for (int s = 0; s < p->n_stages; s++)
         for (int i = 0; p->stages[s].kind && p->stages[s].kind->opts[i].key; i++)
             for (int k = 0; k < p->stages[s].options[i].n_links; k++)
-                ASTER_TRY(visit(arg, p->stages[s].options[i].links[k].stage, s, p->stages[s].kind->opts[i].key));
+                ASTER_TRY(visit(arg, p->stages[s].options[i].links[k].stage, s,
+                                p->stages[s].kind->opts[i].key));
     return 0;
 }
 
 static int need_no_errors(const struct aster_pipeline *p)
 {
     int64_t n = aster_pipeline_n_errors(p);
-    return n == 0 ? 0 : aster_fail(p->ctx, ASTER_EPARAM, "%s has %lld mistakes; it cannot be drawn", p->file, (long long)n);
+    return n == 0 ? 0
+                  : aster_fail(p->ctx, ASTER_EPARAM, "%s has %lld mistakes; it cannot be drawn",
+                               p->file, (long long)n);
 }
 
-/* ---- DOT ------------------------------------------------------------------------------------------------ */
+/* ---- DOT ---- */
 
 static void dot_text(struct aster_str *out, const char *s)
 {
@@ -67,7 +73,8 @@ struct dot {
 static int dot_link(void *arg, int from, int to, const char *label)
 {
     const struct dot *d = arg;
-    aster_str_printf(d->out, "  \"%s\" -> \"%s\" [label=\"%s\"];\n", d->p->stages[from].id, d->p->stages[to].id, label);
+    aster_str_printf(d->out, "  \"%s\" -> \"%s\" [label=\"%s\"];\n", d->p->stages[from].id,
+                     d->p->stages[to].id, label);
     return 0;
 }
 
@@ -80,13 +87,14 @@ int aster_pipeline_dot(const struct aster_pipeline *p, struct aster_str *out)
     aster_str_add(out, "\";\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n");
     aster_str_add(out, "  edge [fontname=\"sans-serif\", fontsize=10];\n");
     for (int i = 0; i < p->n_stages; i++)
-        aster_str_printf(out, "  \"%s\" [label=\"%s\\n%s\"];\n", p->stages[i].id, p->stages[i].id, p->stages[i].kind->name);
+        aster_str_printf(out, "  \"%s\" [label=\"%s\\n%s\"];\n", p->stages[i].id, p->stages[i].id,
+                         p->stages[i].kind->name);
     ASTER_TRY(each_link(p, dot_link, &d));
     aster_str_add(out, "}\n");
     return aster_str_ok(p->ctx, out);
 }
 
-/* ---- layers: a stage stands right of all that it reads ---------------------------------------------------- */
+/* ---- layers: a stage stands right of all that it reads ---- */
 
 static int count_link(void *arg, int from, int to, const char *label)
 {
@@ -125,13 +133,16 @@ static int put_bends(struct drawing *d)
     for (int i = 0; i < d->n_edges; i++)
         n_bends += d->vertices[d->edges[i].to].layer - d->vertices[d->edges[i].from].layer - 1;
     if (n_bends + d->n_edges > MOST_LINES)
-        return aster_fail(d->ctx, ASTER_ELIMIT, "%s: too many links between stages to draw", d->p->file);
+        return aster_fail(d->ctx, ASTER_ELIMIT, "%s: too many links between stages to draw",
+                          d->p->file);
     ASTER_TRY(aster_grow(d->ctx, d->n_vertices + n_bends, sizeof *d->vertices, &cap, &d->vertices));
     for (int i = 0; i < d->n_edges; i++) {
         struct edge *e = &d->edges[i];
         e->first_bend = d->n_vertices;
-        for (int layer = d->vertices[e->from].layer + 1; layer < d->vertices[e->to].layer; layer++, e->n_bends++)
-            d->vertices[d->n_vertices++] = (struct vertex){.stage = -1, .layer = layer, .h = bend_h};
+        for (int layer = d->vertices[e->from].layer + 1; layer < d->vertices[e->to].layer;
+             layer++, e->n_bends++)
+            d->vertices[d->n_vertices++] =
+                (struct vertex){.stage = -1, .layer = layer, .h = bend_h};
     }
     return 0;
 }
@@ -154,7 +165,7 @@ static int sort_into_layers(struct drawing *d)
     return 0;
 }
 
-/* ---- order within the layers: everyone near the mean of its neighbours ----------------------------------------- */
+/* ---- order within the layers: everyone near the mean of its neighbours ---- */
 
 /* The vertices of an edge from left to right: 0 is its start. */
 static int edge_vertex(const struct edge *e, int k)
@@ -168,7 +179,8 @@ static void wish(struct drawing *d, bool from_left)
         d->vertices[v].wish = d->vertices[v].n_near = 0;
     for (int i = 0; i < d->n_edges; i++)
         for (int k = 0; k <= d->edges[i].n_bends; k++) {
-            struct vertex *a = &d->vertices[edge_vertex(&d->edges[i], k)], *b = &d->vertices[edge_vertex(&d->edges[i], k + 1)];
+            struct vertex *a = &d->vertices[edge_vertex(&d->edges[i], k)],
+                          *b = &d->vertices[edge_vertex(&d->edges[i], k + 1)];
             struct vertex *mover = from_left ? b : a;
             mover->wish += (from_left ? a : b)->place;
             mover->n_near++;
@@ -182,7 +194,8 @@ static void wish(struct drawing *d, bool from_left)
 /* Insertion sort: stable, and layers are short. */
 static void sort_layer(struct drawing *d, int layer)
 {
-    int *at = d->by_layer + d->layer_begin[layer], n = d->layer_begin[layer + 1] - d->layer_begin[layer];
+    int *at = d->by_layer + d->layer_begin[layer],
+        n = d->layer_begin[layer + 1] - d->layer_begin[layer];
     for (int i = 1; i < n; i++)
         for (int k = i; k > 0 && d->vertices[at[k - 1]].wish > d->vertices[at[k]].wish; k--) {
             int swap = at[k];
@@ -202,7 +215,7 @@ static void order_layers(struct drawing *d)
         }
 }
 
-/* ---- places ------------------------------------------------------------------------------------------------------- */
+/* ---- places ---- */
 
 static void size_boxes(struct drawing *d)
 {
@@ -250,7 +263,8 @@ static double middle(const struct vertex *b)
     return b->y + b->h / 2;
 }
 
-/* Edges end at the left side of a box in the order in which they come, so that their labels stand one below the other. */
+/* Edges end at the left side of a box in the order in which they come, so that their labels stand
+ * one below the other. */
 static void place_ports(struct drawing *d)
 {
     for (int i = 0; i < d->n_edges; i++) {
@@ -260,13 +274,14 @@ static void place_ports(struct drawing *d)
         int before = 0;
         for (int k = 0; k < d->n_edges; k++) {
             double other = middle(&d->vertices[edge_vertex(&d->edges[k], d->edges[k].n_bends)]);
-            before += d->edges[k].to == e->to && k != i && (other < from_y || (other == from_y && k < i));
+            before +=
+                d->edges[k].to == e->to && k != i && (other < from_y || (other == from_y && k < i));
         }
         e->y_end = middle(to) + port * (before - (to->n_in - 1) / 2.0);
     }
 }
 
-/* ---- SVG ------------------------------------------------------------------------------------------------------------- */
+/* ---- SVG ---- */
 
 static void xml_text(struct aster_str *out, const char *s)
 {
@@ -311,9 +326,10 @@ static void draw_edge(const struct drawing *d, const struct edge *e, struct aste
         y = middle(b);
     }
     curve(out, x, y, x_end, e->y_end);
-    aster_str_printf(out, "\" marker-end=\"url(#a)\"><title>%s reads %s as %s</title></path>\n", d->p->stages[e->to].id,
-                     d->p->stages[e->from].id, e->label);
-    aster_str_printf(out, "<text class=\"l\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x_end - 10, e->y_end - 4, e->label);
+    aster_str_printf(out, "\" marker-end=\"url(#a)\"><title>%s reads %s as %s</title></path>\n",
+                     d->p->stages[e->to].id, d->p->stages[e->from].id, e->label);
+    aster_str_printf(out, "<text class=\"l\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x_end - 10,
+                     e->y_end - 4, e->label);
 }
 
 static void draw_box(const struct drawing *d, const struct vertex *b, struct aster_str *out)
@@ -322,27 +338,41 @@ static void draw_box(const struct drawing *d, const struct vertex *b, struct ast
     const char *role = !b->n_in ? "s" : !strcmp(s->kind->output, "none") ? "z" : "m";
     aster_str_printf(out, "<g><title>%s: ", s->id);
     xml_text(out, s->kind->help);
-    aster_str_printf(out, "</title><rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"7\"/>\n", role, b->x,
-                     b->y, b->w, b->h);
-    aster_str_printf(out, "<text class=\"i\" x=\"%.1f\" y=\"%.1f\">%s</text>", b->x + b->w / 2, middle(b) - 3, s->id);
-    aster_str_printf(out, "<text class=\"k\" x=\"%.1f\" y=\"%.1f\">%s</text></g>\n", b->x + b->w / 2, middle(b) + 14,
-                     s->kind->name);
+    aster_str_printf(out,
+                     "</title><rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                     "height=\"%.1f\" rx=\"7\"/>\n",
+                     role, b->x, b->y, b->w, b->h);
+    aster_str_printf(out, "<text class=\"i\" x=\"%.1f\" y=\"%.1f\">%s</text>", b->x + b->w / 2,
+                     middle(b) - 3, s->id);
+    aster_str_printf(out, "<text class=\"k\" x=\"%.1f\" y=\"%.1f\">%s</text></g>\n",
+                     b->x + b->w / 2, middle(b) + 14, s->kind->name);
 }
 
 static void draw(const struct drawing *d, double width, double height, struct aster_str *out)
 {
     double text_w = margin * 2 + 6.4 * (double)strlen(d->p->description);
     width = fmax(width, fmin(text_w, 1200));
-    aster_str_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
+    aster_str_printf(out,
+                     "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+                     "viewBox=\"0 0 %.0f %.0f\">\n",
                      width, height, width, height);
-    aster_str_add(out, "<style>text{font-family:sans-serif}.i{font-size:13px;font-weight:600;text-anchor:middle}"
-                       ".k{font-size:11px;fill:#555;text-anchor:middle}.l{font-size:10px;fill:#555;text-anchor:end;paint-order:stroke;stroke:#fff;stroke-width:3px}"
-                       ".e{fill:none;stroke:#666;stroke-width:1.3}rect{stroke:#445;stroke-width:1.2}"
-                       ".s{fill:#e3eefb}.m{fill:#f6f0e0}.z{fill:#e4f3e5}</style>\n");
-    aster_str_add(out, "<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"6\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" "
-                       "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#666\"/></marker></defs>\n");
-    aster_str_printf(out, "<rect width=\"%.0f\" height=\"%.0f\" style=\"fill:#fff;stroke:none\"/>\n", width, height);
-    aster_str_printf(out, "<text x=\"%.0f\" y=\"20\" style=\"font-size:14px;font-weight:600\">%s</text>\n", margin, d->p->name);
+    aster_str_add(
+        out,
+        "<style>text{font-family:sans-serif}.i{font-size:13px;font-weight:600;text-anchor:middle}"
+        ".k{font-size:11px;fill:#555;text-anchor:middle}.l{font-size:10px;fill:#555;text-anchor:"
+        "end;paint-order:stroke;stroke:#fff;stroke-width:3px}"
+        ".e{fill:none;stroke:#666;stroke-width:1.3}rect{stroke:#445;stroke-width:1.2}"
+        ".s{fill:#e3eefb}.m{fill:#f6f0e0}.z{fill:#e4f3e5}</style>\n");
+    aster_str_add(out,
+                  "<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"6\" refY=\"4\" "
+                  "markerWidth=\"7\" markerHeight=\"7\" "
+                  "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#666\"/></marker></defs>\n");
+    aster_str_printf(out,
+                     "<rect width=\"%.0f\" height=\"%.0f\" style=\"fill:#fff;stroke:none\"/>\n",
+                     width, height);
+    aster_str_printf(
+        out, "<text x=\"%.0f\" y=\"20\" style=\"font-size:14px;font-weight:600\">%s</text>\n",
+        margin, d->p->name);
     aster_str_printf(out, "<text x=\"%.0f\" y=\"35\" style=\"font-size:11px;fill:#555\">", margin);
     xml_text(out, d->p->description);
     aster_str_add(out, "</text>\n");

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the files of this layer share: memory that lives as long as a pipeline, mistakes, the YAML tree, typed values. */
+/* What the files of this layer share: memory, mistakes, the YAML tree, typed values. */
 #ifndef ASTER_PIPELINE_INTERNAL_H
 #define ASTER_PIPELINE_INTERNAL_H
 
 #include "pipeline/pipeline.h"
 
-/* ---- memory freed together --------------------------------------------------------------------- */
+/* ---- memory freed together ---- */
 struct aster_pool_block;
 struct aster_pool {
     struct aster_ctx *ctx;
     struct aster_pool_block *blocks;
     size_t used;
 };
-ASTER_CHECKED int aster_pool_get(struct aster_pool *pool, int64_t n, size_t size, void *out); /* zeroed */
-ASTER_CHECKED int aster_pool_text(struct aster_pool *pool, const char *s, size_t n, const char **out);
+/* zeroed */
+ASTER_CHECKED int aster_pool_get(struct aster_pool *pool, int64_t n, size_t size, void *out);
+ASTER_CHECKED int aster_pool_text(struct aster_pool *pool, const char *s, size_t n,
+                                  const char **out);
 void aster_pool_free(struct aster_pool *pool);
 
-/* ---- the YAML tree ------------------------------------------------------------------------------- */
+/* ---- the YAML tree ---- */
 enum aster_node_kind {
     ASTER_NODE_NULL,
     ASTER_NODE_SCALAR,
@@ -48,10 +50,12 @@ enum aster_plain {
 enum aster_plain aster_plain_kind(const char *text);
 /* *root is NULL when the text is no YAML (a mistake is listed). */
 ASTER_CHECKED int aster_yaml_parse(struct aster_pipeline *p, struct aster_node **root);
-const struct aster_node *aster_node_get(const struct aster_node *map, const char *key); /* NULL if absent or null */
-const char *aster_node_kind_name(const struct aster_node *node);                       /* "a list", ... */
+/* NULL if absent or null */
+const struct aster_node *aster_node_get(const struct aster_node *map, const char *key);
+/* "a list", ... */
+const char *aster_node_kind_name(const struct aster_node *node);
 
-/* ---- typed values ------------------------------------------------------------------------------------ */
+/* ---- typed values ---- */
 struct aster_limits {
     enum aster_opt_type type;
     bool has_min, has_max;
@@ -80,21 +84,25 @@ bool aster_type_is_list(enum aster_opt_type type);
 enum aster_opt_type aster_type_element(enum aster_opt_type type);
 bool aster_type_is_text(enum aster_opt_type type);
 /* Cuts text at commas where type is a list. */
-ASTER_CHECKED int aster_pieces_cut(struct aster_pipeline *p, enum aster_opt_type type, struct aster_piece whole,
-                                   struct aster_pieces *out);
-ASTER_CHECKED int aster_pieces_add(struct aster_pipeline *p, struct aster_pieces *list, struct aster_piece piece);
+ASTER_CHECKED int aster_pieces_cut(struct aster_pipeline *p, enum aster_opt_type type,
+                                   struct aster_piece whole, struct aster_pieces *out);
+ASTER_CHECKED int aster_pieces_add(struct aster_pipeline *p, struct aster_pieces *list,
+                                   struct aster_piece piece);
 /* 1: *out is set; 0: mistakes "what: expected ..., found ..." are listed. */
-ASTER_CHECKED int aster_typed_value(struct aster_pipeline *p, const char *what, const struct aster_limits *limits,
+ASTER_CHECKED int aster_typed_value(struct aster_pipeline *p, const char *what,
+                                    const struct aster_limits *limits,
                                     const struct aster_pieces *pieces, struct aster_opt_value *out);
-void aster_limits_text(const struct aster_limits *limits, struct aster_str *out); /* "an int in 1..9" */
+/* "an int in 1..9" */
+void aster_limits_text(const struct aster_limits *limits, struct aster_str *out);
 void aster_number_text(double x, struct aster_str *out);
 
-/* ---- the pipeline ---------------------------------------------------------------------------------------- */
+/* ---- the pipeline ---- */
 struct aster_mistake {
     int line, column; /* 0, 0: an argument */
     int64_t order;
-    bool is_warning, is_value; /* is_value: found by resolve, dropped by the next resolve */
-    char *text;                /* with its place */
+    /* is_value: found by resolve, dropped by the next resolve */
+    bool is_warning, is_value;
+    char *text; /* with its place */
 };
 
 struct aster_declared {
@@ -144,7 +152,8 @@ struct aster_pipeline {
     int failed;     /* first error of adding a mistake */
     int n_params;
     struct aster_declared *params;
-    bool params_known; /* the section could be read: references to others are mistakes */
+    /* the section could be read: references to others are mistakes */
+    bool params_known;
     int n_stages;
     struct aster_declared_stage *stages;
     const char **stage_ids;
@@ -155,21 +164,24 @@ struct aster_pipeline {
 };
 
 /* A failed allocation is remembered in p->failed. */
-void aster_mistake_add(struct aster_pipeline *p, int line, int column, const char *fmt, ...) ASTER_PRINTF(4, 5);
-void aster_warning_add(struct aster_pipeline *p, int line, int column, const char *fmt, ...) ASTER_PRINTF(4, 5);
+void aster_mistake_add(struct aster_pipeline *p, int line, int column, const char *fmt, ...)
+    ASTER_PRINTF(4, 5);
+void aster_warning_add(struct aster_pipeline *p, int line, int column, const char *fmt, ...)
+    ASTER_PRINTF(4, 5);
 void aster_mistakes_sort(struct aster_pipeline *p);
 void aster_mistakes_drop_values(struct aster_pipeline *p);
 /* "; did you mean 'x'?" into hint (size bytes), or "". */
 void aster_hint(const char *word, const char *const *names, int n, char *hint, size_t size);
 
 ASTER_CHECKED int aster_parameters_read(struct aster_pipeline *p, const struct aster_node *section);
-struct aster_declared *aster_parameter_find(const struct aster_pipeline *p, const char *name, size_t n);
+struct aster_declared *aster_parameter_find(const struct aster_pipeline *p, const char *name,
+                                            size_t n);
 ASTER_CHECKED int aster_parameter_names(struct aster_pipeline *p, const char ***out);
 
 ASTER_CHECKED int aster_stages_read(struct aster_pipeline *p, const struct aster_node *section);
 int aster_kind_n_opts(const struct aster_stage_kind *kind);
 
-/* ---- references in texts ------------------------------------------------------------------------------------ */
+/* ---- references in texts ---- */
 /* Walks over a text: 1 a part was read, 0 the end, negative: what is wrong is in *why. */
 struct aster_reference_part {
     const char *literal; /* characters, or */

@@ -65,7 +65,7 @@ void aster_job_close(struct aster_job **pp)
     aster_ctx_free(&ctx);
 }
 
-/* ---- what went wrong ------------------------------------------------------------------------------------ */
+/* ---- what went wrong ---- */
 
 int aster_job_code(const struct aster_job *job)
 {
@@ -97,7 +97,7 @@ int64_t aster_job_n_errors(const struct aster_job *job)
     return job->pipeline ? aster_pipeline_n_errors(job->pipeline) : 0;
 }
 
-/* ---- parameters -------------------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 
 const char *aster_job_name(const struct aster_job *job)
 {
@@ -126,7 +126,8 @@ int aster_job_param(struct aster_job *job, int i, struct aster_job_param *out)
     ASTER_TRY(need_pipeline(job));
     const struct aster_parameter *q = aster_pipeline_parameter(job->pipeline, i);
     if (!q)
-        return aster_fail(job->ctx, ASTER_EPARAM, "parameter number %d of %d", i, aster_job_n_params(job));
+        return aster_fail(job->ctx, ASTER_EPARAM, "parameter number %d of %d", i,
+                          aster_job_n_params(job));
     aster_parameter_range(q, &range);
     int rc = aster_str_ok(job->ctx, &range);
     if (rc == 0)
@@ -148,7 +149,7 @@ int aster_job_set(struct aster_job *job, const char *name, const char *value)
     return aster_strdup(job->ctx, value, &job->isa);
 }
 
-/* ---- doing --------------------------------------------------------------------------------------------------- */
+/* ---- doing ---- */
 
 void aster_job_options_default(struct aster_job_options *o)
 {
@@ -189,7 +190,8 @@ static int resolve(struct aster_job *job, bool inputs, const struct aster_run_sp
     ASTER_TRY(check_isa(job));
     int64_t n = aster_job_n_errors(job);
     if (n)
-        return aster_fail(job->ctx, ASTER_EPARAM, "%s: %lld mistake%s", aster_job_file(job), (long long)n, n > 1 ? "s" : "");
+        return aster_fail(job->ctx, ASTER_EPARAM, "%s: %lld mistake%s", aster_job_file(job),
+                          (long long)n, n > 1 ? "s" : "");
     return 0;
 }
 
@@ -199,7 +201,8 @@ int aster_job_validate(struct aster_job *job, bool inputs)
     return resolve(job, inputs, &spec);
 }
 
-static struct aster_run_options run_options(const struct aster_job *job, const struct aster_job_options *o)
+static struct aster_run_options run_options(const struct aster_job *job,
+                                            const struct aster_job_options *o)
 {
     return (struct aster_run_options){
         .runtime = {.cpus = o->cpus,
@@ -250,11 +253,13 @@ int aster_job_graph(struct aster_job *job, const char *format, const char **out)
     ASTER_TRY(resolve(job, false, &spec));
     if (!svg && strcmp(format, "dot") != 0)
         return aster_fail(job->ctx, ASTER_EPARAM, "format '%s': expected dot or svg", format);
-    int rc = svg ? aster_pipeline_svg(job->pipeline, &text) : aster_pipeline_dot(job->pipeline, &text);
+    int rc =
+        svg ? aster_pipeline_svg(job->pipeline, &text) : aster_pipeline_dot(job->pipeline, &text);
     return give_text(job, &text, rc, out);
 }
 
-int aster_job_run(struct aster_job *job, const struct aster_job_options *o, struct aster_job_result *result)
+int aster_job_run(struct aster_job *job, const struct aster_job_options *o,
+                  struct aster_job_result *result)
 {
     const struct aster_run_spec *spec;
     struct aster_run_options options = run_options(job, o);
@@ -264,7 +269,8 @@ int aster_job_run(struct aster_job *job, const struct aster_job_options *o, stru
     int rc = aster_run(job->ctx, spec, &options, &r);
     aster_free(&job->dir);
     job->dir = r.dir;
-    *result = (struct aster_job_result){r.items, r.failed, r.wall_s, r.busy, r.peak_memory, r.dir ? r.dir : ""};
+    *result = (struct aster_job_result){r.items, r.failed,      r.wall_s,
+                                        r.busy,  r.peak_memory, r.dir ? r.dir : ""};
     return rc;
 }
 

@@ -57,7 +57,8 @@ static int add(struct aster_pipeline *p, int line, int column, bool is_warning, 
 {
     struct aster_str text = {0};
     struct aster_mistake *m;
-    ASTER_TRY(aster_grow(p->ctx, p->n_mistakes + 1, sizeof *p->mistakes, &p->cap_mistakes, &p->mistakes));
+    ASTER_TRY(
+        aster_grow(p->ctx, p->n_mistakes + 1, sizeof *p->mistakes, &p->cap_mistakes, &p->mistakes));
     if (line > 0)
         aster_str_printf(&text, "%s:%d:%d: ", p->file, line, column);
     aster_str_printf(&text, "%s%s", is_warning ? "warning: " : "", message);

@@ -8,9 +8,9 @@
 static const char *const keys[] = {"type", "default", "min", "max", "choices", "unit", "help"};
 enum { N_KEYS = sizeof keys / sizeof *keys, NAME_LIMIT = 64 };
 static const enum aster_opt_type parameter_types[] = {
-    ASTER_OPT_STR,  ASTER_OPT_FILE,   ASTER_OPT_PATH, ASTER_OPT_INT,   ASTER_OPT_REAL,
-    ASTER_OPT_BOOL, ASTER_OPT_CHOICE, ASTER_OPT_INTS, ASTER_OPT_REALS, ASTER_OPT_STRS,
-    ASTER_OPT_FILES};
+    ASTER_OPT_STR,   ASTER_OPT_FILE, ASTER_OPT_PATH,   ASTER_OPT_INT,
+    ASTER_OPT_REAL,  ASTER_OPT_BOOL, ASTER_OPT_CHOICE, ASTER_OPT_INTS,
+    ASTER_OPT_REALS, ASTER_OPT_STRS, ASTER_OPT_FILES};
 enum { N_TYPES = sizeof parameter_types / sizeof *parameter_types };
 
 static bool is_identifier(const char *s)
@@ -23,7 +23,8 @@ static bool is_identifier(const char *s)
     return true;
 }
 
-struct aster_declared *aster_parameter_find(const struct aster_pipeline *p, const char *name, size_t n)
+struct aster_declared *aster_parameter_find(const struct aster_pipeline *p, const char *name,
+                                            size_t n)
 {
     for (int i = 0; i < p->n_params; i++)
         if (strlen(p->params[i].q.name) == n && !memcmp(p->params[i].q.name, name, n))
@@ -39,7 +40,7 @@ int aster_parameter_names(struct aster_pipeline *p, const char ***out)
     return 0;
 }
 
-/* ---- declarations --------------------------------------------------------------------------------- */
+/* ---- declarations ---- */
 
 static void check_keys(struct aster_pipeline *p, const struct aster_node *body)
 {
@@ -52,12 +53,15 @@ static void check_keys(struct aster_pipeline *p, const struct aster_node *body)
             continue;
         aster_hint(c->key, keys, N_KEYS, hint, sizeof hint);
         aster_mistake_add(p, c->key_line, c->key_column,
-                          "unknown key '%.60s'%s; a parameter has type, default, min, max, choices, unit and help", c->key, hint);
+                          "unknown key '%.60s'%s; a parameter has type, default, min, max, "
+                          "choices, unit and help",
+                          c->key, hint);
     }
 }
 
 /* The type, or -1 with a mistake. */
-static int read_type(struct aster_pipeline *p, const struct aster_declared *d, const struct aster_node *body)
+static int read_type(struct aster_pipeline *p, const struct aster_declared *d,
+                     const struct aster_node *body)
 {
     const struct aster_node *t = aster_node_get(body, "type");
     const char *names[N_TYPES];
@@ -75,14 +79,16 @@ static int read_type(struct aster_pipeline *p, const struct aster_declared *d, c
     }
     aster_hint(t->kind == ASTER_NODE_SCALAR ? t->text : "", names, N_TYPES, hint, sizeof hint);
     aster_mistake_add(p, t->line, t->column,
-                      "type: expected str, file, path, int, real, bool, choice, ints, reals, strs or files, found %s%.60s%s%s",
+                      "type: expected str, file, path, int, real, bool, choice, ints, reals, strs "
+                      "or files, found %s%.60s%s%s",
                       t->kind == ASTER_NODE_SCALAR ? "'" : "",
-                      t->kind == ASTER_NODE_SCALAR ? t->text : aster_node_kind_name(t), t->kind == ASTER_NODE_SCALAR ? "'" : "",
-                      hint);
+                      t->kind == ASTER_NODE_SCALAR ? t->text : aster_node_kind_name(t),
+                      t->kind == ASTER_NODE_SCALAR ? "'" : "", hint);
     return -1;
 }
 
-static int read_text(struct aster_pipeline *p, const struct aster_node *body, const char *key, const char **out)
+static int read_text(struct aster_pipeline *p, const struct aster_node *body, const char *key,
+                     const char **out)
 {
     const struct aster_node *c = aster_node_get(body, key);
     struct aster_limits any = {.type = ASTER_OPT_STR};
@@ -92,10 +98,12 @@ static int read_text(struct aster_pipeline *p, const struct aster_node *body, co
     if (!c || c->kind == ASTER_NODE_BAD)
         return 0;
     if (c->kind != ASTER_NODE_SCALAR) {
-        aster_mistake_add(p, c->line, c->column, "%s: expected a text, found %s", key, aster_node_kind_name(c));
+        aster_mistake_add(p, c->line, c->column, "%s: expected a text, found %s", key,
+                          aster_node_kind_name(c));
         return 0;
     }
-    struct aster_piece piece = {c->text, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line, c->column, NULL};
+    struct aster_piece piece = {c->text, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line,
+                                c->column, NULL};
     ASTER_TRY(aster_pieces_add(p, &pieces, piece));
     int rc = aster_typed_value(p, key, &any, &pieces, &v);
     if (rc == 1)
@@ -104,8 +112,8 @@ static int read_text(struct aster_pipeline *p, const struct aster_node *body, co
 }
 
 /* min or max, of the parameter's own type; 1 when it is there and right. */
-static int read_bound(struct aster_pipeline *p, const struct aster_declared *d, const struct aster_node *body,
-                      const char *key, double *out)
+static int read_bound(struct aster_pipeline *p, const struct aster_declared *d,
+                      const struct aster_node *body, const char *key, double *out)
 {
     const struct aster_node *c = aster_node_get(body, key);
     enum aster_opt_type element = aster_type_element(d->q.type);
@@ -115,15 +123,17 @@ static int read_bound(struct aster_pipeline *p, const struct aster_declared *d, 
     if (!c || c->kind == ASTER_NODE_BAD)
         return 0;
     if (element != ASTER_OPT_INT && element != ASTER_OPT_REAL) {
-        aster_mistake_add(p, c->key_line, c->key_column, "%s: a parameter of type %s has no range", key,
-                          aster_opt_type_name(d->q.type));
+        aster_mistake_add(p, c->key_line, c->key_column, "%s: a parameter of type %s has no range",
+                          key, aster_opt_type_name(d->q.type));
         return 0;
     }
     if (c->kind != ASTER_NODE_SCALAR) {
-        aster_mistake_add(p, c->line, c->column, "%s: expected a number, found %s", key, aster_node_kind_name(c));
+        aster_mistake_add(p, c->line, c->column, "%s: expected a number, found %s", key,
+                          aster_node_kind_name(c));
         return 0;
     }
-    struct aster_piece piece = {c->text, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line, c->column, NULL};
+    struct aster_piece piece = {c->text, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line,
+                                c->column, NULL};
     ASTER_TRY(aster_pieces_add(p, &pieces, piece));
     int rc = aster_typed_value(p, key, &any, &pieces, &v);
     if (rc == 1)
@@ -131,9 +141,11 @@ static int read_bound(struct aster_pipeline *p, const struct aster_declared *d, 
     return rc;
 }
 
-static int read_range(struct aster_pipeline *p, struct aster_declared *d, const struct aster_node *body)
+static int read_range(struct aster_pipeline *p, struct aster_declared *d,
+                      const struct aster_node *body)
 {
-    int has_min = read_bound(p, d, body, "min", &d->q.min), has_max = read_bound(p, d, body, "max", &d->q.max);
+    int has_min = read_bound(p, d, body, "min", &d->q.min),
+        has_max = read_bound(p, d, body, "max", &d->q.max);
     ASTER_TRY(has_min);
     ASTER_TRY(has_max);
     if (has_min && has_max && d->q.min > d->q.max) {
@@ -146,7 +158,8 @@ static int read_range(struct aster_pipeline *p, struct aster_declared *d, const 
     return 0;
 }
 
-static int read_choices(struct aster_pipeline *p, struct aster_declared *d, const struct aster_node *body)
+static int read_choices(struct aster_pipeline *p, struct aster_declared *d,
+                        const struct aster_node *body)
 {
     const struct aster_node *c = aster_node_get(body, "choices");
     const char **list;
@@ -154,7 +167,8 @@ static int read_choices(struct aster_pipeline *p, struct aster_declared *d, cons
         return 0;
     if (d->q.type != ASTER_OPT_CHOICE) {
         if (c)
-            aster_mistake_add(p, c->key_line, c->key_column, "choices: only a parameter of type choice has them, not %s",
+            aster_mistake_add(p, c->key_line, c->key_column,
+                              "choices: only a parameter of type choice has them, not %s",
                               aster_opt_type_name(d->q.type));
         return 0;
     }
@@ -168,7 +182,8 @@ static int read_choices(struct aster_pipeline *p, struct aster_declared *d, cons
         bool again = false;
         if (e->kind != ASTER_NODE_SCALAR || !*e->text) {
             aster_mistake_add(p, e->line, e->column, "choices: expected a text, found %s",
-                              e->kind == ASTER_NODE_SCALAR ? "an empty one" : aster_node_kind_name(e));
+                              e->kind == ASTER_NODE_SCALAR ? "an empty one"
+                                                           : aster_node_kind_name(e));
             continue;
         }
         for (int i = 0; i < d->q.n_choices; i++)
@@ -183,7 +198,8 @@ static int read_choices(struct aster_pipeline *p, struct aster_declared *d, cons
 }
 
 /* A scalar of the default, with $$ as a dollar; references are refused. */
-static int add_default(struct aster_pipeline *p, struct aster_declared *d, const struct aster_node *c)
+static int add_default(struct aster_pipeline *p, struct aster_declared *d,
+                       const struct aster_node *c)
 {
     struct aster_str text = {0};
     struct aster_reference_part part;
@@ -192,8 +208,10 @@ static int add_default(struct aster_pipeline *p, struct aster_declared *d, const
     while ((more = aster_reference_next(&s, &part, &why)) == 1 && !part.name)
         aster_str_addn(&text, part.literal, part.n_literal);
     if (more)
-        aster_mistake_add(p, c->line, c->column, "default: %s", more < 0 ? why : "a default cannot refer to a parameter; $$ is a dollar");
-    struct aster_piece piece = {NULL, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line, c->column, NULL};
+        aster_mistake_add(p, c->line, c->column, "default: %s",
+                          more < 0 ? why : "a default cannot refer to a parameter; $$ is a dollar");
+    struct aster_piece piece = {NULL, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line,
+                                c->column, NULL};
     int rc = aster_str_ok(p->ctx, &text);
     if (rc == 0)
         rc = aster_pool_text(&p->pool, aster_str_get(&text), text.len, &piece.text);
@@ -202,7 +220,8 @@ static int add_default(struct aster_pipeline *p, struct aster_declared *d, const
     return aster_pieces_add(p, &d->def, piece);
 }
 
-static int read_default(struct aster_pipeline *p, struct aster_declared *d, const struct aster_node *body)
+static int read_default(struct aster_pipeline *p, struct aster_declared *d,
+                        const struct aster_node *body)
 {
     const struct aster_node *c = aster_node_get(body, "default");
     bool is_list = aster_type_is_list(d->q.type);
@@ -216,7 +235,8 @@ static int read_default(struct aster_pipeline *p, struct aster_declared *d, cons
     if (c->kind == ASTER_NODE_MAP || (c->kind == ASTER_NODE_LIST && !is_list)) {
         struct aster_str expected = {0};
         aster_limits_text(&d->limits, &expected);
-        aster_mistake_add(p, c->line, c->column, "default: expected %s, found %s", aster_str_get(&expected), aster_node_kind_name(c));
+        aster_mistake_add(p, c->line, c->column, "default: expected %s, found %s",
+                          aster_str_get(&expected), aster_node_kind_name(c));
         aster_str_free(&expected);
         return 0;
     }
@@ -227,7 +247,9 @@ static int read_default(struct aster_pipeline *p, struct aster_declared *d, cons
         if (e->kind == ASTER_NODE_SCALAR)
             ASTER_TRY(add_default(p, d, e));
         else if (e->kind != ASTER_NODE_BAD)
-            aster_mistake_add(p, e->line, e->column, "default: expected a list of single values, found %s in it", aster_node_kind_name(e));
+            aster_mistake_add(p, e->line, e->column,
+                              "default: expected a list of single values, found %s in it",
+                              aster_node_kind_name(e));
     }
     if (p->n_mistakes > before)
         return 0;
@@ -246,30 +268,36 @@ static int read_one(struct aster_pipeline *p, const struct aster_node *body)
     d->column = body->key_column;
     d->q.help = d->q.unit = "";
     if (!strcmp(body->key, "isa"))
-        aster_mistake_add(p, d->line, d->column, "parameter 'isa': this name chooses the instruction set of any run; take another");
+        aster_mistake_add(
+            p, d->line, d->column,
+            "parameter 'isa': this name chooses the instruction set of any run; take another");
     else if (!is_identifier(body->key))
-        aster_mistake_add(p, d->line, d->column, "parameter '%.60s': a name has letters, digits and '_', a letter first, %d at most",
-                          body->key, NAME_LIMIT);
+        aster_mistake_add(
+            p, d->line, d->column,
+            "parameter '%.60s': a name has letters, digits and '_', a letter first, %d at most",
+            body->key, NAME_LIMIT);
     if (body->kind == ASTER_NODE_BAD)
         return 0;
     if (body->kind != ASTER_NODE_MAP) {
         aster_mistake_add(p, body->line, body->column,
-                          "parameter '%s': expected a mapping such as {type: int, default: 1, help: ...}, found %s", d->q.name,
-                          aster_node_kind_name(body));
+                          "parameter '%s': expected a mapping such as {type: int, default: 1, "
+                          "help: ...}, found %s",
+                          d->q.name, aster_node_kind_name(body));
         return 0;
     }
     check_keys(p, body);
     ASTER_TRY(read_text(p, body, "help", &d->q.help));
     ASTER_TRY(read_text(p, body, "unit", &d->q.unit));
     if (!aster_node_get(body, "help"))
-        aster_mistake_add(p, d->line, d->column, "parameter '%s' has no help; one sentence says what it is", d->q.name);
+        aster_mistake_add(p, d->line, d->column,
+                          "parameter '%s' has no help; one sentence says what it is", d->q.name);
     int type = read_type(p, d, body);
     if (type < 0)
         return 0;
     d->q.type = (enum aster_opt_type)type;
     ASTER_TRY(read_range(p, d, body));
     ASTER_TRY(read_choices(p, d, body));
-    d->limits = (struct aster_limits){d->q.type, d->q.has_min, d->q.has_max, d->q.min,
+    d->limits = (struct aster_limits){d->q.type, d->q.has_min,   d->q.has_max, d->q.min,
                                       d->q.max,  d->q.n_choices, d->q.choices, false};
     d->is_typed = d->q.type != ASTER_OPT_CHOICE || d->q.n_choices > 0;
     if (!d->is_typed)

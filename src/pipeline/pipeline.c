@@ -7,7 +7,8 @@
 
 enum { FILE_LIMIT = 1 << 20, NAME_LIMIT = 64 };
 
-static const char *const top_keys[] = {"asterism", "pipeline", "description", "parameters", "stages"};
+static const char *const top_keys[] = {"asterism", "pipeline", "description", "parameters",
+                                       "stages"};
 enum { N_TOP_KEYS = sizeof top_keys / sizeof *top_keys };
 
 static void check_top_keys(struct aster_pipeline *p, const struct aster_node *root)
@@ -21,7 +22,8 @@ static void check_top_keys(struct aster_pipeline *p, const struct aster_node *ro
             continue;
         aster_hint(c->key, top_keys, N_TOP_KEYS, hint, sizeof hint);
         aster_mistake_add(p, c->key_line, c->key_column,
-                          "unknown key '%.60s'%s; a pipeline file has asterism, pipeline, description, parameters and stages",
+                          "unknown key '%.60s'%s; a pipeline file has asterism, pipeline, "
+                          "description, parameters and stages",
                           c->key, hint);
     }
 }
@@ -30,11 +32,16 @@ static void check_version(struct aster_pipeline *p, const struct aster_node *roo
 {
     const struct aster_node *v = aster_node_get(root, "asterism");
     if (!v)
-        aster_mistake_add(p, root->line, root->column, "key 'asterism' is missing; write 'asterism: 1', the version of the format");
+        aster_mistake_add(
+            p, root->line, root->column,
+            "key 'asterism' is missing; write 'asterism: 1', the version of the format");
     else if (v->kind == ASTER_NODE_SCALAR && (v->quoted || strcmp(v->text, "1") != 0))
-        aster_mistake_add(p, v->line, v->column, "asterism: expected 1, the version of the format, found '%.60s'", v->text);
+        aster_mistake_add(p, v->line, v->column,
+                          "asterism: expected 1, the version of the format, found '%.60s'",
+                          v->text);
     else if (v->kind == ASTER_NODE_LIST || v->kind == ASTER_NODE_MAP)
-        aster_mistake_add(p, v->line, v->column, "asterism: expected 1, the version of the format, found %s",
+        aster_mistake_add(p, v->line, v->column,
+                          "asterism: expected 1, the version of the format, found %s",
                           aster_node_kind_name(v));
 }
 
@@ -50,18 +57,22 @@ static bool is_file_name(const char *s)
 }
 
 /* A text at the top level; "" when it is absent or wrong. */
-static const char *top_text(struct aster_pipeline *p, const struct aster_node *root, const char *key)
+static const char *top_text(struct aster_pipeline *p, const struct aster_node *root,
+                            const char *key)
 {
     const struct aster_node *v = aster_node_get(root, key);
     if (!v || v->kind == ASTER_NODE_BAD)
         return "";
     if (v->kind == ASTER_NODE_SCALAR &&
-        (v->quoted || aster_plain_kind(v->text) == ASTER_PLAIN_TEXT || aster_plain_kind(v->text) == ASTER_PLAIN_OTHER_BOOL))
+        (v->quoted || aster_plain_kind(v->text) == ASTER_PLAIN_TEXT ||
+         aster_plain_kind(v->text) == ASTER_PLAIN_OTHER_BOOL))
         return v->text;
     if (v->kind == ASTER_NODE_SCALAR)
-        aster_mistake_add(p, v->line, v->column, "%s: expected a text, found '%.60s'; put it in quotes", key, v->text);
+        aster_mistake_add(p, v->line, v->column,
+                          "%s: expected a text, found '%.60s'; put it in quotes", key, v->text);
     else
-        aster_mistake_add(p, v->line, v->column, "%s: expected a text, found %s", key, aster_node_kind_name(v));
+        aster_mistake_add(p, v->line, v->column, "%s: expected a text, found %s", key,
+                          aster_node_kind_name(v));
     return "";
 }
 
@@ -70,21 +81,25 @@ static void check_name(struct aster_pipeline *p, const struct aster_node *root)
     const struct aster_node *v = aster_node_get(root, "pipeline");
     p->name = top_text(p, root, "pipeline");
     if (!v)
-        aster_mistake_add(p, root->line, root->column, "key 'pipeline' is missing; it names the pipeline");
+        aster_mistake_add(p, root->line, root->column,
+                          "key 'pipeline' is missing; it names the pipeline");
     else if (*p->name && !is_file_name(p->name))
         aster_mistake_add(p, v->line, v->column,
-                          "pipeline: '%.60s' is no name; letters, digits, '.', '_' and '-', a letter or digit first, %d at most",
+                          "pipeline: '%.60s' is no name; letters, digits, '.', '_' and '-', a "
+                          "letter or digit first, %d at most",
                           p->name, NAME_LIMIT);
 }
 
 /* The mapping under a key, or NULL. */
-static const struct aster_node *section(struct aster_pipeline *p, const struct aster_node *root, const char *key)
+static const struct aster_node *section(struct aster_pipeline *p, const struct aster_node *root,
+                                        const char *key)
 {
     const struct aster_node *s = aster_node_get(root, key);
     if (!s || s->kind == ASTER_NODE_MAP)
         return s;
     if (s->kind != ASTER_NODE_BAD)
-        aster_mistake_add(p, s->line, s->column, "%s: expected a mapping of names, found %s", key, aster_node_kind_name(s));
+        aster_mistake_add(p, s->line, s->column, "%s: expected a mapping of names, found %s", key,
+                          aster_node_kind_name(s));
     return NULL;
 }
 
@@ -95,20 +110,24 @@ static int read_top(struct aster_pipeline *p)
     if (!root || root->kind == ASTER_NODE_BAD)
         return 0;
     if (root->kind != ASTER_NODE_MAP) {
-        aster_mistake_add(p, root->line, root->column, "expected a mapping with the keys asterism, pipeline and stages, found %s",
-                          aster_node_kind_name(root));
+        aster_mistake_add(
+            p, root->line, root->column,
+            "expected a mapping with the keys asterism, pipeline and stages, found %s",
+            aster_node_kind_name(root));
         return p->failed;
     }
     check_top_keys(p, root);
     check_version(p, root);
     check_name(p, root);
     p->description = top_text(p, root, "description");
-    const struct aster_node *parameters = section(p, root, "parameters"), *stages = section(p, root, "stages");
+    const struct aster_node *parameters = section(p, root, "parameters"),
+                            *stages = section(p, root, "stages");
     p->params_known = !aster_node_get(root, "parameters") || parameters;
     if (parameters)
         ASTER_TRY(aster_parameters_read(p, parameters));
     if (!aster_node_get(root, "stages"))
-        aster_mistake_add(p, root->line, root->column, "key 'stages' is missing; there is nothing to do");
+        aster_mistake_add(p, root->line, root->column,
+                          "key 'stages' is missing; there is nothing to do");
     else if (stages)
         ASTER_TRY(aster_stages_read(p, stages));
     return p->failed;
@@ -126,8 +145,8 @@ static int keep_text(struct aster_pipeline *p, const char *file, const char *tex
     return aster_pool_text(&p->pool, slash ? file : ".", slash ? n_folder : 1, &p->folder);
 }
 
-int aster_pipeline_parse(struct aster_ctx *ctx, struct aster_kinds kinds, const char *file, const char *text,
-                         size_t n, struct aster_pipeline **out)
+int aster_pipeline_parse(struct aster_ctx *ctx, struct aster_kinds kinds, const char *file,
+                         const char *text, size_t n, struct aster_pipeline **out)
 {
     struct aster_pipeline *p;
     *out = NULL;
@@ -147,7 +166,8 @@ int aster_pipeline_parse(struct aster_ctx *ctx, struct aster_kinds kinds, const 
     return 0;
 }
 
-int aster_pipeline_open(struct aster_ctx *ctx, struct aster_kinds kinds, const char *path, struct aster_pipeline **out)
+int aster_pipeline_open(struct aster_ctx *ctx, struct aster_kinds kinds, const char *path,
+                        struct aster_pipeline **out)
 {
     char *text;
     int64_t n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A pipeline file: parsed with every mistake found, parameters set, resolved to what a run takes, drawn. */
+/* A pipeline file: parsed, its mistakes listed, parameters set, resolved for a run, drawn. */
 #ifndef ASTER_PIPELINE_H
 #define ASTER_PIPELINE_H
 
@@ -14,26 +14,30 @@ struct aster_kinds {
     const struct aster_stage_kind *(*at)(int i);
 };
 
-/* ---- reading ---------------------------------------------------------------------------------
- * A mistake in the file is no error of the call: it is listed (below). Negative: the file cannot be
+/* ---- reading ---- */
+/* A mistake in the file is no error of the call: it is listed (below). Negative: the file cannot be
  * read, or no memory. */
-ASTER_CHECKED int aster_pipeline_open(struct aster_ctx *ctx, struct aster_kinds kinds, const char *path,
-                                      struct aster_pipeline **out);
+ASTER_CHECKED int aster_pipeline_open(struct aster_ctx *ctx, struct aster_kinds kinds,
+                                      const char *path, struct aster_pipeline **out);
 /* file: the name for messages; its folder is searched for default files. */
-ASTER_CHECKED int aster_pipeline_parse(struct aster_ctx *ctx, struct aster_kinds kinds, const char *file,
-                                       const char *text, size_t n, struct aster_pipeline **out);
+ASTER_CHECKED int aster_pipeline_parse(struct aster_ctx *ctx, struct aster_kinds kinds,
+                                       const char *file, const char *text, size_t n,
+                                       struct aster_pipeline **out);
 void aster_pipeline_free(struct aster_pipeline **p);
-const char *aster_pipeline_name(const struct aster_pipeline *p);        /* "" when it has none */
+/* "" when it has none */
+const char *aster_pipeline_name(const struct aster_pipeline *p);
 const char *aster_pipeline_file(const struct aster_pipeline *p);
-const char *aster_pipeline_description(const struct aster_pipeline *p); /* "" when it has none */
+/* "" when it has none */
+const char *aster_pipeline_description(const struct aster_pipeline *p);
 
-/* ---- mistakes: sorted by place ----------------------------------------------------------------- */
-int64_t aster_pipeline_n_mistakes(const struct aster_pipeline *p); /* warnings included */
+/* ---- mistakes: sorted by place ---- */
+/* warnings included */
+int64_t aster_pipeline_n_mistakes(const struct aster_pipeline *p);
 int64_t aster_pipeline_n_errors(const struct aster_pipeline *p);
 /* "file:line:column: message", without place where it is about an argument; a view. */
 const char *aster_pipeline_mistake(const struct aster_pipeline *p, int64_t i);
 
-/* ---- parameters ----------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 struct aster_parameter {
     const char *name, *help, *unit;
     enum aster_opt_type type;
@@ -50,23 +54,24 @@ const char *aster_opt_type_name(enum aster_opt_type type); /* "int", "file" ... 
 void aster_parameter_range(const struct aster_parameter *q, struct aster_str *out);
 void aster_opt_range(const struct aster_opt *opt, struct aster_str *out);
 
-/* ---- values ------------------------------------------------------------------------------------------ */
-/* As written in name=value; looked at by aster_pipeline_resolve. A second call replaces the first. */
+/* ---- values ---- */
+/* As in name=value; looked at by aster_pipeline_resolve. A second call replaces the first. */
 ASTER_CHECKED int aster_pipeline_set(struct aster_pipeline *p, const char *name, const char *value);
-/* Gives every option its value and adds the mistakes of values. With inputs, a missing file or parameter is one too.
- * *spec is a view that lives until the next call, NULL when there are errors. */
-ASTER_CHECKED int aster_pipeline_resolve(struct aster_pipeline *p, bool inputs, const struct aster_run_spec **spec);
+/* Gives every option its value and adds the mistakes of values. With inputs, a missing file or
+ * parameter is one too. *spec is a view until the next call, NULL when there are errors. */
+ASTER_CHECKED int aster_pipeline_resolve(struct aster_pipeline *p, bool inputs,
+                                         const struct aster_run_spec **spec);
 
-/* ---- pictures: without errors only ---------------------------------------------------------------------- */
+/* ---- pictures: without errors only ---- */
 ASTER_CHECKED int aster_pipeline_dot(const struct aster_pipeline *p, struct aster_str *out);
 ASTER_CHECKED int aster_pipeline_svg(const struct aster_pipeline *p, struct aster_str *out);
 
-/* ---- where files are looked for ---------------------------------------------------------------------------- */
+/* ---- where files are looked for ---- */
 /* The file of a pipeline given by path or by name ("rcl-train"). */
 ASTER_CHECKED int aster_find_pipeline(struct aster_ctx *ctx, const char *name, char **path_out);
-/* A relative file: working directory, then folder, then the data folders. *path_out is NULL when it is nowhere;
- * looked, when not NULL, then lists the places. */
-ASTER_CHECKED int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name, char **path_out,
-                                  struct aster_str *looked);
+/* A relative file: working directory, then folder, then the data folders. *path_out is NULL when it
+ * is nowhere; looked, when not NULL, then lists the places. */
+ASTER_CHECKED int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name,
+                                  char **path_out, struct aster_str *looked);
 
 #endif

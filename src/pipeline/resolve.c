@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values: arguments and defaults to parameters, parameters to options, files to paths, all of it to what a run takes. */
+/* Values: arguments and defaults to parameters, parameters to options, files to paths, all of it to
+ * what a run takes. */
 #include "pipeline/internal.h"
 
 #include <errno.h>
@@ -22,9 +23,10 @@ int aster_pipeline_set(struct aster_pipeline *p, const char *name, const char *v
     return 0;
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
-/* A default or a file named in a stage: looked for in several folders. 1: found, 0: a mistake is listed. */
+/* A default or a file named in a stage: looked for in several folders. 1: found, 0: a mistake is
+ * listed. */
 static int search_file(struct aster_pipeline *p, const char *what, struct aster_piece *piece)
 {
     struct aster_str looked = {0};
@@ -34,8 +36,8 @@ static int search_file(struct aster_pipeline *p, const char *what, struct aster_
         rc = aster_pool_text(&p->pool, path, strlen(path), &piece->text);
         rc = rc < 0 ? rc : 1;
     } else if (rc == 0) {
-        aster_mistake_add(p, piece->line, piece->column, "%s: no file '%s'; looked for %s", what, piece->text,
-                          aster_str_get(&looked));
+        aster_mistake_add(p, piece->line, piece->column, "%s: no file '%s'; looked for %s", what,
+                          piece->text, aster_str_get(&looked));
     }
     aster_free(&path);
     aster_str_free(&looked);
@@ -47,18 +49,20 @@ static int given_file(struct aster_pipeline *p, const char *what, const struct a
 {
     struct stat st;
     if (stat(piece->text, &st) == 0 && S_ISDIR(st.st_mode)) {
-        aster_mistake_add(p, piece->line, piece->column, "%s: '%s' is a folder; expected a file", what, piece->text);
+        aster_mistake_add(p, piece->line, piece->column, "%s: '%s' is a folder; expected a file",
+                          what, piece->text);
         return 0;
     }
     if (access(piece->text, R_OK) == 0)
         return 1;
-    aster_mistake_add(p, piece->line, piece->column, "%s: cannot read '%s': %s", what, piece->text, strerror(errno));
+    aster_mistake_add(p, piece->line, piece->column, "%s: cannot read '%s': %s", what, piece->text,
+                      strerror(errno));
     return 0;
 }
 
 /* 1: all are there. Only where files are expected; "" and - are left alone. */
-static int find_files(struct aster_pipeline *p, const char *what, enum aster_opt_type type, struct aster_pieces *pieces,
-                      bool given)
+static int find_files(struct aster_pipeline *p, const char *what, enum aster_opt_type type,
+                      struct aster_pieces *pieces, bool given)
 {
     int good = 1;
     if (aster_type_element(type) != ASTER_OPT_FILE)
@@ -74,10 +78,10 @@ static int find_files(struct aster_pipeline *p, const char *what, enum aster_opt
     return good;
 }
 
-/* ---- parameters -------------------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 
-static int value_from(struct aster_pipeline *p, struct aster_declared *d, const char *what, struct aster_pieces *pieces,
-                      bool inputs)
+static int value_from(struct aster_pipeline *p, struct aster_declared *d, const char *what,
+                      struct aster_pieces *pieces, bool inputs)
 {
     int rc = aster_typed_value(p, what, &d->limits, pieces, &d->value);
     if (rc == 1 && inputs)
@@ -89,7 +93,8 @@ static int value_from(struct aster_pipeline *p, struct aster_declared *d, const 
     return 0;
 }
 
-static int copy_pieces(struct aster_pipeline *p, const struct aster_pieces *from, struct aster_pieces *to)
+static int copy_pieces(struct aster_pipeline *p, const struct aster_pieces *from,
+                       struct aster_pieces *to)
 {
     *to = (struct aster_pieces){.is_list = from->is_list};
     for (int64_t i = 0; i < from->n; i++)
@@ -107,8 +112,8 @@ static int value_argument(struct aster_pipeline *p, const struct aster_argument 
     if (!d) {
         ASTER_TRY(aster_parameter_names(p, &names));
         aster_hint(a->name, names, p->n_params, hint, sizeof hint);
-        aster_mistake_add(p, 0, 0, "argument '%.60s=%.60s': %s has no parameter '%.60s'%s", a->name, a->value,
-                          *p->name ? p->name : p->file, a->name, hint);
+        aster_mistake_add(p, 0, 0, "argument '%.60s=%.60s': %s has no parameter '%.60s'%s", a->name,
+                          a->value, *p->name ? p->name : p->file, a->name, hint);
         return 0;
     }
     d->is_given = true;
@@ -127,7 +132,8 @@ static int value_default(struct aster_pipeline *p, struct aster_declared *d, boo
         return value_from(p, d, "default", &pieces, inputs && d->is_used);
     }
     if (!d->has_default && d->is_typed && inputs && d->is_used)
-        aster_mistake_add(p, d->line, d->column, "parameter '%s' has no default and needs a value: %s=%s", d->q.name,
+        aster_mistake_add(p, d->line, d->column,
+                          "parameter '%s' has no default and needs a value: %s=%s", d->q.name,
                           d->q.name, aster_opt_type_name(d->q.type));
     return 0;
 }
@@ -144,7 +150,7 @@ static int value_parameters(struct aster_pipeline *p, bool inputs)
     return 0;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 struct evaluation {
     struct aster_pipeline *p;
@@ -153,17 +159,21 @@ struct evaluation {
     bool is_unknown; /* depends on a parameter without value */
 };
 
-static int add_whole(struct evaluation *e, const struct aster_node *node, const char *name, size_t n)
+static int add_whole(struct evaluation *e, const struct aster_node *node, const char *name,
+                     size_t n)
 {
     const struct aster_declared *d = aster_parameter_find(e->p, name, n);
-    struct aster_piece piece = {NULL, ASTER_FROM_TEXT, node->line, node->column, d ? d->q.name : NULL};
+    struct aster_piece piece = {NULL, ASTER_FROM_TEXT, node->line, node->column,
+                                d ? d->q.name : NULL};
     if (!d || !d->has_value) {
         e->is_unknown = true;
         return 0;
     }
     if (!aster_type_is_list(d->q.type)) {
         piece.text = d->value.text;
-        return *piece.text || !aster_type_is_list(e->opt->type) ? aster_pieces_add(e->p, &e->pieces, piece) : 0;
+        return *piece.text || !aster_type_is_list(e->opt->type)
+                   ? aster_pieces_add(e->p, &e->pieces, piece)
+                   : 0;
     }
     for (int64_t i = 0; i < d->value.n; i++) {
         piece.text = d->value.items[i];
@@ -174,13 +184,15 @@ static int add_whole(struct evaluation *e, const struct aster_node *node, const 
 
 static int add_text(struct evaluation *e, const struct aster_node *node)
 {
-    struct aster_piece piece = {NULL, node->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, node->line, node->column, NULL};
+    struct aster_piece piece = {NULL, node->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN,
+                                node->line, node->column, NULL};
     struct aster_reference_part part;
     struct aster_str text = {0};
     const char *s = node->text, *why;
     int more;
     while ((more = aster_reference_next(&s, &part, &why)) == 1) {
-        const struct aster_declared *d = part.name ? aster_parameter_find(e->p, part.name, part.n_name) : NULL;
+        const struct aster_declared *d =
+            part.name ? aster_parameter_find(e->p, part.name, part.n_name) : NULL;
         if (!part.name)
             aster_str_addn(&text, part.literal, part.n_literal);
         else if (d && d->has_value)
@@ -209,20 +221,24 @@ static int add_node(struct evaluation *e, const struct aster_node *node)
 }
 
 /* Files that came through a parameter were looked for there. */
-static int find_option_files(struct aster_pipeline *p, const struct aster_opt *opt, struct aster_pieces *pieces, bool inputs)
+static int find_option_files(struct aster_pipeline *p, const struct aster_opt *opt,
+                             struct aster_pieces *pieces, bool inputs)
 {
     int good = 1;
     for (int64_t i = 0; aster_type_element(opt->type) == ASTER_OPT_FILE && i < pieces->n; i++) {
         struct aster_piece *piece = &pieces->at[i];
         bool takes_stdin = opt->choices && !strcmp(opt->choices, "-");
         if (!strcmp(piece->text, "-") && !takes_stdin) {
-            aster_mistake_add(p, piece->line, piece->column, "%s: cannot read the standard input; expected a file", opt->key);
+            aster_mistake_add(p, piece->line, piece->column,
+                              "%s: cannot read the standard input; expected a file", opt->key);
             good = 0;
         } else if (inputs && *piece->text && strcmp(piece->text, "-") != 0) {
-            const struct aster_declared *d = piece->via ? aster_parameter_find(p, piece->via, strlen(piece->via)) : NULL;
+            const struct aster_declared *d =
+                piece->via ? aster_parameter_find(p, piece->via, strlen(piece->via)) : NULL;
             if (d && aster_type_element(d->q.type) == ASTER_OPT_FILE)
                 continue;
-            int rc = d && d->is_given ? given_file(p, opt->key, piece) : search_file(p, opt->key, piece);
+            int rc =
+                d && d->is_given ? given_file(p, opt->key, piece) : search_file(p, opt->key, piece);
             ASTER_TRY(rc);
             good &= rc;
         }
@@ -230,7 +246,8 @@ static int find_option_files(struct aster_pipeline *p, const struct aster_opt *o
     return good;
 }
 
-static int split_choices(struct aster_pipeline *p, const struct aster_opt *opt, struct aster_limits *out)
+static int split_choices(struct aster_pipeline *p, const struct aster_opt *opt,
+                         struct aster_limits *out)
 {
     const char **list;
     int n = 1;
@@ -246,15 +263,17 @@ static int split_choices(struct aster_pipeline *p, const struct aster_opt *opt, 
     return 0;
 }
 
-static int option_limits(struct aster_pipeline *p, const struct aster_opt *opt, struct aster_limits *out)
+static int option_limits(struct aster_pipeline *p, const struct aster_opt *opt,
+                         struct aster_limits *out)
 {
     bool has_range = opt->min != 0 || opt->max != 0;
-    *out = (struct aster_limits){opt->type, has_range, has_range, opt->min, opt->max, 0, NULL, !opt->def};
+    *out = (struct aster_limits){opt->type, has_range, has_range, opt->min,
+                                 opt->max,  0,         NULL,      !opt->def};
     return opt->type == ASTER_OPT_CHOICE ? split_choices(p, opt, out) : 0;
 }
 
-static int default_option(struct aster_pipeline *p, const struct aster_opt *opt, const struct aster_limits *limits,
-                          bool inputs, struct aster_opt_value *v)
+static int default_option(struct aster_pipeline *p, const struct aster_opt *opt,
+                          const struct aster_limits *limits, bool inputs, struct aster_opt_value *v)
 {
     struct aster_piece whole = {opt->def, ASTER_FROM_TEXT, 0, 0, NULL};
     struct aster_pieces pieces;
@@ -265,18 +284,22 @@ static int default_option(struct aster_pipeline *p, const struct aster_opt *opt,
     ASTER_TRY(find_option_files(p, opt, &pieces, inputs));
     int rc = aster_typed_value(p, opt->key, limits, &pieces, v);
     if (rc == 0)
-        return aster_fail(p->ctx, ASTER_EBUG, "the default '%s' of option '%s' does not fit its own type", opt->def, opt->key);
+        return aster_fail(p->ctx, ASTER_EBUG,
+                          "the default '%s' of option '%s' does not fit its own type", opt->def,
+                          opt->key);
     v->line = v->column = 0;
     return rc < 0 ? rc : 0;
 }
 
-static int link_option(struct aster_pipeline *p, const struct aster_opt *opt, const struct aster_declared_option *o,
-                       struct aster_opt_value *v)
+static int link_option(struct aster_pipeline *p, const struct aster_opt *opt,
+                       const struct aster_declared_option *o, struct aster_opt_value *v)
 {
-    struct aster_limits any = {.type = opt->type == ASTER_OPT_STAGES ? ASTER_OPT_STRS : ASTER_OPT_STR};
+    struct aster_limits any = {.type =
+                                   opt->type == ASTER_OPT_STAGES ? ASTER_OPT_STRS : ASTER_OPT_STR};
     struct aster_pieces pieces = {.is_list = opt->type == ASTER_OPT_STAGES};
     for (int i = 0; i < o->n_links; i++) {
-        struct aster_piece piece = {p->stages[o->links[i].stage].id, ASTER_FROM_TEXT, o->links[i].line, o->links[i].column, NULL};
+        struct aster_piece piece = {p->stages[o->links[i].stage].id, ASTER_FROM_TEXT,
+                                    o->links[i].line, o->links[i].column, NULL};
         ASTER_TRY(aster_pieces_add(p, &pieces, piece));
     }
     int rc = aster_typed_value(p, opt->key, &any, &pieces, v);
@@ -284,8 +307,9 @@ static int link_option(struct aster_pipeline *p, const struct aster_opt *opt, co
     return rc < 0 ? rc : 0;
 }
 
-static int value_option(struct aster_pipeline *p, const struct aster_opt *opt, const struct aster_declared_option *o,
-                        bool inputs, struct aster_opt_value *v)
+static int value_option(struct aster_pipeline *p, const struct aster_opt *opt,
+                        const struct aster_declared_option *o, bool inputs,
+                        struct aster_opt_value *v)
 {
     struct evaluation e = {.p = p, .opt = opt};
     struct aster_limits limits;
@@ -329,7 +353,7 @@ static int value_stage(struct aster_pipeline *p, const struct aster_declared_sta
     return 0;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static int make_spec(struct aster_pipeline *p, bool inputs)
 {
@@ -342,13 +366,16 @@ static int make_spec(struct aster_pipeline *p, bool inputs)
         ASTER_TRY(value_stage(p, &p->stages[p->order[i]], inputs, &stages[i]));
     for (int i = 0; i < p->n_params; i++) {
         const struct aster_declared *d = &p->params[i];
-        params[i] = (struct aster_run_param){d->q.name, d->has_value ? d->value.text : "", d->is_given};
+        params[i] =
+            (struct aster_run_param){d->q.name, d->has_value ? d->value.text : "", d->is_given};
     }
-    p->spec = (struct aster_run_spec){p->name, p->file, p->text, p->n_params, params, p->n_stages, stages};
+    p->spec = (struct aster_run_spec){p->name, p->file,     p->text, p->n_params,
+                                      params,  p->n_stages, stages};
     return p->failed;
 }
 
-int aster_pipeline_resolve(struct aster_pipeline *p, bool inputs, const struct aster_run_spec **spec)
+int aster_pipeline_resolve(struct aster_pipeline *p, bool inputs,
+                           const struct aster_run_spec **spec)
 {
     *spec = NULL;
     aster_mistakes_drop_values(p);

@@ -53,10 +53,11 @@ enum aster_opt_type aster_type_element(enum aster_opt_type type)
 
 bool aster_type_is_text(enum aster_opt_type type)
 {
-    return type == ASTER_OPT_STR || type == ASTER_OPT_FILE || type == ASTER_OPT_PATH || type == ASTER_OPT_CHOICE;
+    return type == ASTER_OPT_STR || type == ASTER_OPT_FILE || type == ASTER_OPT_PATH ||
+           type == ASTER_OPT_CHOICE;
 }
 
-/* ---- limits as text ------------------------------------------------------------------------------ */
+/* ---- limits as text ---- */
 
 void aster_number_text(double x, struct aster_str *out)
 {
@@ -114,7 +115,8 @@ static void range_and_unit(const struct aster_limits *l, const char *unit, struc
 
 void aster_parameter_range(const struct aster_parameter *q, struct aster_str *out)
 {
-    struct aster_limits l = {q->type, q->has_min, q->has_max, q->min, q->max, q->n_choices, q->choices, false};
+    struct aster_limits l = {q->type, q->has_min,   q->has_max, q->min,
+                             q->max,  q->n_choices, q->choices, false};
     range_and_unit(&l, q->unit, out);
 }
 
@@ -122,7 +124,8 @@ void aster_opt_range(const struct aster_opt *opt, struct aster_str *out)
 {
     bool has = opt->min != 0 || opt->max != 0;
     struct aster_limits l = {opt->type, has, has, opt->min, opt->max, 0, NULL, false};
-    if (opt->type == ASTER_OPT_CHOICE || opt->type == ASTER_OPT_STAGE || opt->type == ASTER_OPT_STAGES) {
+    if (opt->type == ASTER_OPT_CHOICE || opt->type == ASTER_OPT_STAGE ||
+        opt->type == ASTER_OPT_STAGES) {
         const char *between = opt->type == ASTER_OPT_CHOICE ? ", " : " or ";
         aster_str_add(out, opt->type == ASTER_OPT_CHOICE ? "one of " : "giving ");
         for (const char *c = opt->choices; *c; c++)
@@ -133,7 +136,7 @@ void aster_opt_range(const struct aster_opt *opt, struct aster_str *out)
     range_and_unit(&l, opt->unit, out);
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------- */
+/* ---- pieces ---- */
 
 int aster_pieces_add(struct aster_pipeline *p, struct aster_pieces *list, struct aster_piece piece)
 {
@@ -174,7 +177,7 @@ int aster_pieces_cut(struct aster_pipeline *p, enum aster_opt_type type, struct 
     }
 }
 
-/* ---- values --------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 struct job {
     struct aster_pipeline *p;
@@ -188,9 +191,10 @@ static void refuse(const struct job *j, const struct aster_piece *piece, const c
     struct aster_str expected = {0};
     bool is_cut = strlen(piece->text) > 60;
     aster_limits_text(j->limits, &expected);
-    aster_mistake_add(j->p, piece->line, piece->column, "%s: expected %s, found '%.60s%s'%s%s%s%s", j->what,
-                      aster_str_get(&expected), piece->text, is_cut ? "..." : "", piece->via ? " from $" : "",
-                      piece->via ? piece->via : "", *hint ? "; " : "", hint);
+    aster_mistake_add(j->p, piece->line, piece->column, "%s: expected %s, found '%.60s%s'%s%s%s%s",
+                      j->what, aster_str_get(&expected), piece->text, is_cut ? "..." : "",
+                      piece->via ? " from $" : "", piece->via ? piece->via : "", *hint ? "; " : "",
+                      hint);
     aster_str_free(&expected);
 }
 
@@ -199,7 +203,8 @@ static bool is_in_range(const struct aster_limits *l, double x)
     return (!l->has_min || x >= l->min) && (!l->has_max || x <= l->max);
 }
 
-static bool take_number(const struct job *j, const struct aster_piece *piece, struct aster_opt_value *v)
+static bool take_number(const struct job *j, const struct aster_piece *piece,
+                        struct aster_opt_value *v)
 {
     bool is_int = aster_type_element(j->limits->type) == ASTER_OPT_INT;
     enum aster_plain kind = aster_plain_kind(piece->text);
@@ -214,7 +219,8 @@ static bool take_number(const struct job *j, const struct aster_piece *piece, st
         hint = "only finite numbers";
     }
     if (good)
-        good = is_int ? aster_parse_i64(piece->text, &v->i) == 0 : aster_parse_f64(piece->text, &v->x) == 0;
+        good = is_int ? aster_parse_i64(piece->text, &v->i) == 0
+                      : aster_parse_f64(piece->text, &v->x) == 0;
     if (good && is_int)
         v->x = (double)v->i;
     good = good && is_in_range(j->limits, v->x);
@@ -229,7 +235,8 @@ static bool means_true(const char *s)
     return strchr("yYtT", s[0]) || s[1] == 'n' || s[1] == 'N';
 }
 
-static bool take_bool(const struct job *j, const struct aster_piece *piece, struct aster_opt_value *v)
+static bool take_bool(const struct job *j, const struct aster_piece *piece,
+                      struct aster_opt_value *v)
 {
     enum aster_plain kind = aster_plain_kind(piece->text);
     v->b = !strcmp(piece->text, "true");
@@ -258,21 +265,25 @@ static bool take_choice(const struct job *j, const struct aster_piece *piece)
 /* A plain 42 or true is no text by the core schema. */
 static bool take_text(const struct job *j, const struct aster_piece *piece)
 {
-    enum aster_plain kind = piece->origin == ASTER_FROM_PLAIN ? aster_plain_kind(piece->text) : ASTER_PLAIN_TEXT;
+    enum aster_plain kind =
+        piece->origin == ASTER_FROM_PLAIN ? aster_plain_kind(piece->text) : ASTER_PLAIN_TEXT;
     if (kind != ASTER_PLAIN_TEXT && kind != ASTER_PLAIN_OTHER_BOOL) {
-        refuse(j, piece, kind == ASTER_PLAIN_BOOL ? "a bool; for a text put it in quotes" : "a number; for a text put it in quotes");
+        refuse(j, piece,
+               kind == ASTER_PLAIN_BOOL ? "a bool; for a text put it in quotes"
+                                        : "a number; for a text put it in quotes");
         return false;
     }
     if (!*piece->text && (j->limits->needs_value || aster_type_is_list(j->limits->type))) {
-        aster_mistake_add(j->p, piece->line, piece->column, "%s: is empty%s%s; expected %s", j->what,
-                          piece->via ? " from $" : "", piece->via ? piece->via : "",
+        aster_mistake_add(j->p, piece->line, piece->column, "%s: is empty%s%s; expected %s",
+                          j->what, piece->via ? " from $" : "", piece->via ? piece->via : "",
                           types[aster_type_element(j->limits->type)].one);
         return false;
     }
     return true;
 }
 
-static bool take_piece(const struct job *j, const struct aster_piece *piece, struct aster_opt_value *v)
+static bool take_piece(const struct job *j, const struct aster_piece *piece,
+                       struct aster_opt_value *v)
 {
     switch (aster_type_element(j->limits->type)) {
     case ASTER_OPT_INT:

@@ -21,19 +21,24 @@ struct reader {
     } open[MOST_DEPTH];
 };
 
-/* ---- bytes --------------------------------------------------------------------------------------- */
+/* ---- bytes ---- */
 
 /* Length of the UTF-8 character at s, 0 when it is none. */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
-    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    size_t length = s[0] < 0x80   ? 1
+                    : s[0] < 0xc2 ? 0
+                    : s[0] < 0xe0 ? 2
+                    : s[0] < 0xf0 ? 3
+                    : s[0] < 0xf5 ? 4
+                                  : 0;
     if (length == 0 || length > n)
         return 0;
     for (size_t i = 1; i < length; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
         return 0;
     return length;
 }
@@ -47,7 +52,8 @@ static bool bytes_are_fine(struct aster_pipeline *p, const char *text, size_t n)
     for (size_t i = 0; i < n;) {
         size_t length = utf8_length(s + i, n - i);
         if (length == 0) {
-            aster_mistake_add(p, line, column, "byte 0x%02x is not UTF-8; save the file as UTF-8", s[i]);
+            aster_mistake_add(p, line, column, "byte 0x%02x is not UTF-8; save the file as UTF-8",
+                              s[i]);
             return false;
         }
         if (s[i] == '\t' && indent) {
@@ -55,7 +61,8 @@ static bool bytes_are_fine(struct aster_pipeline *p, const char *text, size_t n)
             fine = indent = false;
         }
         if ((s[i] < 0x20 && s[i] != '\n' && s[i] != '\r' && s[i] != '\t') || s[i] == 0x7f) {
-            aster_mistake_add(p, line, column, "control character 0x%02x; a pipeline file is text", s[i]);
+            aster_mistake_add(p, line, column, "control character 0x%02x; a pipeline file is text",
+                              s[i]);
             return false;
         }
         if (s[i] != ' ')
@@ -71,7 +78,7 @@ static bool bytes_are_fine(struct aster_pipeline *p, const char *text, size_t n)
     return fine;
 }
 
-/* ---- scalars --------------------------------------------------------------------------------------- */
+/* ---- scalars ---- */
 
 static bool is_one_of(const char *s, const char *const *words)
 {
@@ -118,8 +125,9 @@ enum aster_plain aster_plain_kind(const char *text)
         return ASTER_PLAIN_NULL;
     if (is_digits(s, strlen(s), "0123456789"))
         return ASTER_PLAIN_INT;
-    if (s[0] == '0' && ((s[1] == 'x' && is_digits(s + 2, strlen(s + 2), "0123456789abcdefABCDEF")) ||
-                        (s[1] == 'o' && is_digits(s + 2, strlen(s + 2), "01234567"))))
+    if (s[0] == '0' &&
+        ((s[1] == 'x' && is_digits(s + 2, strlen(s + 2), "0123456789abcdefABCDEF")) ||
+         (s[1] == 'o' && is_digits(s + 2, strlen(s + 2), "01234567"))))
         return ASTER_PLAIN_OTHER_INT;
     if (is_real(s))
         return ASTER_PLAIN_REAL;
@@ -129,12 +137,14 @@ enum aster_plain aster_plain_kind(const char *text)
         return ASTER_PLAIN_BOOL;
     for (size_t i = 0; i + 1 < sizeof lower && text[i]; i++)
         lower[i] = (char)tolower((unsigned char)text[i]);
-    return strlen(text) < sizeof lower - 1 && is_one_of(lower, bools) ? ASTER_PLAIN_OTHER_BOOL : ASTER_PLAIN_TEXT;
+    return strlen(text) < sizeof lower - 1 && is_one_of(lower, bools) ? ASTER_PLAIN_OTHER_BOOL
+                                                                      : ASTER_PLAIN_TEXT;
 }
 
-/* ---- the tree ------------------------------------------------------------------------------------------ */
+/* ---- the tree ---- */
 
-static int node_new(struct reader *r, const yaml_event_t *e, enum aster_node_kind kind, struct aster_node **out)
+static int node_new(struct reader *r, const yaml_event_t *e, enum aster_node_kind kind,
+                    struct aster_node **out)
 {
     struct aster_node *node;
     ASTER_TRY(aster_pool_get(&r->p->pool, 1, sizeof *node, &node));
@@ -153,7 +163,8 @@ static void take_key(struct reader *r, struct open *o, struct aster_node *key)
     if (key->kind == ASTER_NODE_BAD)
         return;
     if (key->kind == ASTER_NODE_LIST || key->kind == ASTER_NODE_MAP) {
-        aster_mistake_add(r->p, key->line, key->column, "%s as a key; a key is a word", aster_node_kind_name(key));
+        aster_mistake_add(r->p, key->line, key->column, "%s as a key; a key is a word",
+                          aster_node_kind_name(key));
         return;
     }
     if (!key->text || !*key->text) {
@@ -162,7 +173,8 @@ static void take_key(struct reader *r, struct open *o, struct aster_node *key)
     }
     for (const struct aster_node *c = o->node->first; c; c = c->next)
         if (!strcmp(c->key, key->text)) {
-            aster_mistake_add(r->p, key->line, key->column, "key '%.60s' again; it is on line %d already", key->text,
+            aster_mistake_add(r->p, key->line, key->column,
+                              "key '%.60s' again; it is on line %d already", key->text,
                               c->key_line);
             return;
         }
@@ -191,7 +203,8 @@ static void attach(struct reader *r, struct aster_node *node)
         node->key_column = o->key->column;
     }
     if (o->node->n >= (is_map ? MOST_KEYS : MOST_ITEMS)) {
-        aster_mistake_add(r->p, node->line, node->column, "more than %d entries", is_map ? MOST_KEYS : MOST_ITEMS);
+        aster_mistake_add(r->p, node->line, node->column, "more than %d entries",
+                          is_map ? MOST_KEYS : MOST_ITEMS);
         r->stop = true;
         return;
     }
@@ -204,14 +217,18 @@ static void attach(struct reader *r, struct aster_node *node)
 }
 
 /* Anchors and tags change what a text means somewhere else: not here. */
-static bool has_decoration(struct reader *r, const yaml_event_t *e, const yaml_char_t *anchor, const yaml_char_t *tag)
+static bool has_decoration(struct reader *r, const yaml_event_t *e, const yaml_char_t *anchor,
+                           const yaml_char_t *tag)
 {
     int line = (int)e->start_mark.line + 1, column = (int)e->start_mark.column + 1;
     if (anchor)
-        aster_mistake_add(r->p, line, column, "anchor '&%.60s'; anchors and aliases are not used here, a parameter can hold what is repeated",
+        aster_mistake_add(r->p, line, column,
+                          "anchor '&%.60s'; anchors and aliases are not used here, a parameter can "
+                          "hold what is repeated",
                           (const char *)anchor);
     if (tag)
-        aster_mistake_add(r->p, line, column, "tag '%.60s'; tags are not used here, the option says what type it takes",
+        aster_mistake_add(r->p, line, column,
+                          "tag '%.60s'; tags are not used here, the option says what type it takes",
                           (const char *)tag);
     return anchor || tag;
 }
@@ -265,9 +282,11 @@ static int take_event(struct reader *r, const yaml_event_t *e)
     case YAML_SCALAR_EVENT:
         return take_scalar(r, e);
     case YAML_SEQUENCE_START_EVENT:
-        return open_collection(r, e, ASTER_NODE_LIST, e->data.sequence_start.anchor, e->data.sequence_start.tag);
+        return open_collection(r, e, ASTER_NODE_LIST, e->data.sequence_start.anchor,
+                               e->data.sequence_start.tag);
     case YAML_MAPPING_START_EVENT:
-        return open_collection(r, e, ASTER_NODE_MAP, e->data.mapping_start.anchor, e->data.mapping_start.tag);
+        return open_collection(r, e, ASTER_NODE_MAP, e->data.mapping_start.anchor,
+                               e->data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         attach(r, r->open[--r->depth].node);
@@ -275,7 +294,8 @@ static int take_event(struct reader *r, const yaml_event_t *e)
     case YAML_ALIAS_EVENT:
         ASTER_TRY(node_new(r, e, ASTER_NODE_BAD, &node));
         aster_mistake_add(r->p, node->line, node->column,
-                          "alias '*%.60s'; anchors and aliases are not used here, a parameter can hold what is repeated",
+                          "alias '*%.60s'; anchors and aliases are not used here, a parameter can "
+                          "hold what is repeated",
                           (const char *)e->data.alias.anchor);
         attach(r, node);
         return 0;
@@ -290,9 +310,10 @@ static void syntax_mistake(struct reader *r)
     const yaml_mark_t *at = &y->problem_mark;
     char context[128] = "";
     if (y->context)
-        snprintf(context, sizeof context, " (%s from line %d on)", y->context, (int)y->context_mark.line + 1);
-    aster_mistake_add(r->p, (int)at->line + 1, (int)at->column + 1, "not YAML: %s%s", y->problem ? y->problem : "out of memory",
-                      context);
+        snprintf(context, sizeof context, " (%s from line %d on)", y->context,
+                 (int)y->context_mark.line + 1);
+    aster_mistake_add(r->p, (int)at->line + 1, (int)at->column + 1, "not YAML: %s%s",
+                      y->problem ? y->problem : "out of memory", context);
 }
 
 static int read_events(struct reader *r)

@@ -272,20 +272,20 @@ static aster_val value_add(struct aster_program *p, enum aster_dtype t, int rank
         p->failed = true;
         return -1;
     }
-    if (aster_grow(p->ctx, p->n_value + 1, sizeof *p->value, &p->cap_value, &p->value) < 0) {
-        p->failed = true;
-        return -1;
-    }
-    struct value *v = &p->value[p->n_value];
-    *v = (struct value){.dtype = t, .rank = rank, .op = -1, .cls = ASTER_CLASS_ARENA, .slot = -1};
-    for (int k = 0; k < rank; k++) {
+    struct value v = {.dtype = t, .rank = rank, .op = -1, .cls = ASTER_CLASS_ARENA, .slot = -1};
+    for (int k = 0; k < rank; k++) { /* dim may be that of another value, which moves when the list grows */
         if (dim[k] < 0) {
             aster_fail(p->ctx, ASTER_EBUG, "program %s: a value has an undefined size", p->name);
             p->failed = true;
             return -1;
         }
-        v->dim[k] = dim[k];
+        v.dim[k] = dim[k];
     }
+    if (aster_grow(p->ctx, p->n_value + 1, sizeof *p->value, &p->cap_value, &p->value) < 0) {
+        p->failed = true;
+        return -1;
+    }
+    p->value[p->n_value] = v;
     return (aster_val)p->n_value++;
 }
 

@@ -2,7 +2,7 @@
 /* Epochs: steps, validation, what is kept, checkpoints, resume. */
 #include "train/train.h"
 #include "config.h"
-#include "train/validate.h"
+#include "train/validation.h"
 
 #include <math.h>
 #include <string.h>

@@ -51,8 +51,13 @@ struct aster_train_hooks { /* all may be NULL; called in the submitting thread *
     bool (*stop)(void *arg); /* true: finish the steps in flight, checkpoint, return ASTER_ESTOP */
 };
 
-/* Trains into dir: checkpoint.h5, best_model.h5 (and top-k), final_model.h5. With resume goes on from dir's checkpoint.h5
- * (error if that was made by another configuration, naming the field; a warning when by another instruction set). */
+/* Trains into dir: checkpoint.h5 (at each epoch's end, every checkpoint_steps, and when stopped), best_model.h5, final_model.h5, and with
+ * save_top_k > 1 model_epoch_NNNN.h5 of the best epochs. With resume goes on from dir's checkpoint.h5, from the beginning where there is
+ * none (error if that was made by another configuration, naming the field; a warning when by another instruction set).
+ * An epoch's hook is called before its checkpoint is written: a run killed in between calls it again with the same numbers.
+ *
+ * A batch is cut into shards of ceil(n / shards) samples; gradients, losses and sync sums add up as (s0 + s1) + (s2 + s3) ...; so the
+ * bits depend on batch_size and shards, not on workers, scheduler or window. */
 ASTER_CHECKED int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
                               const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
                               int64_t n_val, const struct aster_sample *val, const char *dir, bool resume,
@@ -76,15 +81,18 @@ void aster_weights_free(struct aster_weights **w);
 /* ---- inference ------------------------------------------------------------------------------------------------------------------------ */
 struct aster_predictor;
 struct aster_predict_options {
-    int64_t batch_size;  /* samples per task */
-    int64_t window;      /* batches in flight; 0: 3 per worker */
+    int64_t batch_size;  /* samples per task; halved until it fits the memory limit */
+    int64_t window;      /* tasks in flight; 0: 3 per worker; fewer when memory asks for it */
     bool full_padding;   /* compute the padding too instead of copying what is the same for every sample */
     bool with_loss;
 };
 ASTER_CHECKED int aster_predictor_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_weights *w,
                                       const struct aster_encoding *enc, const struct aster_predict_options *o, struct aster_predictor **out);
-/* Blocks while the window is full. Samples stay the caller's until done is called (from a worker: be quick) with, for each sample,
- * probs[i] = P(class 1) of its residues (f64 or f32 as real: always delivered as float; valid during the call), its status code and the batch's loss. */
+/* Blocks while the window is full. Samples stay the caller's until done is called, once per submit (from a worker, or from submit itself
+ * when nothing can be computed: be quick), with, for each sample, probs[i] = P(class 1) of its residues (f64 or f32 as real: always
+ * delivered as float; valid during the call), its status code and the batch's loss (NaN without with_loss). A status: 0; the code of
+ * rows(); ASTER_ELIMIT, longer than max_length or no memory for a single sample; ASTER_ENUMERIC, a probability is not finite. One thread
+ * submits. */
 typedef void aster_predict_done(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs,
                                 const int32_t *status, double loss);
 ASTER_CHECKED int aster_predictor_submit(struct aster_predictor *p, int64_t n, const struct aster_sample *samples,

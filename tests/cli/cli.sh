@@ -72,8 +72,8 @@ for size in 512M 4G 1.5GiB 1000000000; do
 done
 asterism run rcl-train -q -v
 has "$err" "--quiet and --verbose exclude each other" "quiet and verbose"
-asterism run rcl-train --resume
-has "$err" "--resume needs --out DIR" "resume what?"
+asterism run rcl-validate --resume
+expect 1 "nothing to resume"
 
 # -- words
 asterism run

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Damaged inputs for every reader: each must end in success or in a message, within memory and time, and leave nothing allocated.
- * fuzz-readers [SEED SECONDS [READER]]: one second per reader and a fixed seed without arguments. */
+/* Damaged inputs for every reader: each must end in success or in a message, within memory and
+ * time, and leave nothing allocated. fuzz-readers [SEED SECONDS [READER]]: one second per reader
+ * and a fixed seed without arguments. */
 #include "unit/files.h"
 #include "unit/zip_build.h"
 #include "io/io.h"
@@ -16,22 +17,27 @@
 #endif
 
 enum { MOST_SEEDS = 8, SLOWEST_S = 5, IN_LIBRARY = 40 };
-#define MEMORY_LIMIT (1ULL << 30)
+#define MEMORY_LIMIT  (1ULL << 30)
 #define LARGEST_INPUT (1 << 20)
 
-struct blob { char *bytes; size_t n; };
+struct blob {
+    char *bytes;
+    size_t n;
+};
 struct reader {
     const char *name;
-    void (*make)(struct reader *r);       /* the undamaged inputs */
-    int (*read)(const char *path);        /* all that the reader can give */
-    const char *const *words;             /* tokens put into texts, NULL at the end */
-    bool fresh;                           /* a process per input: the library below it may break its own memory */
+    void (*make)(struct reader *r); /* the undamaged inputs */
+    int (*read)(const char *path);  /* all that the reader can give */
+    const char *const *words;       /* tokens put into texts, NULL at the end */
+    bool fresh; /* a process per input: the library below it may break its own memory */
     struct blob seed[MOST_SEEDS];
     int n_seeds;
 };
 
 /* Seen by parent and child: how far the child came. */
-struct progress { uint64_t runs, good, refused, silent, leaked, in_library; };
+struct progress {
+    uint64_t runs, good, refused, silent, leaked, in_library;
+};
 
 /* ---- inputs ---- */
 
@@ -62,8 +68,10 @@ static void add_text(struct reader *r, const char *text)
 
 static void make_csv(struct reader *r)
 {
-    add_text(r, "id,Sequence,rcl_start\nP01009,MKVLLSQ,3\n\"a,b\",\"say \"\"hi\"\"\",\n\"two\nlines\",\xc3\xa4,5\r\n");
-    add_text(r, "\xef\xbb\xbf" "a\n1\n\n2\n");
+    add_text(r, "id,Sequence,rcl_start\nP01009,MKVLLSQ,3\n\"a,b\",\"say "
+                "\"\"hi\"\"\",\n\"two\nlines\",\xc3\xa4,5\r\n");
+    add_text(r, "\xef\xbb\xbf"
+                "a\n1\n\n2\n");
     gzFile z = gzopen(in_dir("seed.gz"), "wb");
     for (int k = 0; k < 300; k++)
         gzprintf(z, k ? "%d,%d,\"%d\"\n" : "a,b,c\n", k, k * k, k % 7);
@@ -73,21 +81,26 @@ static void make_csv(struct reader *r)
 
 static void make_fasta(struct reader *r)
 {
-    add_text(r, ">sp|P01009|A1AT human\nMPSSVSWGILLLAGLCCLVPVSLA\nEDPQGDAAQK\n>b\n\n>c x\r\nMKV\r\n");
+    add_text(r,
+             ">sp|P01009|A1AT human\nMPSSVSWGILLLAGLCCLVPVSLA\nEDPQGDAAQK\n>b\n\n>c x\r\nMKV\r\n");
     add_text(r, "\xef\xbb\xbf\n>\nM K V*-\n>a>b\nQ");
 }
 
 static void make_json(struct reader *r)
 {
-    add_text(r, "{\"a\": [1, -2.5e-3, true, null, {\"b\": \"\\u00e4\\ud83d\\ude00\\n\"}], \"c\": NaN, \"d\": [[[]]], \"\": 9223372036854775807}");
-    add_text(r, "{\n  \"train_losses\": [\n    0.39,\n    0.32\n  ],\n  \"val_metrics\": {\"f1\": [-Infinity, 1]}\n}\n");
+    add_text(r, "{\"a\": [1, -2.5e-3, true, null, {\"b\": \"\\u00e4\\ud83d\\ude00\\n\"}], \"c\": "
+                "NaN, \"d\": [[[]]], \"\": 9223372036854775807}");
+    add_text(r, "{\n  \"train_losses\": [\n    0.39,\n    0.32\n  ],\n  \"val_metrics\": {\"f1\": "
+                "[-Infinity, 1]}\n}\n");
 }
 
 static void make_safetensors(struct reader *r)
 {
     static const float x[12] = {1, 2, 3};
     static const char *const keys[] = {"format"}, *const values[] = {"pt"};
-    const struct aster_st_out t[] = {{"esm.layer.0.weight", ASTER_F32, 2, {2, 3}, x}, {"b", ASTER_BF16, 1, {5}, x}, {"c", ASTER_I64, 0, {0}, x},
+    const struct aster_st_out t[] = {{"esm.layer.0.weight", ASTER_F32, 2, {2, 3}, x},
+                                     {"b", ASTER_BF16, 1, {5}, x},
+                                     {"c", ASTER_I64, 0, {0}, x},
                                      {"none", ASTER_U8, 2, {0, 4}, x}};
     if (!fine(aster_st_write(ctx, in_dir("seed.st"), 4, t, 1, keys, values)))
         exit(1);
@@ -104,9 +117,10 @@ static void make_npz(struct reader *r)
     struct aster_str f = {0}, a = {0}, b = {0};
     make_npy(&a, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (30, 10), }", x, sizeof x);
     make_npy(&b, 1, "{'descr': '<U3', 'fortran_order': False, 'shape': (4,), }", u, sizeof u);
-    struct entry e[3] = {{.name = "encodings.npy", .data = a.s, .n = a.len},
-                         {.name = "ids.npy", .data = b.s, .n = b.len, .deflate = true},
-                         {.name = "labels.npy", .data = a.s, .n = a.len, .deflate = true, .zip64 = true}};
+    struct entry e[3] = {
+        {.name = "encodings.npy", .data = a.s, .n = a.len},
+        {.name = "ids.npy", .data = b.s, .n = b.len, .deflate = true},
+        {.name = "labels.npy", .data = a.s, .n = a.len, .deflate = true, .zip64 = true}};
     make_zip(&f, 3, e, false, 0, "");
     add_seed(r, f.s, f.len);
     make_zip(&f, 2, e + 1, true, 0, "note");
@@ -124,10 +138,14 @@ static void make_h5(struct reader *r)
     static const char *const text[] = {"one", "", "three"};
     struct aster_h5 *f = NULL;
     int64_t dim[2] = {3, 4};
-    bool good = fine(aster_h5_create(ctx, in_dir("seed.h5"), &f)) && fine(aster_h5_write(f, "g/x", ASTER_F32, 2, dim, x)) &&
-                fine(aster_h5_write(f, "i", ASTER_I64, 1, dim, x)) && fine(aster_h5_write_strings(f, "s", 3, text)) &&
-                fine(aster_h5_append(f, "rows", ASTER_F64, 5, 4, x)) && fine(aster_h5_append(f, "rows", ASTER_F64, 5, 4, x)) &&
-                fine(aster_h5_attr_set_i64(f, "/", "epoch", 3)) && fine(aster_h5_attr_set_str(f, "g", "note", "text")) && fine(aster_h5_commit(&f));
+    bool good = fine(aster_h5_create(ctx, in_dir("seed.h5"), &f)) &&
+                fine(aster_h5_write(f, "g/x", ASTER_F32, 2, dim, x)) &&
+                fine(aster_h5_write(f, "i", ASTER_I64, 1, dim, x)) &&
+                fine(aster_h5_write_strings(f, "s", 3, text)) &&
+                fine(aster_h5_append(f, "rows", ASTER_F64, 5, 4, x)) &&
+                fine(aster_h5_append(f, "rows", ASTER_F64, 5, 4, x)) &&
+                fine(aster_h5_attr_set_i64(f, "/", "epoch", 3)) &&
+                fine(aster_h5_attr_set_str(f, "g", "note", "text")) && fine(aster_h5_commit(&f));
     if (!good)
         exit(1);
     add_file(r, in_dir("seed.h5"));
@@ -268,7 +286,9 @@ static int read_h5(const char *path)
 
 /* ---- damage ---- */
 
-struct source { uint64_t seed, stream, index; };
+struct source {
+    uint64_t seed, stream, index;
+};
 
 static uint64_t draw(struct source *s, uint64_t n)
 {
@@ -277,8 +297,11 @@ static uint64_t draw(struct source *s, uint64_t n)
 
 static uint64_t odd_number(struct source *s)
 {
-    static const uint64_t numbers[] = {0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 65535, 65536, 1ULL << 20, INT32_MAX, 1ULL << 31, UINT32_MAX,
-                                       1ULL << 32, 1ULL << 40, 1ULL << 50, 1ULL << 62, INT64_MAX, 1ULL << 63, UINT64_MAX};
+    static const uint64_t numbers[] = {0,          1,          2,          7,          8,
+                                       127,        128,        255,        256,        32767,
+                                       65535,      65536,      1ULL << 20, INT32_MAX,  1ULL << 31,
+                                       UINT32_MAX, 1ULL << 32, 1ULL << 40, 1ULL << 50, 1ULL << 62,
+                                       INT64_MAX,  1ULL << 63, UINT64_MAX};
     return numbers[draw(s, sizeof numbers / sizeof *numbers)];
 }
 
@@ -345,7 +368,8 @@ static void damage(struct blob *b, struct source *s, const char *const *words)
 /* ---- the runs ---- */
 
 /* One damaged input, determined by seed, reader and number. */
-static void make_input(const struct reader *r, uint64_t seed, uint64_t stream, uint64_t number, struct blob *out)
+static void make_input(const struct reader *r, uint64_t seed, uint64_t stream, uint64_t number,
+                       struct blob *out)
 {
     struct source s = {seed, stream, number << 20};
     const struct blob *from = &r->seed[draw(&s, (uint64_t)r->n_seeds)];
@@ -355,7 +379,8 @@ static void make_input(const struct reader *r, uint64_t seed, uint64_t stream, u
         damage(out, &s, r->words);
 }
 
-/* A crash or a loop is ours unless the innermost function outside libc and the sanitizer is one of the HDF5 library. */
+/* A crash or a loop is ours unless the innermost function outside libc and the sanitizer is one of
+ * the HDF5 library. */
 static bool inside_library(void)
 {
     void *frames[64];
@@ -433,9 +458,11 @@ static void run_input(const struct reader *r, uint64_t seed, uint64_t stream, st
     alarm(SLOWEST_S);
     int rc = r->read(path);
     alarm(0);
-    bool said = rc < 0 && aster_ctx_code(ctx) == rc && (rc == ASTER_ENOMEM || strstr(aster_ctx_message(ctx), "input"));
+    bool said = rc < 0 && aster_ctx_code(ctx) == rc &&
+                (rc == ASTER_ENOMEM || strstr(aster_ctx_message(ctx), "input"));
     if (rc < 0 ? !said : aster_ctx_code(ctx) != 0) {
-        tap_note("%s, input %llu: code %d, message '%s'", r->name, (unsigned long long)p->runs, rc, aster_ctx_message(ctx));
+        tap_note("%s, input %llu: code %d, message '%s'", r->name, (unsigned long long)p->runs, rc,
+                 aster_ctx_message(ctx));
         p->silent++;
     }
     p->good += rc >= 0;
@@ -444,7 +471,8 @@ static void run_input(const struct reader *r, uint64_t seed, uint64_t stream, st
     aster_ctx_clear(ctx);
 }
 
-static void child(const struct reader *r, uint64_t seed, uint64_t stream, double end, struct progress *p)
+static void child(const struct reader *r, uint64_t seed, uint64_t stream, double end,
+                  struct progress *p)
 {
     prepare_child();
     do {
@@ -455,7 +483,8 @@ static void child(const struct reader *r, uint64_t seed, uint64_t stream, double
 }
 
 /* Children one after the other until the time is over or one ends by our fault. */
-static bool run_children(const struct reader *r, uint64_t seed, uint64_t stream, double seconds, struct progress *p)
+static bool run_children(const struct reader *r, uint64_t seed, uint64_t stream, double seconds,
+                         struct progress *p)
 {
     for (double end = aster_wall() + seconds; aster_wall() < end;) {
         int status = 0;
@@ -468,13 +497,16 @@ static bool run_children(const struct reader *r, uint64_t seed, uint64_t stream,
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
             continue;
         if (r->fresh && WIFEXITED(status) && WEXITSTATUS(status) == IN_LIBRARY) {
-            tap_note("%s: seed %llu, input %llu ended inside the HDF5 library", r->name, (unsigned long long)seed, (unsigned long long)p->runs);
+            tap_note("%s: seed %llu, input %llu ended inside the HDF5 library", r->name,
+                     (unsigned long long)seed, (unsigned long long)p->runs);
             p->in_library++;
             p->runs++;
             continue;
         }
-        tap_note("%s: seed %llu, input %llu ended the process (%s %d)", r->name, (unsigned long long)seed, (unsigned long long)p->runs,
-                 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        tap_note("%s: seed %llu, input %llu ended the process (%s %d)", r->name,
+                 (unsigned long long)seed, (unsigned long long)p->runs,
+                 WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         return false;
     }
     return true;
@@ -482,18 +514,21 @@ static bool run_children(const struct reader *r, uint64_t seed, uint64_t stream,
 
 static void test_reader(struct reader *r, uint64_t seed, uint64_t stream, double seconds)
 {
-    struct progress *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct progress *p =
+        mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         exit(1);
     r->make(r);
     bool whole = run_children(r, seed, stream, seconds, p);
-    tap_ok(whole && p->runs > 0, "%s: %llu damaged inputs, %llu read, %llu refused", r->name, (unsigned long long)p->runs,
-           (unsigned long long)p->good, (unsigned long long)p->refused);
+    tap_ok(whole && p->runs > 0, "%s: %llu damaged inputs, %llu read, %llu refused", r->name,
+           (unsigned long long)p->runs, (unsigned long long)p->good,
+           (unsigned long long)p->refused);
     tap_ok(p->silent == 0, "%s: every refusal names the file", r->name);
     tap_ok(p->leaked == 0, "%s: nothing stays allocated", r->name);
     tap_ok(p->refused > 0 && p->good > 0, "%s: the damage matters, but not always", r->name);
     if (p->in_library)
-        tap_skip("%s: %llu inputs ended inside the HDF5 library; they say nothing about our reader", r->name, (unsigned long long)p->in_library);
+        tap_skip("%s: %llu inputs ended inside the HDF5 library; they say nothing about our reader",
+                 r->name, (unsigned long long)p->in_library);
     for (int k = 0; k < r->n_seeds; k++)
         free(r->seed[k].bytes);
     munmap(p, sizeof *p);
@@ -501,22 +536,33 @@ static void test_reader(struct reader *r, uint64_t seed, uint64_t stream, double
 
 int main(int argc, char **argv)
 {
-    static const char *const csv_words[] = {"\"", "\"\"", ",", "\n", "\r\n", ",\"", "\",", "\xef\xbb\xbf", "\xc3", NULL};
-    static const char *const fasta_words[] = {">", "\n>", "\n", "\r", " ", "\t", "\xef\xbb\xbf", NULL};
-    static const char *const json_words[] = {"{", "}", "[", "]", "[[[[[[[[[[[[[[[[[[[[", ":", ",", "\"", "\\u", "\\ud83d", "\\", "true", "null", "NaN", "-",
-                                             "e", ".", "1e999", "\"a\":", NULL};
-    static const char *const st_words[] = {"{", "}", "[", "]", ",", "\"", "\"__metadata__\":", "\"data_offsets\":[0,0]", "F64", "U8", "BOOL", "-", NULL};
-    static const char *const npz_words[] = {"PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "PK\6\7", "(", ")", ",", "'", "<f8", "<U9", "|S1", ">", "|b1", "True",
-                                            "'shape': (", NULL};
-    struct reader readers[] = {{"csv", make_csv, read_csv, csv_words, false, {{0}}, 0},
-                               {"fasta", make_fasta, read_fasta, fasta_words, false, {{0}}, 0},
-                               {"json", make_json, read_json, json_words, false, {{0}}, 0},
-                               {"safetensors", make_safetensors, read_safetensors, st_words, false, {{0}}, 0},
-                               {"npz", make_npz, read_npz, npz_words, false, {{0}}, 0},
-                               {"h5", make_h5, read_h5, NULL, true, {{0}}, 0}};
+    static const char *const csv_words[] = {"\"",  "\"\"",         ",",    "\n", "\r\n", ",\"",
+                                            "\",", "\xef\xbb\xbf", "\xc3", NULL};
+    static const char *const fasta_words[] = {">", "\n>", "\n",           "\r",
+                                              " ", "\t",  "\xef\xbb\xbf", NULL};
+    static const char *const json_words[] = {
+        "{",  "}",    "[",     "]",      "[[[[[[[[[[[[[[[[[[[[",
+        ":",  ",",    "\"",    "\\u",    "\\ud83d",
+        "\\", "true", "null",  "NaN",    "-",
+        "e",  ".",    "1e999", "\"a\":", NULL};
+    static const char *const st_words[] = {
+        "{",   "}",  "[",    "]", ",", "\"", "\"__metadata__\":", "\"data_offsets\":[0,0]",
+        "F64", "U8", "BOOL", "-", NULL};
+    static const char *const npz_words[] = {
+        "PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "PK\6\7", "(",    ")",          ",", "'",
+        "<f8",    "<U9",    "|S1",    ">",      "|b1",    "True", "'shape': (", NULL};
+    struct reader readers[] = {
+        {"csv", make_csv, read_csv, csv_words, false, {{0}}, 0},
+        {"fasta", make_fasta, read_fasta, fasta_words, false, {{0}}, 0},
+        {"json", make_json, read_json, json_words, false, {{0}}, 0},
+        {"safetensors", make_safetensors, read_safetensors, st_words, false, {{0}}, 0},
+        {"npz", make_npz, read_npz, npz_words, false, {{0}}, 0},
+        {"h5", make_h5, read_h5, NULL, true, {{0}}, 0}};
     int64_t seed = 1;
     double seconds = 1;
-    if (argc == 2 || argc > 4 || (argc > 2 && (aster_parse_i64(argv[1], &seed) < 0 || aster_parse_f64(argv[2], &seconds) < 0))) {
+    if (argc == 2 || argc > 4 ||
+        (argc > 2 &&
+         (aster_parse_i64(argv[1], &seed) < 0 || aster_parse_f64(argv[2], &seconds) < 0))) {
         printf("Bail out! fuzz-readers [SEED SECONDS [READER]]\n");
         return 1;
     }

@@ -167,6 +167,9 @@ static int run_parts(struct net *n, const struct aster_program *p, int n_shards,
 {
     int64_t first = 0;
     for (int k = 0; k < n_shards; k++) {
+        if (sizes[k] < 1 || sizes[k] > n->g->batch - first)
+            return aster_fail(n->g->ctx, ASTER_EFORMAT, "%s: shard %d of %lld samples, 1 to %lld are expected", n->g->path, k + 1,
+                              (long long)sizes[k], (long long)(n->g->batch - first));
         ASTER_TRY(part_new(n, p, first, sizes[k], &s[k]));
         first += sizes[k];
         plans[k] = s[k].plan;

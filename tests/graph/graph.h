@@ -16,6 +16,7 @@ void proteins_make(struct proteins *p);
 struct run { /* what a child is told */
     enum aster_model_kind model;
     const char *scheduler;
+    enum aster_optimizer optimizer;
     int cpus;
     bool f64, local_bn, full_padding;
     int64_t shards, window, epochs, checkpoint_steps, batch;

@@ -65,6 +65,8 @@ int run_parse(int argc, char **argv, struct run *r)
                 *flags[j].at = flag(v);
         if (!strcmp(name, "model"))
             r->model = !strcmp(v, "unet") ? ASTER_MODEL_UNET : !strcmp(v, "lstm") ? ASTER_MODEL_LSTM : ASTER_MODEL_CNN;
+        if (!strcmp(name, "optimizer"))
+            r->optimizer = !strcmp(v, "sgd") ? ASTER_OPTIMIZER_SGD : !strcmp(v, "adamw") ? ASTER_OPTIMIZER_ADAMW : ASTER_OPTIMIZER_ADAM;
         if (!strcmp(name, "scheduler"))
             r->scheduler = v;
         if (!strcmp(name, "cpus"))
@@ -83,7 +85,7 @@ void run_config(const struct run *r, struct aster_train_config *c)
         .real = r->f64 ? ASTER_F64 : ASTER_F32,
         .epochs = r->epochs, .batch_size = r->batch, .shards = r->shards,
         .bn = r->local_bn ? ASTER_BN_LOCAL : ASTER_BN_SYNC,
-        .optimizer = ASTER_OPTIMIZER_ADAM,
+        .optimizer = r->optimizer, .momentum = 0.9, .min_lr = 1e-3,
         .learning_rate = 1e-2, .weight_decay = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip_norm = r->clip ? 0.5 : 0,
         .schedule = r->cosine ? ASTER_SCHEDULE_COSINE : ASTER_SCHEDULE_PLATEAU, .plateau_factor = 0.5, .plateau_threshold = 1e-4,
         .plateau_patience = 0, .patience = 0,

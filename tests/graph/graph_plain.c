@@ -125,7 +125,13 @@ static void update(struct plain *q, int64_t n, int64_t step, double lr)
         double norm = sqrt(q->be->update.sum_squares(q->c.real, q->n_param, q->grad[0]));
         u.grad_scale = fmin(1, q->c.clip_norm / (norm + 1e-6));
     }
-    q->be->update.adam(q->c.real, q->n_param, &u, q->param, q->grad[0], q->m, q->v);
+    u.momentum = q->c.momentum;
+    if (q->c.optimizer == ASTER_OPTIMIZER_SGD)
+        q->be->update.sgd(q->c.real, q->n_param, &u, q->param, q->grad[0], q->m);
+    else if (q->c.optimizer == ASTER_OPTIMIZER_ADAMW)
+        q->be->update.adamw(q->c.real, q->n_param, &u, q->param, q->grad[0], q->m, q->v);
+    else
+        q->be->update.adam(q->c.real, q->n_param, &u, q->param, q->grad[0], q->m, q->v);
     if (q->n_running)
         q->be->update.ema(ASTER_F64, q->n_running, 0.1, q->running, q->aux[0]);
 }
@@ -191,8 +197,12 @@ static void write_model(struct plain *q)
     must(aster_h5_create(NULL, path, &f));
     write_group(q, f, "weights", false, q->param);
     write_group(q, f, "buffers", true, q->running);
-    write_group(q, f, "adam_m", false, q->m);
-    write_group(q, f, "adam_v", false, q->v);
+    if (q->c.optimizer == ASTER_OPTIMIZER_SGD) {
+        write_group(q, f, "momentum", false, q->m);
+    } else {
+        write_group(q, f, "adam_m", false, q->m);
+        write_group(q, f, "adam_v", false, q->v);
+    }
     must(aster_h5_commit(&f));
 }
 
@@ -225,6 +235,18 @@ static void release(struct plain *q)
     aster_program_free(&q->eval);
 }
 
+/* Halved after every epoch that is no better; or a half cosine down to min_lr. */
+static double next_rate(const struct aster_train_config *c, int64_t epoch, double value, double lr, double *best)
+{
+    if (c->schedule == ASTER_SCHEDULE_COSINE)
+        return c->min_lr + (c->learning_rate - c->min_lr) * (1 + cos(acos(-1) * (double)(epoch + 1) / (double)c->epochs)) / 2;
+    if (value > *best * (1 + 1e-4)) {
+        *best = value;
+        return lr;
+    }
+    return fmax(lr * 0.5, c->min_lr);
+}
+
 int run_plain(const struct run *r)
 {
     static struct plain q;
@@ -251,10 +273,7 @@ int run_plain(const struct run *r)
         e.best = epoch == 0 || e.val.f1 > saved;
         saved = fmax(saved, e.val.f1);
         must(history_line(&h, &e));
-        if (e.val.f1 > best * (1 + 1e-4))
-            best = e.val.f1;
-        else
-            lr *= 0.5;
+        lr = next_rate(&q.c, e.epoch, e.val.f1, lr, &best);
     }
     fclose(h.f);
     write_model(&q);

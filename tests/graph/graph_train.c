@@ -123,11 +123,11 @@ static double group_difference(struct aster_h5 *a, struct aster_h5 *b, const cha
 
 static double difference(const char *a, const char *b, const char *file)
 {
-    static const char *const groups[] = {"weights", "buffers", "adam_m", "adam_v"};
+    static const char *const groups[] = {"weights", "buffers", "adam_m", "adam_v", "momentum"};
     struct aster_h5 *x = open_model(a, file), *y = open_model(b, file);
     double worst = x && y ? 0 : NAN;
     int64_t n = 0;
-    for (int k = 0; k < 4 && x && y; k++) {
+    for (int k = 0; k < 5 && x && y; k++) {
         double d = group_difference(x, y, groups[k], &n);
         if (!(d <= worst))
             worst = d;
@@ -181,6 +181,21 @@ static void test_settings(void)
     tap_ok(good && same_run("rows", "plain-cnn"), "rows from a callback have the same bits; workers flush denormals between tasks");
     good = child("plain", "plain-local", "local_bn=1 clip=1") == 0 && child("train", "local", "local_bn=1 clip=1 cpus=2 scheduler=dmdas") == 0;
     tap_ok(good && same_run("local", "plain-local"), "local statistics and clipping have the bits of plain loops");
+    static const char *const more[] = {"optimizer=sgd cosine=1", "optimizer=adamw"};
+    for (int k = 0; k < 2; k++) {
+        char plain[64], name[64], args[100];
+        snprintf(plain, sizeof plain, "plain-more-%d", k);
+        snprintf(name, sizeof name, "more-%d", k);
+        snprintf(args, sizeof args, "%s cpus=2 scheduler=lws checkpoint_steps=3", more[k]);
+        good = child("plain", plain, args) == 0 && child("train", name, args) == 0;
+        tap_ok(good && same_run(name, plain), "%s has the bits of plain loops", more[k]);
+        snprintf(name, sizeof name, "more-killed-%d", k);
+        snprintf(args, sizeof args, "%s die_at=10 checkpoint_steps=3", more[k]);
+        good = child("train", name, args) == 9;
+        snprintf(args, sizeof args, "%s resume=1", more[k]);
+        good &= child("train", name, args) == 0;
+        tap_ok(good && same_run(name, plain), "%s: killed and resumed, too", more[k]);
+    }
     tap_ok(difference("plain-local", "plain-cnn", "final_model.h5") > 1e-3, "and are another model");
     good = child("plain", "plain-f64", "f64=1 model=unet") == 0 && child("train", "f64", "f64=1 model=unet cpus=2 scheduler=lws") == 0;
     tap_ok(good && same_run("f64", "plain-f64"), "double precision has the bits of plain loops");
@@ -359,7 +374,10 @@ int main(int argc, char **argv)
         return !strcmp(argv[1], "train") ? run_train(&r) : run_predict(&r);
     }
     const char *tmp = getenv("TMPDIR");
-    snprintf(top, sizeof top, "%s/asterism-graph-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    int n = snprintf(top, sizeof top - 8, "%s/asterism-graph-", tmp && *tmp ? tmp : "/tmp");
+    if (n < 0 || n > (int)sizeof top - 9)
+        return 1;
+    memset(top + n, 'X', 6); /* the part that mkdtemp chooses */
     self = "/proc/self/exe";
     if (!mkdtemp(top))
         return 1;

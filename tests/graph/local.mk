@@ -2,3 +2,7 @@
 check_PROGRAMS += tests/graph-train
 tests_graph_train_SOURCES = tests/graph/graph_train.c tests/graph/graph_run.c tests/graph/graph_plain.c tests/graph/graph_data.c \
 	tests/graph/graph.h
+check_PROGRAMS += tests/graph-runtime tests/graph-schedule
+tests_graph_runtime_SOURCES = tests/graph/graph_runtime.c
+tests_graph_schedule_SOURCES = tests/graph/graph_schedule.c
+SANITIZE_TESTS += tests/graph-schedule tests/graph-runtime

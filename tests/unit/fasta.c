@@ -60,7 +60,8 @@ static void test_records(void)
 static void test_bad(void)
 {
     struct aster_str s = {0};
-    bad("text before the first record", BYTES("\n\nMKV\n>a\nM\n"), "x.fasta:3:", "text before the first '>'");
+    bad("text before the first record", BYTES("\n\nMKV\n>a\nM\n"),
+        "x.fasta:3:", "text before the first '>'");
     bad("a table is no FASTA file", BYTES("id,Sequence\n"), "x.fasta:1:", "'>'");
     bad("a byte above ASCII in a sequence", BYTES(">a\nMK\n>b\nM\xe4K\n"), "x.fasta:4:", "0xe4");
     bad("a control character in a sequence", BYTES(">a\nM\001K\n"), "x.fasta:2:", "0x01");
@@ -75,8 +76,10 @@ static void test_writing(void)
     aster_fasta_write(&text, "a b", "MKVLLSQ", 7, 3);
     aster_fasta_write(&text, "empty", "", 0, 60);
     aster_fasta_write(&text, "whole", "MKVLLSQ", 7, 0);
-    tap_ok(!strcmp(aster_str_get(&text), ">a b\nMKV\nLLS\nQ\n>empty\n>whole\nMKVLLSQ\n"), "written in lines of 3, or in one");
-    tap_ok(fine(records(put_text("w.fasta", text.s), &s)) && !strcmp(s.s, "1:a b|a|MKVLLSQ;5:empty|empty|;6:whole|whole|MKVLLSQ;"),
+    tap_ok(!strcmp(aster_str_get(&text), ">a b\nMKV\nLLS\nQ\n>empty\n>whole\nMKVLLSQ\n"),
+           "written in lines of 3, or in one");
+    tap_ok(fine(records(put_text("w.fasta", text.s), &s)) &&
+               !strcmp(s.s, "1:a b|a|MKVLLSQ;5:empty|empty|;6:whole|whole|MKVLLSQ;"),
            "what was written reads back");
     aster_str_free(&text);
     aster_str_free(&s);
@@ -95,7 +98,8 @@ static void test_real(void)
     }
     for (; (rc = aster_fasta_next(f, &r)) > 0; n++)
         long_ones += r.length > 1024;
-    tap_ok(fine(rc) && n == 199 && long_ones == 1, "a published input: %lld records, %lld too long", (long long)n, (long long)long_ones);
+    tap_ok(fine(rc) && n == 199 && long_ones == 1, "a published input: %lld records, %lld too long",
+           (long long)n, (long long)long_ones);
     aster_fasta_close(&f);
 }
 

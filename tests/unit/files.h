@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of readers: a temporary folder that goes away, small files in it, failures with their messages. */
+/* For tests of readers: a temporary folder that goes away, small files in it, failures with their
+ * messages. */
 #ifndef ASTER_TESTS_UNIT_FILES_H
 #define ASTER_TESTS_UNIT_FILES_H
 
@@ -43,7 +44,8 @@ __attribute__((unused)) static int test_end(void)
 {
     aster_ctx_free(&ctx);
     nftw(test_dir, test_unlink, 16, FTW_DEPTH | FTW_PHYS);
-    tap_ok(aster_live_allocations() == 0, "nothing is left allocated (%lld)", (long long)aster_live_allocations());
+    tap_ok(aster_live_allocations() == 0, "nothing is left allocated (%lld)",
+           (long long)aster_live_allocations());
     return tap_done();
 }
 

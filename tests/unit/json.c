@@ -67,7 +67,8 @@ static void test_values(void)
     same("{}", "{}");
     same("[ ]", "[]");
     same("{\"a\" : [1, -2, 0], \"b\": {\"c\": \"d\"}}", "{\"a\":[1,-2,0],\"b\":{\"c\":\"d\"}}");
-    same("[9223372036854775807, -9223372036854775808]", "[9223372036854775807,-9223372036854775808]");
+    same("[9223372036854775807, -9223372036854775808]",
+         "[9223372036854775807,-9223372036854775808]");
     same("[1.5, -0.25, 1e3, 2E-2]", "[1.5,-0.25,1e+03,0.02]");
     same("[NaN, Infinity, -Infinity]", "[NaN,Infinity,-Infinity]");
     same("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\\"\\\\/\\u0008\\u000c\\n\\u000d\\t\"");
@@ -77,10 +78,13 @@ static void test_values(void)
     struct aster_json *j = NULL;
     if (fine(parse("{\n\"a\": 9223372036854775808,\n\"b\": [1,\n2, 3.0]}", &j))) {
         const struct aster_json *a = aster_json_get(j, "a"), *b = aster_json_get(j, "b");
-        tap_ok(a && !a->is_int && a->number == 0x1p63, "an integer that does not fit is a number only");
-        tap_ok(b && b->line == 3 && b->child->next->line == 4 && aster_json_count(b) == 3, "lines and counts");
+        tap_ok(a && !a->is_int && a->number == 0x1p63,
+               "an integer that does not fit is a number only");
+        tap_ok(b && b->line == 3 && b->child->next->line == 4 && aster_json_count(b) == 3,
+               "lines and counts");
         tap_ok(b && b->child->is_int && !b->child->next->next->is_int, "3.0 is no integer");
-        tap_ok(!aster_json_get(j, "c") && !aster_json_get(b, "a") && !aster_json_get(NULL, "a"), "absent members");
+        tap_ok(!aster_json_get(j, "c") && !aster_json_get(b, "a") && !aster_json_get(NULL, "a"),
+               "absent members");
     }
     aster_json_free(&j);
 }
@@ -114,22 +118,35 @@ static void test_bad(void)
     bad("a byte order mark", "\xef\xbb\xbf{}", "x.json:1:", "0xef");
     bad("almost a word", "[nul]", "x.json:1:", "'n'");
     struct aster_json *j = NULL;
-    failed_with("a NUL byte in the text", aster_json_parse(ctx, "x.json", "[1\0]", 4, &j), ASTER_EFORMAT, "x.json:1:", "0x00", NULL);
-    failed_with("beyond the range of double", parse("[1e999]", &j), ASTER_ELIMIT, "x.json:1:", "1e999", NULL);
+    failed_with("a NUL byte in the text", aster_json_parse(ctx, "x.json", "[1\0]", 4, &j),
+                ASTER_EFORMAT, "x.json:1:", "0x00", NULL);
+    failed_with("beyond the range of double", parse("[1e999]", &j), ASTER_ELIMIT,
+                "x.json:1:", "1e999", NULL);
     struct aster_str deep = {0};
     for (int k = 0; k < 100000; k++)
         aster_str_add(&deep, "[");
-    failed_with("100000 lists in each other", parse(deep.s, &j), ASTER_ELIMIT, "x.json:1:", "64", NULL);
+    failed_with("100000 lists in each other", parse(deep.s, &j), ASTER_ELIMIT, "x.json:1:", "64",
+                NULL);
     tap_ok(!j, "a failure leaves NULL");
-    failed_with("no such file", aster_json_read(ctx, in_dir("none.json"), &j), ASTER_EIO, "none.json", NULL);
-    failed_with("the file's name is in the message", aster_json_read(ctx, put_text("y.json", "\n\n[}"), &j), ASTER_EFORMAT, "y.json:3:", NULL);
+    failed_with("no such file", aster_json_read(ctx, in_dir("none.json"), &j), ASTER_EIO,
+                "none.json", NULL);
+    failed_with("the file's name is in the message",
+                aster_json_read(ctx, put_text("y.json", "\n\n[}"), &j), ASTER_EFORMAT,
+                "y.json:3:", NULL);
     aster_str_free(&deep);
 }
 
 static void test_numbers(void)
 {
-    static const struct { double x; const char *text; } cases[] = {
-        {0.1, "0.1"}, {1, "1.0"}, {-2.5, "-2.5"}, {1e300, "1e+300"}, {0.30000000000000004, "0.30000000000000004"}, {NAN, "NaN"}};
+    static const struct {
+        double x;
+        const char *text;
+    } cases[] = {{0.1, "0.1"},
+                 {1, "1.0"},
+                 {-2.5, "-2.5"},
+                 {1e300, "1e+300"},
+                 {0.30000000000000004, "0.30000000000000004"},
+                 {NAN, "NaN"}};
     struct aster_str s = {0};
     bool good = true;
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -148,7 +165,8 @@ static void test_numbers(void)
             continue;
         s.len = 0;
         aster_json_number(&s, x);
-        good &= parse(s.s, &j) == 0 && j->type == ASTER_JSON_NUMBER && !memcmp(&j->number, &x, sizeof x);
+        good &= parse(s.s, &j) == 0 && j->type == ASTER_JSON_NUMBER &&
+                !memcmp(&j->number, &x, sizeof x);
         aster_json_free(&j);
     }
     tap_ok(good, "20000 random doubles read back bit for bit");
@@ -164,7 +182,9 @@ static void test_real(void)
         return;
     }
     const struct aster_json *metrics = aster_json_get(j, "val_metrics");
-    tap_ok(aster_json_count(aster_json_get(j, "train_losses")) == 9 && aster_json_count(metrics) == 7, "a published history");
+    tap_ok(aster_json_count(aster_json_get(j, "train_losses")) == 9 &&
+               aster_json_count(metrics) == 7,
+           "a published history");
     aster_json_free(&j);
 }
 

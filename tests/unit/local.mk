@@ -86,3 +86,5 @@ check_PROGRAMS += tests/unit-pipeline tests/unit-pipeline-values
 tests_unit_pipeline_SOURCES = tests/unit/pipeline_mistakes.c
 tests_unit_pipeline_values_SOURCES = tests/unit/pipeline_values.c
 SANITIZE_TESTS += tests/unit-pipeline tests/unit-pipeline-values
+check_PROGRAMS += tests/unit-job
+tests_unit_job_SOURCES = tests/unit/job_run.c

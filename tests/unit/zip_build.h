@@ -12,13 +12,14 @@ struct entry {
     const char *name;
     const char *data;
     size_t n;
-    bool deflate, zip64, descriptor; /* zip64: sizes and offset in the extra field; descriptor: sizes after the data */
+    bool deflate, zip64, descriptor; /* zip64: sizes and offset in the extra field; descriptor:
+                                        sizes after the data */
     /* what to get wrong */
-    int flags, method;               /* added to the flags; replaces the method when not 0 */
+    int flags, method; /* added to the flags; replaces the method when not 0 */
     uint32_t crc_xor;
     int64_t size_add, packed_add, offset_add;
     const char *local_name;
-    size_t damage_at;                /* a byte of the packed data to change, from 1 */
+    size_t damage_at; /* a byte of the packed data to change, from 1 */
 };
 
 static void le_add(struct aster_str *s, uint64_t v, int n)
@@ -60,8 +61,12 @@ static void add_entry(const struct entry *e, struct aster_str *file, struct aste
     if (e->damage_at)
         packed.s[e->damage_at - 1] ^= 0x55;
     uint32_t crc = (uint32_t)crc32(0, (const Bytef *)e->data, (uInt)e->n) ^ e->crc_xor;
-    uint64_t size = (uint64_t)((int64_t)e->n + e->size_add), packed_n = (uint64_t)((int64_t)packed.len + e->packed_add);
-    int method = e->method ? e->method : e->deflate ? 8 : 0, flags = e->flags | (e->descriptor ? 8 : 0);
+    uint64_t size = (uint64_t)((int64_t)e->n + e->size_add),
+             packed_n = (uint64_t)((int64_t)packed.len + e->packed_add);
+    int method = e->method    ? e->method
+                 : e->deflate ? 8
+                              : 0,
+        flags = e->flags | (e->descriptor ? 8 : 0);
     le_add(file, 0x04034b50, 4);
     le_add(file, 20, 2);
     le_add(file, (uint64_t)flags, 2);
@@ -117,7 +122,8 @@ static void add_entry(const struct entry *e, struct aster_str *file, struct aste
 }
 
 /* zip64_end: with a zip64 end record and its locator. n_add: entries claimed too many. */
-__attribute__((unused)) static void make_zip(struct aster_str *file, int n, const struct entry *e, bool zip64_end, int n_add, const char *comment)
+__attribute__((unused)) static void make_zip(struct aster_str *file, int n, const struct entry *e,
+                                             bool zip64_end, int n_add, const char *comment)
 {
     struct aster_str central = {0};
     file->len = 0;
@@ -155,9 +161,11 @@ __attribute__((unused)) static void make_zip(struct aster_str *file, int n, cons
 }
 
 /* An array file: magic, version, dictionary padded as numpy does, data. */
-__attribute__((unused)) static void make_npy(struct aster_str *s, int version, const char *dictionary, const void *data, size_t n)
+__attribute__((unused)) static void make_npy(struct aster_str *s, int version,
+                                             const char *dictionary, const void *data, size_t n)
 {
-    size_t prefix = version == 1 ? 10 : 12, text = strlen(dictionary) + 1, padded = (prefix + text + 63) / 64 * 64 - prefix;
+    size_t prefix = version == 1 ? 10 : 12, text = strlen(dictionary) + 1,
+           padded = (prefix + text + 63) / 64 * 64 - prefix;
     s->len = 0;
     aster_str_addn(s, "\x93NUMPY", 6);
     le_add(s, (uint64_t)version, 1);

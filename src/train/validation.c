@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Validation: batches in fixed order, cut into the same shards as in training, through the predictor's tasks. */
-#include "train/validate.h"
+#include "train/validation.h"
 
 struct validation {
     struct trainer *tr;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Loss and metrics over the validation samples. For src/train only. */
-#ifndef ASTER_TRAIN_VALIDATE_H
-#define ASTER_TRAIN_VALIDATE_H
+#ifndef ASTER_TRAIN_VALIDATION_H
+#define ASTER_TRAIN_VALIDATION_H
 
 #include "train/trainer.h"
 

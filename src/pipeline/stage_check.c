@@ -15,7 +15,7 @@ int aster_kind_n_opts(const struct aster_stage_kind *kind)
     return n;
 }
 
-/* ---- kinds and option names ---------------------------------------------------------------------------- */
+/* ---- kinds and option names ---- */
 
 static bool is_stage_name(const char *s)
 {
@@ -33,13 +33,15 @@ static int find_kind(struct aster_pipeline *p, struct aster_declared_stage *s)
     const char **names;
     char hint[128];
     if (!k) {
-        aster_mistake_add(p, s->line, s->column, "stage '%s' has no key 'stage', which names its kind", s->id);
+        aster_mistake_add(p, s->line, s->column,
+                          "stage '%s' has no key 'stage', which names its kind", s->id);
         return 0;
     }
     if (k->kind == ASTER_NODE_BAD)
         return 0;
     if (k->kind != ASTER_NODE_SCALAR) {
-        aster_mistake_add(p, k->line, k->column, "stage: expected the name of a kind, found %s", aster_node_kind_name(k));
+        aster_mistake_add(p, k->line, k->column, "stage: expected the name of a kind, found %s",
+                          aster_node_kind_name(k));
         return 0;
     }
     ASTER_TRY(aster_pool_get(&p->pool, p->kinds.n, sizeof *names, &names));
@@ -50,8 +52,10 @@ static int find_kind(struct aster_pipeline *p, struct aster_declared_stage *s)
     }
     if (!s->kind) {
         aster_hint(k->text, names, p->kinds.n, hint, sizeof hint);
-        aster_mistake_add(p, k->line, k->column, "no kind of stage is called '%.60s'%s; 'asterism info --stages' lists them",
-                          k->text, hint);
+        aster_mistake_add(
+            p, k->line, k->column,
+            "no kind of stage is called '%.60s'%s; 'asterism info --stages' lists them", k->text,
+            hint);
     }
     return 0;
 }
@@ -74,14 +78,15 @@ static int find_options(struct aster_pipeline *p, struct aster_declared_stage *s
             s->options[at].node = c->kind == ASTER_NODE_NULL ? NULL : c;
         } else if (strcmp(c->key, "stage") != 0) {
             aster_hint(c->key, names, n, hint, sizeof hint);
-            aster_mistake_add(p, c->key_line, c->key_column, "unknown key '%.60s'; a %s stage has no such option%s", c->key,
+            aster_mistake_add(p, c->key_line, c->key_column,
+                              "unknown key '%.60s'; a %s stage has no such option%s", c->key,
                               s->kind->name, hint);
         }
     }
     for (int i = 0; i < n; i++)
         if (!s->options[i].node && !s->kind->opts[i].def)
-            aster_mistake_add(p, s->line, s->column, "stage '%s' needs option '%s': %s", s->id, names[i],
-                              s->kind->opts[i].help);
+            aster_mistake_add(p, s->line, s->column, "stage '%s' needs option '%s': %s", s->id,
+                              names[i], s->kind->opts[i].help);
     return 0;
 }
 
@@ -93,21 +98,26 @@ static int read_one(struct aster_pipeline *p, const struct aster_node *body)
     s->column = body->key_column;
     s->body = body;
     if (!is_stage_name(s->id))
-        aster_mistake_add(p, s->line, s->column, "stage '%.60s': a name has letters, digits, '_' and '-', a letter first, %d at most",
-                          s->id, NAME_LIMIT);
+        aster_mistake_add(
+            p, s->line, s->column,
+            "stage '%.60s': a name has letters, digits, '_' and '-', a letter first, %d at most",
+            s->id, NAME_LIMIT);
     if (body->kind != ASTER_NODE_MAP) {
         if (body->kind != ASTER_NODE_BAD)
-            aster_mistake_add(p, body->line, body->column, "stage '%s': expected a mapping such as {stage: read-fasta, ...}, found %s",
-                              s->id, aster_node_kind_name(body));
+            aster_mistake_add(
+                p, body->line, body->column,
+                "stage '%s': expected a mapping such as {stage: read-fasta, ...}, found %s", s->id,
+                aster_node_kind_name(body));
         return 0;
     }
     ASTER_TRY(find_kind(p, s));
     return s->kind ? find_options(p, s) : 0;
 }
 
-/* ---- references to parameters ------------------------------------------------------------------------------ */
+/* ---- references to parameters ---- */
 
-static int use_parameter(struct aster_pipeline *p, const struct aster_node *at, const char *name, size_t n)
+static int use_parameter(struct aster_pipeline *p, const struct aster_node *at, const char *name,
+                         size_t n)
 {
     struct aster_declared *d = aster_parameter_find(p, name, n);
     const char **names, *word;
@@ -149,9 +159,10 @@ static int use_references(struct aster_pipeline *p, const struct aster_node *nod
     return 0;
 }
 
-/* ---- options: what is written fits what is taken -------------------------------------------------------------- */
+/* ---- options: what is written fits what is taken ---- */
 
-/* Whether a parameter's whole value can be an option's: text for text, number for number, one for a list. */
+/* Whether a parameter's whole value can be an option's: text for text, number for number, one for a
+ * list. */
 static bool type_fits(enum aster_opt_type option, enum aster_opt_type parameter)
 {
     enum aster_opt_type to = aster_type_element(option), from = aster_type_element(parameter);
@@ -161,27 +172,31 @@ static bool type_fits(enum aster_opt_type option, enum aster_opt_type parameter)
            (aster_type_is_text(to) && aster_type_is_text(from));
 }
 
-static bool scalar_fits(struct aster_pipeline *p, const struct aster_opt *opt, const struct aster_node *node)
+static bool scalar_fits(struct aster_pipeline *p, const struct aster_opt *opt,
+                        const struct aster_node *node)
 {
     size_t n;
     const char *whole = aster_reference_whole(node->text, &n);
     struct aster_declared *d = whole ? aster_parameter_find(p, whole, n) : NULL;
-    if (!d || !d->is_typed || aster_type_element(opt->type) == ASTER_OPT_STAGE || type_fits(opt->type, d->q.type))
+    if (!d || !d->is_typed || aster_type_element(opt->type) == ASTER_OPT_STAGE ||
+        type_fits(opt->type, d->q.type))
         return true;
-    aster_mistake_add(p, node->line, node->column, "%s: takes %s, but parameter '%s' is %s", opt->key,
-                      aster_opt_type_name(opt->type), d->q.name, aster_opt_type_name(d->q.type));
+    aster_mistake_add(p, node->line, node->column, "%s: takes %s, but parameter '%s' is %s",
+                      opt->key, aster_opt_type_name(opt->type), d->q.name,
+                      aster_opt_type_name(d->q.type));
     return false;
 }
 
-static bool option_fits(struct aster_pipeline *p, const struct aster_opt *opt, const struct aster_node *node)
+static bool option_fits(struct aster_pipeline *p, const struct aster_opt *opt,
+                        const struct aster_node *node)
 {
     bool is_list = aster_type_is_list(opt->type), fits = true;
     struct aster_opt element = *opt;
     if (node->kind == ASTER_NODE_BAD)
         return false;
     if (node->kind == ASTER_NODE_MAP || (node->kind == ASTER_NODE_LIST && !is_list)) {
-        aster_mistake_add(p, node->line, node->column, "%s: takes %s, found %s", opt->key, aster_opt_type_name(opt->type),
-                          aster_node_kind_name(node));
+        aster_mistake_add(p, node->line, node->column, "%s: takes %s, found %s", opt->key,
+                          aster_opt_type_name(opt->type), aster_node_kind_name(node));
         return false;
     }
     if (node->kind == ASTER_NODE_SCALAR)
@@ -191,14 +206,14 @@ static bool option_fits(struct aster_pipeline *p, const struct aster_opt *opt, c
         if (e->kind == ASTER_NODE_SCALAR)
             fits &= scalar_fits(p, &element, e);
         else if (e->kind != ASTER_NODE_BAD)
-            aster_mistake_add(p, e->line, e->column, "%s: a list of single values, found %s in it", opt->key,
-                              aster_node_kind_name(e));
+            aster_mistake_add(p, e->line, e->column, "%s: a list of single values, found %s in it",
+                              opt->key, aster_node_kind_name(e));
         fits &= e->kind == ASTER_NODE_SCALAR;
     }
     return fits;
 }
 
-/* ---- links between stages ---------------------------------------------------------------------------------------- */
+/* ---- links between stages ---- */
 
 static bool accepts(const char *outputs, const char *kind)
 {
@@ -209,8 +224,8 @@ static bool accepts(const char *outputs, const char *kind)
     return false;
 }
 
-static void add_link(struct aster_pipeline *p, const struct aster_opt *opt, struct aster_declared_option *o,
-                     const struct aster_node *node)
+static void add_link(struct aster_pipeline *p, const struct aster_opt *opt,
+                     struct aster_declared_option *o, const struct aster_node *node)
 {
     struct aster_str taken = {0};
     char hint[128];
@@ -219,29 +234,34 @@ static void add_link(struct aster_pipeline *p, const struct aster_opt *opt, stru
         if (!strcmp(p->stages[i].id, node->text))
             to = i;
     if (strchr(node->text, '$')) {
-        aster_mistake_add(p, node->line, node->column, "%s: the name of a stage cannot come from a parameter", opt->key);
+        aster_mistake_add(p, node->line, node->column,
+                          "%s: the name of a stage cannot come from a parameter", opt->key);
         return;
     }
     if (to < 0) {
         aster_hint(node->text, p->stage_ids, p->n_stages, hint, sizeof hint);
-        aster_mistake_add(p, node->line, node->column, "%s: no stage is called '%.60s'%s", opt->key, node->text, hint);
+        aster_mistake_add(p, node->line, node->column, "%s: no stage is called '%.60s'%s", opt->key,
+                          node->text, hint);
         return;
     }
     for (int i = 0; i < o->n_links; i++)
         if (o->links[i].stage == to) {
-            aster_mistake_add(p, node->line, node->column, "%s: stage '%s' again", opt->key, node->text);
+            aster_mistake_add(p, node->line, node->column, "%s: stage '%s' again", opt->key,
+                              node->text);
             return;
         }
     o->links[o->n_links++] = (struct aster_link){to, node->line, node->column};
     if (!p->stages[to].kind || accepts(opt->choices, p->stages[to].kind->output))
         return;
     aster_opt_range(opt, &taken);
-    aster_mistake_add(p, node->line, node->column, "%s: takes a stage %s, but stage '%s' (%s) gives %s", opt->key,
-                      aster_str_get(&taken), node->text, p->stages[to].kind->name, p->stages[to].kind->output);
+    aster_mistake_add(
+        p, node->line, node->column, "%s: takes a stage %s, but stage '%s' (%s) gives %s", opt->key,
+        aster_str_get(&taken), node->text, p->stages[to].kind->name, p->stages[to].kind->output);
     aster_str_free(&taken);
 }
 
-static int add_links(struct aster_pipeline *p, const struct aster_opt *opt, struct aster_declared_option *o)
+static int add_links(struct aster_pipeline *p, const struct aster_opt *opt,
+                     struct aster_declared_option *o)
 {
     const struct aster_node *node = o->node;
     ASTER_TRY(aster_pool_get(&p->pool, node->n ? node->n : 1, sizeof *o->links, &o->links));
@@ -250,7 +270,8 @@ static int add_links(struct aster_pipeline *p, const struct aster_opt *opt, stru
     for (const struct aster_node *e = node->first; e; e = e->next)
         add_link(p, opt, o, e);
     if (node->kind == ASTER_NODE_LIST && node->n == 0 && !opt->def)
-        aster_mistake_add(p, node->line, node->column, "%s: an empty list; expected names of stages", opt->key);
+        aster_mistake_add(p, node->line, node->column,
+                          "%s: an empty list; expected names of stages", opt->key);
     return 0;
 }
 
@@ -271,7 +292,7 @@ static int read_options(struct aster_pipeline *p, struct aster_declared_stage *s
     return 0;
 }
 
-/* ---- order -------------------------------------------------------------------------------------------------------- */
+/* ---- order ---- */
 
 struct walk {
     struct aster_pipeline *p;
@@ -288,8 +309,8 @@ static void report_cycle(struct walk *w, const struct aster_link *link)
         from++;
     for (int i = from; i < w->n_way; i++)
         aster_str_printf(&text, "'%s' reads ", w->p->stages[w->way[i]].id);
-    aster_mistake_add(w->p, link->line, link->column, "stages in a circle: %s'%s'", aster_str_get(&text),
-                      w->p->stages[link->stage].id);
+    aster_mistake_add(w->p, link->line, link->column, "stages in a circle: %s'%s'",
+                      aster_str_get(&text), w->p->stages[link->stage].id);
     aster_str_free(&text);
 }
 
@@ -340,7 +361,7 @@ int aster_stages_read(struct aster_pipeline *p, const struct aster_node *section
         ASTER_TRY(read_options(p, &p->stages[i]));
     for (int i = 0; i < p->n_params; i++)
         if (!p->params[i].is_used)
-            aster_warning_add(p, p->params[i].line, p->params[i].column, "parameter '%s' is not used by any stage",
-                              p->params[i].q.name);
+            aster_warning_add(p, p->params[i].line, p->params[i].column,
+                              "parameter '%s' is not used by any stage", p->params[i].q.name);
     return put_in_order(p);
 }

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Writing HDF5 datasets, whole or row by row. */
+#include "io/h5_internal.h"
+
+static hid_t file_type(enum aster_dtype t)
+{
+    switch (t) {
+    case ASTER_F32:
+        return H5T_IEEE_F32LE;
+    case ASTER_F64:
+        return H5T_IEEE_F64LE;
+    case ASTER_BF16:
+        return H5T_STD_U16LE;
+    case ASTER_I32:
+        return H5T_STD_I32LE;
+    case ASTER_I64:
+        return H5T_STD_I64LE;
+    default:
+        return H5T_STD_U8LE;
+    }
+}
+
+static hid_t links_with_groups(void)
+{
+    hid_t l = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(l, 1);
+    return l;
+}
+
+static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t memory, int rank,
+                       const int64_t *dim, const void *data)
+{
+    hsize_t n[8];
+    bool empty = false;
+    for (int k = 0; k < rank && k < 8; k++) {
+        n[k] = (hsize_t)dim[k];
+        empty |= dim[k] == 0;
+    }
+    hid_t links = links_with_groups(),
+          space = rank ? H5Screate_simple(rank, n, NULL) : H5Screate(H5S_SCALAR);
+    hid_t d =
+        space < 0 ? -1 : H5Dcreate2(f->id, name, stored, space, links, H5P_DEFAULT, H5P_DEFAULT);
+    int rc = d < 0 || (!empty && H5Dwrite(d, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+                 ? aster_h5_fail(f, name, "cannot be written")
+                 : 0;
+    if (d >= 0)
+        H5Dclose(d);
+    if (space >= 0)
+        H5Sclose(space);
+    H5Pclose(links);
+    return rc;
+}
+
+int aster_h5_write(struct aster_h5 *f, const char *name, enum aster_dtype t, int rank,
+                   const int64_t *dim, const void *data)
+{
+    if (rank < 0 || rank > 8)
+        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rank %d", f->path, name, rank);
+    aster_h5_lock();
+    int rc = write_typed(f, name, file_type(t), aster_h5_memory_type(t), rank, dim, data);
+    aster_h5_unlock();
+    return rc;
+}
+
+int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, const char *const *s)
+{
+    aster_h5_lock();
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    int rc = write_typed(f, name, type, type, 1, &n, s);
+    H5Tclose(type);
+    aster_h5_unlock();
+    return rc;
+}
+
+/* The first rows appended foretell the rest: a chunk holds as many, from 16 KiB to 1 MiB. */
+static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dtype t,
+                             int64_t n_rows, int64_t row_n)
+{
+    int64_t row_bytes = row_n * aster_dtype_size(t), least = (16 << 10) / row_bytes,
+            most = (1 << 20) / row_bytes;
+    hsize_t zero[2] = {0, (hsize_t)row_n}, grown[2] = {H5S_UNLIMITED, (hsize_t)row_n};
+    hsize_t chunk[2] = {(hsize_t)aster_max64(1, aster_min64(most, aster_max64(least, n_rows))),
+                        (hsize_t)row_n};
+    hid_t links = links_with_groups(), space = H5Screate_simple(2, zero, grown),
+          create = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(create, 2, chunk);
+    hid_t d = H5Dcreate2(f->id, name, file_type(t), space, links, create, H5P_DEFAULT);
+    H5Pclose(create);
+    H5Sclose(space);
+    H5Pclose(links);
+    return d;
+}
+
+int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows,
+                    int64_t row_n, const void *data)
+{
+    struct aster_h5_shape s = {0};
+    int rc = 0;
+    if (row_n < 1 || n_rows < 0 || row_n > INT64_MAX / 8)
+        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append",
+                          f->path, name, (long long)n_rows, (long long)row_n);
+    aster_h5_lock();
+    hid_t d = aster_h5_exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT)
+                                           : make_appendable(f, name, t, n_rows, row_n);
+    if (d < 0) {
+        rc = aster_h5_fail(f, name, "cannot be made");
+    } else if ((rc = aster_h5_shape_of(f, name, d, &s)) == 0 &&
+               (s.rank != 2 || s.dim[1] != row_n)) {
+        rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld, %lld were appended", f->path,
+                        name, (long long)s.dim[1], (long long)row_n);
+    } else if (rc == 0 && n_rows > 0) {
+        hsize_t size[2] = {(hsize_t)(s.dim[0] + n_rows), (hsize_t)row_n},
+                start[2] = {(hsize_t)s.dim[0], 0}, n[2] = {(hsize_t)n_rows, (hsize_t)row_n};
+        hid_t to = -1, from = H5Screate_simple(2, n, NULL);
+        if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 ||
+            H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
+            H5Dwrite(d, aster_h5_memory_type(t), from, to, H5P_DEFAULT, data) < 0)
+            rc = aster_h5_fail(f, name, "cannot be appended to");
+        if (to >= 0)
+            H5Sclose(to);
+        H5Sclose(from);
+    }
+    if (d >= 0)
+        H5Dclose(d);
+    aster_h5_unlock();
+    return rc;
+}

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files between our program and the libraries that own the formats: each side must read what the other meant. Usage: peers.py PROGRAM DIR"""
+import json
+import os
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+program, folder = sys.argv[1:3]
+count = failed = 0
+OURS = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8}
+
+
+def ok(good, what):
+    global count, failed
+    count += 1
+    failed += not good
+    print(f"{'ok' if good else 'not ok'} {count} - {what}", flush=True)
+
+
+def path(name):
+    return os.path.join(folder, name)
+
+
+def run(*arguments):
+    """Exit status, parsed lines, messages."""
+    r = subprocess.run([program, *arguments], capture_output=True)
+    lines = [json.loads(line) for line in r.stdout.decode().splitlines()]
+    return r.returncode, {line["name"]: line for line in lines}, r.stderr.decode()
+
+
+def same_bits(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def holds(line, want):
+    """What our program dumped equals an array, to the bit after the conversion that it announces."""
+    want = np.asarray(want)
+    if line is None or line["shape"] != list(want.shape):
+        return False
+    if "text" in line:
+        texts = [t.decode() if isinstance(t, bytes) else str(t) for t in want.ravel()]
+        return line["text"] == texts
+    got = np.frombuffer(bytes.fromhex(line["hex"]), OURS[line["dtype"]]).reshape(want.shape)
+    return same_bits(got, want.astype(OURS[line["dtype"]])) and bool(np.all((got == want) | (got != got)))
+
+
+def our_h5():
+    with h5py.File(path("ours.h5"), "r") as f:
+        ok(same_bits(f["weights/conv.0.weight"][()], np.float32(np.arange(6, dtype=np.float32) / np.float32(3) - np.float32(1)).reshape(2, 3)), "h5py reads our f32")
+        ok(same_bits(f["weights/deep/f64"][()], np.array([0.1, -1e300, 5e-324, 1 / 3])), "h5py reads our f64")
+        ok(same_bits(f["bf16"][()], np.array([0x3F80, 0xC020, 0x7F80], np.uint16)), "h5py reads our bf16 as 16-bit integers")
+        ok(same_bits(f["i32"][()], np.array([-(2**31), -7, 2**31 - 1], np.int32)), "h5py reads our i32")
+        ok(same_bits(f["i64"][()], np.array([-(2**63), 2**63 - 1], np.int64)), "h5py reads our i64")
+        ok(same_bits(f["u8"][()], np.array([0, 1, 128, 255], np.uint8)), "h5py reads our u8")
+        ok(f["scalar"].shape == () and f["scalar"][()] == 3.25, "h5py reads our scalar")
+        ok(f["none"].shape == (0, 5) and f["none"].dtype == np.float32, "h5py reads our array of no rows")
+        ok(list(f["text"].asstr()[()]) == ["", "P01009", "spät 😀", "a longer text, with a comma"], "h5py reads our texts")
+        ok(same_bits(f["rows"][()], (np.arange(75) * 0.1).reshape(25, 3)) and f["rows"].maxshape == (None, 3), "h5py reads our appended rows")
+        ok(f.attrs["epoch"] == 7 and f["weights"].attrs["lr"] == 0.1 and f["u8"].attrs["note"] in ("café", "café".encode()), "h5py reads our attributes")
+
+
+def our_safetensors():
+    with open(path("ours.safetensors"), "rb") as f:
+        raw = f.read()
+    tensors = dict(safetensors.deserialize(raw))
+    want = {"u8": ("U8", [3], np.array([0, 128, 255], np.uint8)),
+            "layer.0/f32": ("F32", [2, 3], np.array([0, 0.5, -1.5, 3e38, 1e-40, -0.0], np.float32)),
+            "f64": ("F64", [2], np.array([0.1, -1e300])),
+            'b"f16': ("BF16", [3, 1], np.array([0x3F80, 0xC020, 0xFF80], np.uint16)),
+            "i32": ("I32", [1, 2, 2], np.array([-(2**31), -1, 0, 2**31 - 1], np.int32)),
+            "i64": ("I64", [], np.array(-(2**63), np.int64)),
+            "none": ("F32", [0, 4], np.array([], np.float32))}
+    ok(set(tensors) == set(want), "safetensors finds our seven tensors")
+    for name, (dtype, shape, value) in want.items():
+        t = tensors.get(name, {})
+        ok(t.get("dtype") == dtype and t.get("shape") == shape and bytes(t.get("data", b"?")) == value.tobytes(), f"safetensors reads our {dtype} {shape}")
+    with safetensors.safe_open(path("ours.safetensors"), framework="numpy") as f:
+        ok(f.metadata() == {"format": "pt", "note": 'two\nlines "quoted" é'}, "safetensors reads our metadata")
+        ok(same_bits(f.get_tensor("layer.0/f32"), want["layer.0/f32"][2].reshape(2, 3)), "and maps a tensor")
+
+
+def our_events(started):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    e = EventAccumulator(path("tensorboard"), size_guidance={"scalars": 0})
+    e.Reload()
+    ok(sorted(e.Tags()["scalars"]) == ["Loss/train", "Metrics/f1_macro"], "TensorBoard finds our tags")
+    loss, f1 = e.Scalars("Loss/train"), e.Scalars("Metrics/f1_macro")
+    ok([s.step for s in loss] == list(range(300)) and [s.step for s in f1] == [k * 1000000007 for k in range(300)], "TensorBoard reads our steps")
+    ok([s.value for s in loss] == [float(np.float32(k) / np.float32(7)) for k in range(300)] and [s.value for s in f1] == [-float(k) for k in range(300)], "TensorBoard reads our values")
+    ok(all(started - 1 <= s.wall_time <= time.time() for s in loss), "TensorBoard reads our times")
+    ok(e.file_version == 2.0, "TensorBoard reads our version")
+
+
+def arrays():
+    r = np.random.default_rng(5)
+    return {"f2": np.array([0, 1, -2, 65504, 2.0**-24, np.inf, -np.inf], np.float16), "f4": r.standard_normal((7, 3, 2)).astype(np.float32),
+            "f8": r.standard_normal((4, 5)), "i4": np.array([[-(2**31), 2**31 - 1]], np.int32), "i8": np.array([-(2**63), 2**63 - 1, 5]),
+            "i2": np.array([-(2**15), 2**15 - 1], np.int16), "i1": np.array([-128, 127], np.int8), "u1": np.arange(256, dtype=np.uint8).reshape(16, 16),
+            "u2": np.array([0, 65535], np.uint16), "u4": np.array([0, 2**32 - 1], np.uint32), "b1": np.array([True, False, True]),
+            "scalar": np.array(2.5), "no_rows": np.zeros((0, 4), np.float32), "no_columns": np.zeros((4, 0), np.float32),
+            "big": np.arange(300000, dtype=np.int32).reshape(1000, 300)}
+
+
+def texts():
+    return {"U": np.array(["P01009", "", "spät 😀", "x"]), "U2": np.array([["a", "bc"], ["d", "é"]]), "S": np.array([b"P01009", b"", b"ab"]), "U0": np.array(["", ""])}
+
+
+def numpy_files():
+    a = {**arrays(), **texts()}
+    np.savez(path("stored.npz"), **a)
+    np.savez_compressed(path("deflated.npz"), **a)
+    for kind in ("stored", "deflated"):
+        status, lines, message = run("npz", path(f"{kind}.npz"), *a)
+        ok(status == 0, f"our reader takes {kind}.npz {message.strip()}")
+        wrong = [name for name, value in a.items() if not holds(lines.get(name), value)]
+        ok(not wrong, f"{kind}: {len(a)} arrays of numpy read rightly {wrong or ''}")
+    np.save(path("single.npy"), a["f4"])
+    status, lines, _ = run("npz", path("single.npy"), "single")
+    ok(status == 0 and holds(lines.get("single"), a["f4"]), "a single .npy")
+    column = np.asfortranarray(a["f8"])
+    for name, value, word in (("fortran", column, "Fortran"), ("big_endian", a["f4"].astype(">f4"), "big-endian"),
+                              ("objects", np.array(["a", None], object), "objects"), ("complex", np.array([1j]), "c16"),
+                              ("records", np.array([(1, 2.0)], "i4,f8"), "structured"), ("unsigned", np.array([1], np.uint64), "u8")):
+        np.savez(path("refused.npz"), **{name: value})
+        status, lines, message = run("npz", path("refused.npz"), name)
+        ok(status == 1 and not lines and word in message and name in message and "refused.npz" in message, f"refused: {message.strip().replace(folder, '')}")
+
+
+def h5py_files():
+    a = {k: v for k, v in arrays().items()}
+    u64 = np.array([1, 2**62], np.uint64)
+    for kind, version in (("oldest", "earliest"), ("v110", ("v110", "v110"))):
+        name = path(f"{kind}.h5")
+        with h5py.File(name, "w", libver=version) as f:
+            for k, v in a.items():
+                packed = v.ndim > 0 and v.size > 0
+                f.create_dataset(f"packed/{k}", data=v, **({"chunks": tuple(max(1, n // 2) for n in v.shape), "compression": "gzip", "shuffle": True, "fletcher32": True} if packed else {}))
+                f[f"plain/{k}"] = v
+            f["other/u64"] = u64
+            f["other/big_endian"] = a["f4"].astype(">f4")
+            f["other/big_endian_integers"] = a["i4"].astype(">i4")
+            f.create_dataset("other/unwritten", (5, 3), "f4", fillvalue=7)
+            f.create_dataset("other/growing", data=a["f8"], maxshape=(None, 5), chunks=(3, 2))
+            f.create_dataset("text/variable", data=["P01009", "", "spät 😀"], dtype=h5py.string_dtype())
+            f.create_dataset("text/fixed", data=np.array([b"P01009", b"", b"ab"]), chunks=(2,), compression="gzip")
+            f.create_dataset("text/ascii", data=["a", "b" * 300], dtype=h5py.string_dtype("ascii"))
+            f.create_dataset("text/utf8", data="spät".encode(), dtype=h5py.string_dtype("utf-8", 9))
+            f.attrs["i"] = np.int32(-5)
+            f.attrs["d"] = 0.1
+            f.attrs["flag"] = np.bool_(True)
+            f.attrs["variable"] = "spät"
+            f["text"].attrs["fixed"] = np.bytes_(b"P01009")
+            f["plain"].attrs["three"] = np.array([1, 2.5, -3], np.float32)
+        status, lines, message = run("h5", name, "/@i:i", "/@d:d", "/@flag:i", "/@variable:s", "text@fixed:s", "plain@three:3")
+        ok(status == 0, f"our reader takes h5py's {kind} format {message.strip()}")
+        wrong = [k for k in a for group in ("packed", "plain") if not holds(lines.get(f"/{group}/{k}"), a[k])]
+        ok(not wrong, f"{kind}: {2 * len(a)} datasets of h5py read rightly {wrong or ''}")
+        ok(holds(lines.get("/other/u64"), u64) and holds(lines.get("/other/big_endian"), a["f4"]) and holds(lines.get("/other/big_endian_integers"), a["i4"]), f"{kind}: u64, big-endian numbers")
+        ok(holds(lines.get("/other/unwritten"), np.full((5, 3), 7, "f4")) and holds(lines.get("/other/growing"), a["f8"]), f"{kind}: fill values, growing datasets")
+        want = {"variable": ["P01009", "", "spät 😀"], "fixed": ["P01009", "", "ab"], "ascii": ["a", "b" * 300], "utf8": ["spät"]}
+        ok(all(lines.get(f"/text/{k}", {}).get("text") == v for k, v in want.items()), f"{kind}: fixed and variable texts")
+        ok(holds(lines.get("/@i:i"), np.int64(-5)) and holds(lines.get("/@d:d"), np.float64(0.1)) and holds(lines.get("/@flag:i"), np.int64(1)), f"{kind}: attributes that are numbers")
+        ok(lines.get("/@variable:s", {}).get("text") == ["spät"] and lines.get("text@fixed:s", {}).get("text") == ["P01009"] and holds(lines.get("plain@three:3"), np.array([1, 2.5, -3])), f"{kind}: attributes that are texts or lists")
+
+
+def safetensors_files():
+    a = {k: v for k, v in arrays().items()}
+    safetensors.numpy.save_file(a, path("theirs.safetensors"), metadata={"format": "np"})
+    status, lines, message = run("st", path("theirs.safetensors"))
+    names = {"f2": "F16", "f4": "F32", "f8": "F64", "i4": "I32", "i8": "I64", "i2": "I16", "i1": "I8", "u1": "U8", "u2": "U16", "u4": "U32", "b1": "BOOL"}
+    wrong = [k for k, v in a.items() if lines.get(k, {}).get("hex") != v.tobytes().hex() or lines[k]["shape"] != list(v.shape) or lines[k]["dtype"] != names.get(k, lines[k]["dtype"])]
+    ok(status == 0 and not wrong and len(lines) == len(a) + 1, f"{len(a)} tensors of safetensors read rightly {wrong or ''} {message.strip()}")
+    ok(lines.get("__metadata__ format", {}).get("text") == ["np"], "and their metadata")
+
+
+started = time.time()
+status, _, message = run("write", folder)
+ok(status == 0, f"our files are written {message.strip()}")
+if status == 0:
+    our_h5()
+    our_safetensors()
+    our_events(started)
+numpy_files()
+h5py_files()
+safetensors_files()
+print(f"1..{count}")
+sys.exit(1 if failed else 0)

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Our files read by h5py, safetensors and TensorBoard, and theirs and numpy's by ours. Needs pip and a package index.
+builddir=${builddir:-.}
+srcdir=${srcdir:-.}
+venv=$builddir/peers-venv
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE
+if [ ! -e "$venv/complete" ]; then
+    rm -rf "$venv"
+    if ! { python3 -m venv "$venv" && timeout 400 "$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 1 \
+        numpy h5py safetensors tensorboard 'setuptools<81' && touch "$venv/complete"; } >"$builddir/peers-venv.log" 2>&1; then
+        echo "1..0 # SKIP numpy, h5py, safetensors and tensorboard cannot be installed with pip"
+        exit 0
+    fi
+fi
+dir=$(mktemp -d "${TMPDIR:-/tmp}/aster-peers-XXXXXX") || exit 1
+trap 'rm -rf "$dir"' EXIT
+"$venv/bin/python" "$srcdir/tests/peers/peers.py" "$builddir/tests/peers-files" "$dir" 2>"$dir/stderr"
+status=$?
+sed 's/^/# /' "$dir/stderr"
+exit $status
