@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The engine of evaluate and predict: items that fail fail alone, batches and shards change no bit, nothing is done twice. */
+/* The engine of evaluate and predict: items that fail fail alone, batches and shards change no bit,
+ * nothing is done twice. */
 #include "flow/infer.h"
 #include "unit/files.h"
 
 #include <stdatomic.h>
 
-#define N 50
-#define DIM 4
+#define N     50
+#define DIM   4
 #define MAX_L 40
 
 static const struct aster_run_spec spec = {"test", "test.yaml", "", 0, NULL, 0, NULL};
@@ -43,9 +44,11 @@ static struct aster_weights *make_weights(void)
     snprintf(w->encoding, sizeof w->encoding, "esm2");
     int rc = aster_model_program(ctx, &w->model, ASTER_F32, ASTER_USE_EVAL, &loss, &p);
     if (rc == 0)
-        rc = aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), sizeof(float), &w->params);
+        rc = aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), sizeof(float),
+                         &w->params);
     if (rc == 0)
-        rc = aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_BUFFER), sizeof *w->buffers, &w->buffers);
+        rc = aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_BUFFER), sizeof *w->buffers,
+                         &w->buffers);
     if (rc == 0) {
         aster_program_init_params(p, 5, w->params);
         aster_program_init_buffers(p, w->buffers);
@@ -54,7 +57,10 @@ static struct aster_weights *make_weights(void)
     return fine(rc) ? w : NULL;
 }
 
-struct source { int64_t at, n; int stop_at; };
+struct source {
+    int64_t at, n;
+    int stop_at;
+};
 
 static int next(void *arg, struct aster_item *out)
 {
@@ -79,11 +85,17 @@ static int next(void *arg, struct aster_item *out)
 static int render(void *arg, struct aster_shard *shard)
 {
     for (int64_t i = 0; i < shard->n; i++)
-        aster_str_printf(&shard->text[ASTER_TEXT_TSV], "%s %d %.9g\n", shard->items[i].id, shard->items[i].status, shard->items[i].confidence);
+        aster_str_printf(&shard->text[ASTER_TEXT_TSV], "%s %d %.9g\n", shard->items[i].id,
+                         shard->items[i].status, shard->items[i].confidence);
     return 0;
 }
 
-struct done { struct aster_run run; struct aster_store *store; struct aster_infer_result result; int rc; };
+struct done {
+    struct aster_run run;
+    struct aster_store *store;
+    struct aster_infer_result result;
+    int rc;
+};
 
 static void start(const char *dir, struct done *d)
 {
@@ -96,11 +108,25 @@ static void start(const char *dir, struct done *d)
         d->rc = aster_store_open(&d->run, "s", &d->store);
 }
 
-static void infer(struct done *d, const struct aster_weights *w, int64_t batch, int64_t shard, struct source source)
+static void infer(struct done *d, const struct aster_weights *w, int64_t batch, int64_t shard,
+                  struct source source)
 {
-    struct aster_infer_config c = {.run = &d->run, .stage = "s", .store = d->store, .weights = w, .enc = &enc, .threshold = 0.3,
-                                   .min_consecutive = 1, .min_length = 1, .batch_size = batch, .shard_size = shard, .max_open = 4 * shard,
-                                   .total = source.n, .keep_prob = true, .next = next, .render = render, .arg = &source};
+    struct aster_infer_config c = {.run = &d->run,
+                                   .stage = "s",
+                                   .store = d->store,
+                                   .weights = w,
+                                   .enc = &enc,
+                                   .threshold = 0.3,
+                                   .min_consecutive = 1,
+                                   .min_length = 1,
+                                   .batch_size = batch,
+                                   .shard_size = shard,
+                                   .max_open = 4 * shard,
+                                   .total = source.n,
+                                   .keep_prob = true,
+                                   .next = next,
+                                   .render = render,
+                                   .arg = &source};
     atomic_store(&computed, 0);
     if (d->rc == 0)
         d->rc = aster_infer(&c, &d->result);
@@ -150,7 +176,8 @@ static bool has_ledger(const char *dir, int lines)
         return false;
     for (const char *s = text; (s = strchr(s, '\n')); s++)
         lines--;
-    bool good = lines == -1 && strstr(text, "i3\ts\tits residue vectors cannot be read") && strstr(text, "i7\ts\t41 residues, the model takes 40") &&
+    bool good = lines == -1 && strstr(text, "i3\ts\tits residue vectors cannot be read") &&
+                strstr(text, "i7\ts\t41 residues, the model takes 40") &&
                 strstr(text, "i8\ts\tempty sequence");
     if (!good)
         tap_note("%s", text);
@@ -161,8 +188,9 @@ static bool has_ledger(const char *dir, int lines)
 static bool same_results(int64_t n, const struct aster_item *a, const struct aster_item *b)
 {
     for (int64_t i = 0; i < n; i++)
-        if (strcmp(a[i].id, b[i].id) || a[i].status != b[i].status || a[i].begin != b[i].begin || a[i].end != b[i].end ||
-            a[i].confidence != b[i].confidence || !a[i].prob != !b[i].prob ||
+        if (strcmp(a[i].id, b[i].id) || a[i].status != b[i].status || a[i].begin != b[i].begin ||
+            a[i].end != b[i].end || a[i].confidence != b[i].confidence ||
+            !a[i].prob != !b[i].prob ||
             (a[i].prob && memcmp(a[i].prob, b[i].prob, (size_t)a[i].length * sizeof *a[i].prob)))
             return false;
     return true;
@@ -176,18 +204,23 @@ static void failures(const struct aster_weights *w)
     whole_batch_fails = true;
     start(in_dir("one"), &a);
     infer(&a, w, 1, 8, (struct source){0, N, -1});
-    tap_ok(fine(a.rc) && a.result.items == N && a.result.shards == 7 && a.result.skipped == 0, "every item one by one: 50 in 7 shards");
+    tap_ok(fine(a.rc) && a.result.items == N && a.result.shards == 7 && a.result.skipped == 0,
+           "every item one by one: 50 in 7 shards");
     start(in_dir("four"), &b);
     infer(&b, w, 4, 20, (struct source){0, N, -1});
-    tap_ok(fine(b.rc) && b.result.items == N && b.result.shards == 3, "four at a time: 50 in 3 shards");
+    tap_ok(fine(b.rc) && b.result.items == N && b.result.shards == 3,
+           "four at a time: 50 in 3 shards");
     int64_t n = collect(&a, one), m = collect(&b, four);
     for (int64_t i = 0; i < n; i++) {
         bool bad = i == 3 || i == 7 || i == 8 || (i >= 20 && i < 24);
-        right &= (one[i].status != 0) == bad && (one[i].reason != NULL) == bad && (one[i].prob != NULL) == !bad;
+        right &= (one[i].status != 0) == bad && (one[i].reason != NULL) == bad &&
+                 (one[i].prob != NULL) == !bad;
     }
-    tap_ok(n == N && right, "items fail alone: one without vectors, too long, empty, and a whole batch of four");
+    tap_ok(n == N && right,
+           "items fail alone: one without vectors, too long, empty, and a whole batch of four");
     tap_ok(m == N && same_results(N, one, four), "batches and shards change no bit of any item");
-    tap_ok(has_ledger(a.run.dir, 7) && has_ledger(b.run.dir, 7), "the ledger has the seven with their reasons");
+    tap_ok(has_ledger(a.run.dir, 7) && has_ledger(b.run.dir, 7),
+           "the ledger has the seven with their reasons");
     drop(n, one);
     drop(m, four);
     finish(&a);
@@ -199,13 +232,14 @@ static void resumed(const struct aster_weights *w)
     struct done a;
     start(in_dir("one"), &a);
     infer(&a, w, 4, 8, (struct source){0, N, -1});
-    tap_ok(fine(a.rc) && a.result.skipped == N && atomic_load(&computed) == 0, "what is committed is not computed again");
+    tap_ok(fine(a.rc) && a.result.skipped == N && atomic_load(&computed) == 0,
+           "what is committed is not computed again");
     tap_ok(has_ledger(a.run.dir, 7), "the ledger is whole again");
     finish(&a);
     start(in_dir("one"), &a);
     infer(&a, w, 4, 8, (struct source){0, 44, -1});
-    tap_ok(fine(a.rc) && a.result.skipped == 40 && atomic_load(&computed) == 4, "a shard with fewer items than before is: %d computed",
-           atomic_load(&computed));
+    tap_ok(fine(a.rc) && a.result.skipped == 40 && atomic_load(&computed) == 4,
+           "a shard with fewer items than before is: %d computed", atomic_load(&computed));
     finish(&a);
 }
 
@@ -233,7 +267,8 @@ static void no_room(const struct aster_weights *w)
     int64_t n = collect(&a, items);
     for (int64_t i = 0; i < n; i++)
         failed += items[i].status != 0 && items[i].reason;
-    tap_ok(fine(a.rc) && n == 6 && failed == 6, "without memory every item fails, the run goes on: %s", n ? items[0].reason : "none");
+    tap_ok(fine(a.rc) && n == 6 && failed == 6,
+           "without memory every item fails, the run goes on: %s", n ? items[0].reason : "none");
     drop(n, items);
     finish(&a);
     options.runtime.memory_limit = 0;
