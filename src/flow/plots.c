@@ -204,8 +204,7 @@ int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir)
     return error_plot(ctx, dir);
 }
 
-/* ---- workers.csv: rows ordered by time, then worker
- * --------------------------------------------------- */
+/* ---- workers.csv: rows ordered by time, then worker ----------------------------------------- */
 struct strips {
     int64_t n_rows, n, cap_rows, cap;
     char **rows;

@@ -33,8 +33,7 @@ static void end(struct aster_run *run)
     aster_free(&run->dir);
 }
 
-/* ---- folder
- * ------------------------------------------------------------------------------------------- */
+/* ---- folder --------------------------------------------------------------------------------- */
 static void folders(void)
 {
     char old[PATH_MAX];
@@ -96,8 +95,7 @@ static void run_yaml(void)
     end(&run);
 }
 
-/* ---- shards
- * --------------------------------------------------------------------------------------------- */
+/* ---- shards --------------------------------------------------------------------------------- */
 static struct aster_shard *made_shard(int64_t index, int64_t n)
 {
     struct aster_shard *s = NULL;
@@ -259,8 +257,7 @@ static void ledger(void)
     end(&run);
 }
 
-/* ---- histories and plots
- * -------------------------------------------------------------------------------------- */
+/* ---- histories and plots -------------------------------------------------------------------- */
 static struct aster_epoch epoch(int64_t k, double x)
 {
     return (struct aster_epoch){.epoch = k,
