@@ -79,6 +79,11 @@ name=predict_onehot
 files "its files" p/${name}_RCL_predictions_thr0p30.tsv p/${name}_all_thr0p30.csv p/${name}_annotated_thr0p30.fasta p/results.h5
 [ "$(wc -l <p/${name}_all_thr0p30.csv)" = $(($(grep -c '^>' "$data/predict.fasta") + 1)) ]
 ok $? "the CSV has every record"
+{ cat "$data/predict.fasta"; echo ">long"; head -c 300 /dev/zero | tr '\0' A; echo; } >long.fasta
+asterism run $predict input=long.fasta --out pl --quiet
+expect 2 "a record longer than the model's length has no result"
+grep -q "^long	" pl/failed_items.tsv
+ok $? "failed_items.tsv names it"
 gzip -c "$data/predict.fasta" >predict.fasta.gz
 asterism run $predict input=predict.fasta.gz batch_size=1 shard_size=7 --out pz --quiet
 same p/${name}_all_thr0p30.csv pz/${name}_all_thr0p30.csv "gzip, other batches and shards: the same rows"
