@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What can be known of a run before it computes: inputs read, models sized, memory and task times estimated. */
+/* What can be known of a run before it computes: inputs read, models sized, memory and task times
+ * estimated. */
 #include "flow/training.h"
 
 #include <string.h>
 
 #define CORE_RATE 2e10 /* FLOP/s of one core that estimates assume */
 
-struct check { struct aster_run run; struct aster_str *out; };
+struct check {
+    struct aster_run run;
+    struct aster_str *out;
+};
 
 static const char *path_of(const struct aster_run *run, int stage, const char *key)
 {
@@ -26,11 +30,12 @@ static int check_table(struct check *c, int i)
         aster_str_add(c->out, "no table\n");
         return 0;
     }
-    ASTER_TRY(aster_proteins_read(run->ctx, path, aster_run_text(run, i, "format"), aster_run_int(run, i, "max_length"),
+    ASTER_TRY(aster_proteins_read(run->ctx, path, aster_run_text(run, i, "format"),
+                                  aster_run_int(run, i, "max_length"),
                                   aster_run_bool(run, i, "upper_case"), NULL, &slot->proteins));
     const struct aster_table_counts *n = &slot->proteins->counts;
-    aster_str_printf(c->out, "%s: %lld of %lld rows usable, %lld with a loop\n", path, (long long)n->kept, (long long)n->rows,
-                     (long long)slot->proteins->n_loops);
+    aster_str_printf(c->out, "%s: %lld of %lld rows usable, %lld with a loop\n", path,
+                     (long long)n->kept, (long long)n->rows, (long long)slot->proteins->n_loops);
     return 0;
 }
 
@@ -49,7 +54,8 @@ static int check_fasta(struct check *c, int i)
         longest = aster_max64(longest, rec.length);
     aster_fasta_close(&f);
     if (rc == 0)
-        aster_str_printf(c->out, "%s: %lld sequences, the longest has %lld residues\n", path, (long long)n, (long long)longest);
+        aster_str_printf(c->out, "%s: %lld sequences, the longest has %lld residues\n", path,
+                         (long long)n, (long long)longest);
     return (int)rc;
 }
 
@@ -61,10 +67,12 @@ static int check_embeddings(struct check *c, int i)
         aster_str_add(c->out, "none\n");
         return 0;
     }
-    ASTER_TRY(aster_embeddings_open(run->ctx, path, aster_run_text(run, i, "encoding"), aster_run_int(run, i, "dim"),
-                                    aster_run_int(run, i, "max_length"), &run->slots[i].embeddings));
+    ASTER_TRY(aster_embeddings_open(
+        run->ctx, path, aster_run_text(run, i, "encoding"), aster_run_int(run, i, "dim"),
+        aster_run_int(run, i, "max_length"), &run->slots[i].embeddings));
     const struct aster_proteins *p = aster_embeddings_proteins(run->slots[i].embeddings);
-    aster_str_printf(c->out, "%s: width %lld%s\n", path, (long long)aster_run_int(run, i, "dim"), p ? ", with labels" : "");
+    aster_str_printf(c->out, "%s: width %lld%s\n", path, (long long)aster_run_int(run, i, "dim"),
+                     p ? ", with labels" : "");
     return 0;
 }
 
@@ -73,12 +81,14 @@ static int check_split(struct check *c, int i)
     struct aster_split *s;
     ASTER_TRY(aster_split_of(&c->run, i, &c->run.slots[i].split));
     s = c->run.slots[i].split;
-    aster_str_printf(c->out, "%lld to train on, %lld to validate\n", (long long)(s->n - s->n_val), (long long)s->n_val);
+    aster_str_printf(c->out, "%lld to train on, %lld to validate\n", (long long)(s->n - s->n_val),
+                     (long long)s->n_val);
     return 0;
 }
 
 /* Size, work and memory of a program over n samples of the model's length. */
-static int describe_model(struct check *c, const struct aster_model_config *m, enum aster_dtype real, bool train, int64_t n, const char *what)
+static int describe_model(struct check *c, const struct aster_model_config *m,
+                          enum aster_dtype real, bool train, int64_t n, const char *what)
 {
     struct aster_model_loss loss = {.class_weights = {1, 1}};
     struct aster_program *p = NULL;
@@ -86,15 +96,26 @@ static int describe_model(struct check *c, const struct aster_model_config *m, e
     const struct aster_bind bind[] = {{"B", n}, {"L", m->max_length}, {"BG", n}};
     double flops = 0, f, b;
     int rc;
-    ASTER_GOTO(aster_model_program(c->run.ctx, m, real, train ? ASTER_USE_TRAIN : ASTER_USE_EVAL, &loss, &p), done);
+    ASTER_GOTO(aster_model_program(c->run.ctx, m, real, train ? ASTER_USE_TRAIN : ASTER_USE_EVAL,
+                                   &loss, &p),
+               done);
     ASTER_GOTO(aster_plan_new(c->run.ctx, p, 3, bind, NULL, &plan), done);
     for (int k = 0; k < aster_plan_n_segments(plan); k++) {
         aster_plan_cost(plan, k, &f, &b);
         flops += f;
     }
-    aster_str_printf(c->out, "  %s: %lld samples per task, %.2f GFLOP, %.1f MB, about %.0f ms on one core at %.0f GFLOP/s\n", what, (long long)n,
-                     flops / 1e9, (double)(aster_plan_bytes(plan, ASTER_CLASS_ARENA) + aster_plan_bytes(plan, ASTER_CLASS_INPUT) +
-                                           aster_plan_bytes(plan, ASTER_CLASS_OUTPUT)) / 1e6, 1e3 * flops / CORE_RATE, CORE_RATE / 1e9);
+    int64_t n_params = 0;
+    for (int k = 0; k < aster_program_n_params(p); k++)
+        n_params += aster_program_param(p, k)->n;
+    aster_str_printf(c->out,
+                     "  %lld parameters\n  %s: %lld samples per task, %.2f GFLOP, %.1f MB, about "
+                     "%.0f ms on one core at %.0f GFLOP/s\n",
+                     (long long)n_params, what, (long long)n, flops / 1e9,
+                     (double)(aster_plan_bytes(plan, ASTER_CLASS_ARENA) +
+                              aster_plan_bytes(plan, ASTER_CLASS_INPUT) +
+                              aster_plan_bytes(plan, ASTER_CLASS_OUTPUT)) /
+                         1e6,
+                     1e3 * flops / CORE_RATE, CORE_RATE / 1e9);
 done:
     aster_plan_free(&plan);
     aster_program_free(&p);
@@ -105,13 +126,15 @@ static int check_model(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
     struct aster_model_file *m = NULL;
-    enum aster_dtype real = strcmp(aster_run_text(run, i, "precision"), "f64") ? ASTER_F32 : ASTER_F64;
+    enum aster_dtype real =
+        strcmp(aster_run_text(run, i, "precision"), "f64") ? ASTER_F32 : ASTER_F64;
     ASTER_TRY(aster_alloc(run->ctx, 1, sizeof *m, &m));
     run->slots[i].model = m;
     ASTER_TRY(aster_strdup(run->ctx, path_of(run, i, "path"), &m->path));
     ASTER_TRY(aster_weights_load(run->ctx, m->path, real, &m->weights));
     const struct aster_model_config *k = &m->weights->model;
-    aster_str_printf(c->out, "%s: %s on %s, length %lld\n", m->path, aster_model_name(k->kind), m->weights->encoding, (long long)k->max_length);
+    aster_str_printf(c->out, "%s: %s on %s, length %lld\n", m->path, aster_model_name(k->kind),
+                     m->weights->encoding, (long long)k->max_length);
     return 0;
 }
 
@@ -119,23 +142,30 @@ static int check_train(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
     const struct aster_slot *e = aster_run_slot(run, i, "embeddings", 0);
-    struct aster_training t = {.run = run, .stage = i, .split = aster_run_slot(run, i, "data", 0)->split, .embeddings = e ? e->embeddings : NULL,
-                               .encoding = aster_run_text(run, i, "encoding"), .model = aster_run_text(run, i, "model"),
+    struct aster_training t = {.run = run,
+                               .stage = i,
+                               .split = aster_run_slot(run, i, "data", 0)->split,
+                               .embeddings = e ? e->embeddings : NULL,
+                               .encoding = aster_run_text(run, i, "encoding"),
+                               .model = aster_run_text(run, i, "model"),
                                .batch_size = aster_run_int(run, i, "batch_size")};
     struct aster_train_config config;
     struct aster_encoding enc;
     ASTER_TRY(aster_encoding_choose(run->ctx, t.encoding, t.embeddings, &enc));
     ASTER_TRY(aster_training_config(&t, enc.dim, &config));
     int64_t steps = (t.split->n - t.split->n_val + t.batch_size - 1) / t.batch_size;
-    int64_t shard = aster_max64(1, aster_min64(t.batch_size, (t.batch_size + config.shards - 1) / config.shards));
-    aster_str_printf(c->out, "%s on %s, %lld steps per epoch, at most %lld epochs\n", t.model, t.encoding, (long long)steps, (long long)config.epochs);
+    int64_t shard = aster_max64(
+        1, aster_min64(t.batch_size, (t.batch_size + config.shards - 1) / config.shards));
+    aster_str_printf(c->out, "%s on %s, %lld steps per epoch, at most %lld epochs\n", t.model,
+                     t.encoding, (long long)steps, (long long)config.epochs);
     return describe_model(c, &config.model, config.real, true, shard, "gradient shard");
 }
 
 static int check_use(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
-    const struct aster_slot *e = aster_run_slot(run, i, "embeddings", 0), *m = aster_run_slot(run, i, "model", 0);
+    const struct aster_slot *e = aster_run_slot(run, i, "embeddings", 0),
+                            *m = aster_run_slot(run, i, "model", 0);
     struct aster_encoding enc;
     if (!m->model) { /* trained by this very run */
         aster_str_add(c->out, "with the model that the run trains\n");
@@ -144,15 +174,18 @@ static int check_use(struct check *c, int i)
     const struct aster_weights *w = m->model->weights;
     ASTER_TRY(aster_encoding_choose(run->ctx, w->encoding, e ? e->embeddings : NULL, &enc));
     if (enc.dim != w->model.input_dim)
-        return aster_fail(run->ctx, ASTER_EPARAM, "%s: reads %lld values per residue, encoding %s gives %lld", m->model->path,
-                          (long long)w->model.input_dim, enc.name, (long long)enc.dim);
+        return aster_fail(
+            run->ctx, ASTER_EPARAM, "%s: reads %lld values per residue, encoding %s gives %lld",
+            m->model->path, (long long)w->model.input_dim, enc.name, (long long)enc.dim);
     aster_str_add(c->out, "\n");
-    return describe_model(c, &w->model, w->real, false, aster_run_int(run, i, "batch_size"), "batch");
+    return describe_model(c, &w->model, w->real, false, aster_run_int(run, i, "batch_size"),
+                          "batch");
 }
 
 static int check_experiments(struct check *c, int i)
 {
-    const struct aster_opt_value *e = aster_run_value(&c->run, i, "encodings"), *m = aster_run_value(&c->run, i, "models");
+    const struct aster_opt_value *e = aster_run_value(&c->run, i, "encodings"),
+                                 *m = aster_run_value(&c->run, i, "models");
     aster_str_printf(c->out, "%lld trainings\n", (long long)(e->n * m->n));
     return 0;
 }
@@ -163,9 +196,13 @@ static int check_nothing(struct check *c, int i)
     return 0;
 }
 
-static const struct { const char *kind; int (*check)(struct check *c, int stage); } checks[] = {
-    {"read-table", check_table}, {"read-fasta", check_fasta}, {"embeddings", check_embeddings}, {"split", check_split}, {"train", check_train},
-    {"load-model", check_model}, {"evaluate", check_use}, {"predict", check_use}, {"experiments", check_experiments}};
+static const struct {
+    const char *kind;
+    int (*check)(struct check *c, int stage);
+} checks[] = {
+    {"read-table", check_table}, {"read-fasta", check_fasta}, {"embeddings", check_embeddings},
+    {"split", check_split},      {"train", check_train},      {"load-model", check_model},
+    {"evaluate", check_use},     {"predict", check_use},      {"experiments", check_experiments}};
 
 static int check_stage(struct check *c, int i)
 {
@@ -178,15 +215,16 @@ static int check_stage(struct check *c, int i)
     return check(c, i);
 }
 
-int aster_run_check(struct aster_ctx *ctx, const struct aster_run_spec *spec, const struct aster_run_options *o, struct aster_str *out)
+int aster_run_check(struct aster_ctx *ctx, const struct aster_run_spec *spec,
+                    const struct aster_run_options *o, struct aster_str *out)
 {
     struct check c = {.run = {.ctx = ctx, .spec = spec, .opt = o, .lock = -1}, .out = out};
     int rc;
     ASTER_GOTO(aster_alloc(ctx, spec->n_stages, sizeof *c.run.slots, &c.run.slots), done);
     ASTER_GOTO(aster_inputs_read(&c.run), done);
     for (int64_t i = 0; i < c.run.n_inputs; i++)
-        aster_str_printf(out, "input %s: %lld bytes, sha256 %.16s...\n", c.run.inputs[i].path, (long long)c.run.inputs[i].bytes,
-                         c.run.inputs[i].sha256);
+        aster_str_printf(out, "input %s: %lld bytes, sha256 %.16s...\n", c.run.inputs[i].path,
+                         (long long)c.run.inputs[i].bytes, c.run.inputs[i].sha256);
     for (int i = 0; i < spec->n_stages; i++)
         ASTER_GOTO(check_stage(&c, i), done);
     rc = aster_str_ok(ctx, out);

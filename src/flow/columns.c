@@ -55,7 +55,8 @@ int aster_columns_of(struct aster_ctx *ctx, const struct aster_shard *s, struct 
     ASTER_TRY(aster_alloc(ctx, c->n_prob, sizeof *c->prob, &c->prob));
     for (int64_t i = 0; i < s->n; i++)
         if (s->items[i].prob)
-            memcpy(c->prob + c->prob_at[i], s->items[i].prob, (size_t)s->items[i].length * sizeof *c->prob);
+            memcpy(c->prob + c->prob_at[i], s->items[i].prob,
+                   (size_t)s->items[i].length * sizeof *c->prob);
     ASTER_TRY(aster_str_ok(ctx, &c->reasons));
     return aster_str_ok(ctx, &c->ids);
 }
@@ -73,12 +74,16 @@ int aster_columns_to(struct aster_ctx *ctx, const struct aster_columns *c, struc
         x->begin = c->start[i] - 1;
         x->end = c->start[i] ? c->end[i] : -1;
         x->confidence = c->confidence[i];
-        ASTER_TRY(aster_strndup(ctx, ids + c->id_at[i], (size_t)(c->id_at[i + 1] - c->id_at[i]), &x->id));
+        ASTER_TRY(
+            aster_strndup(ctx, ids + c->id_at[i], (size_t)(c->id_at[i + 1] - c->id_at[i]), &x->id));
         if (c->reason_at[i + 1] > c->reason_at[i])
-            ASTER_TRY(aster_strndup(ctx, reasons + c->reason_at[i], (size_t)(c->reason_at[i + 1] - c->reason_at[i]), &x->reason));
+            ASTER_TRY(aster_strndup(ctx, reasons + c->reason_at[i],
+                                    (size_t)(c->reason_at[i + 1] - c->reason_at[i]), &x->reason));
         if (n_prob && n_prob != x->length)
-            return aster_fail(ctx, ASTER_EFORMAT, "item %lld of shard %lld has %lld probabilities for %lld residues", (long long)i,
-                              (long long)s->index, (long long)n_prob, (long long)x->length);
+            return aster_fail(ctx, ASTER_EFORMAT,
+                              "item %lld of shard %lld has %lld probabilities for %lld residues",
+                              (long long)i, (long long)s->index, (long long)n_prob,
+                              (long long)x->length);
         if (n_prob) {
             ASTER_TRY(aster_alloc(ctx, n_prob, sizeof *x->prob, &x->prob));
             memcpy(x->prob, c->prob + c->prob_at[i], (size_t)n_prob * sizeof *x->prob);
@@ -87,14 +92,15 @@ int aster_columns_to(struct aster_ctx *ctx, const struct aster_columns *c, struc
     return 0;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------- */
+/* ---- files ---------------------------------------------------------------------------------- */
 int aster_bytes_write(struct aster_h5 *f, const char *name, const struct aster_str *s)
 {
     int64_t n = (int64_t)s->len;
     return n ? aster_h5_write(f, name, ASTER_U8, 1, &n, s->s) : 0;
 }
 
-int aster_bytes_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *name, struct aster_str *out)
+int aster_bytes_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *name,
+                     struct aster_str *out)
 {
     struct aster_h5_shape shape;
     char *bytes = NULL;
@@ -137,7 +143,8 @@ static bool in_order(const int64_t *at, int64_t n, int64_t total)
     return true;
 }
 
-int aster_columns_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, int64_t n, struct aster_columns *c)
+int aster_columns_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, int64_t n,
+                       struct aster_columns *c)
 {
     c->n = n;
     ASTER_TRY(aster_bytes_read(ctx, f, "id_bytes", &c->ids));
@@ -156,7 +163,8 @@ int aster_columns_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *pa
         if (c->n_prob >= 0)
             ASTER_TRY(aster_h5_read(f, "probability", ASTER_F32, c->n_prob, &c->prob));
     }
-    if (!in_order(c->id_at, n, (int64_t)c->ids.len) || !in_order(c->reason_at, n, (int64_t)c->reasons.len) ||
+    if (!in_order(c->id_at, n, (int64_t)c->ids.len) ||
+        !in_order(c->reason_at, n, (int64_t)c->reasons.len) ||
         (c->prob_at && !in_order(c->prob_at, n, c->n_prob)))
         return aster_fail(ctx, ASTER_EFORMAT, "%s: its offsets are out of order", path);
     return 0;
@@ -167,13 +175,16 @@ static int append_bytes(struct aster_h5 *f, const char *name, const struct aster
     return s->len ? aster_h5_append(f, name, ASTER_U8, (int64_t)s->len, 1, s->s) : 0;
 }
 
-/* Offsets that continue those before: the first one of a file is 0, later shards leave theirs out. */
-static int append_offsets(struct aster_h5 *f, const char *name, const struct aster_columns *c, int64_t *at, int64_t *total, bool first)
+/* Offsets that continue those before: the first one of a file is 0, later shards leave theirs out.
+ */
+static int append_offsets(struct aster_h5 *f, const char *name, const struct aster_columns *c,
+                          int64_t *at, int64_t *total, bool first)
 {
     for (int64_t i = 0; i <= c->n; i++)
         at[i] += *total;
     *total = at[c->n];
-    return first ? aster_h5_append(f, name, ASTER_I64, c->n + 1, 1, at) : aster_h5_append(f, name, ASTER_I64, c->n, 1, at + 1);
+    return first ? aster_h5_append(f, name, ASTER_I64, c->n + 1, 1, at)
+                 : aster_h5_append(f, name, ASTER_I64, c->n, 1, at + 1);
 }
 
 int aster_columns_append(struct aster_h5 *f, struct aster_columns *c, struct aster_column_totals *t)

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* config.json of a training: the tree that readers of the reference's runs know, with the names of encoding and model on top. */
+/* config.json of a training: the tree that readers of the reference's runs know, with the names of
+ * encoding and model on top. */
 #include "flow/training.h"
 
 #include <string.h>
 
-struct writer { struct aster_str s; int depth; bool first; const struct aster_run *run; int stage; };
+struct writer {
+    struct aster_str s;
+    int depth;
+    bool first;
+    const struct aster_run *run;
+    int stage;
+};
 
 static void key(struct writer *w, const char *name)
 {
@@ -103,7 +110,10 @@ static void data(struct writer *w, const struct aster_training *t)
 
 static void encodings(struct writer *w)
 {
-    static const struct { const char *name; int64_t dim; } list[] = {{"onehot", 21}, {"blosum", 20}, {"esm2", 1280}, {"esm2_650m", 1280}};
+    static const struct {
+        const char *name;
+        int64_t dim;
+    } list[] = {{"onehot", 21}, {"blosum", 20}, {"esm2", 1280}, {"esm2_650m", 1280}};
     open(w, "encodings");
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         open(w, list[i].name);
@@ -137,9 +147,29 @@ static void models(struct writer *w)
 
 static void training(struct writer *w, const struct aster_training *t)
 {
-    static const char *const options[] = {"epochs", "learning_rate", "weight_decay", "patience", "loss_weights", "optimizer", "beta1", "beta2",
-                                          "eps", "momentum", "scheduler", "plateau_factor", "plateau_threshold", "plateau_patience", "min_lr",
-                                          "save_top_k", "monitor", "mode", "precision", "clip_norm", "seed", "bn", "shards"};
+    static const char *const options[] = {"epochs",
+                                          "learning_rate",
+                                          "weight_decay",
+                                          "patience",
+                                          "loss_weights",
+                                          "optimizer",
+                                          "beta1",
+                                          "beta2",
+                                          "eps",
+                                          "momentum",
+                                          "scheduler",
+                                          "plateau_factor",
+                                          "plateau_threshold",
+                                          "plateau_patience",
+                                          "min_lr",
+                                          "save_top_k",
+                                          "monitor",
+                                          "mode",
+                                          "precision",
+                                          "clip_norm",
+                                          "seed",
+                                          "bn",
+                                          "shards"};
     open(w, "training");
     integer(w, "batch_size", t->batch_size);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)

@@ -5,7 +5,10 @@
 #include <pthread.h>
 #include <string.h>
 
-struct entry { uint64_t id, sequence; int64_t length; };
+struct entry {
+    uint64_t id, sequence;
+    int64_t length;
+};
 
 struct aster_embeddings {
     struct aster_ctx *ctx;
@@ -13,12 +16,12 @@ struct aster_embeddings {
     int64_t n, dim, rows_per_entry; /* rows_per_entry: padded length of an npz */
     struct aster_npz *npz;
     struct aster_h5 *h5;
-    int64_t *offsets;               /* [n + 1] of the ragged store */
+    int64_t *offsets; /* [n + 1] of the ragged store */
     struct entry *entries;
-    int64_t *table, n_table;        /* open addressing: number of an entry + 1, 0: free */
+    int64_t *table, n_table; /* open addressing: number of an entry + 1, 0: free */
     struct aster_proteins *proteins;
-    uint8_t *labels;                /* of proteins whose labels are no single run */
-    pthread_mutex_t lock;           /* around the file */
+    uint8_t *labels;      /* of proteins whose labels are no single run */
+    pthread_mutex_t lock; /* around the file */
 };
 
 const char *aster_embeddings_path(const struct aster_embeddings *e)
@@ -45,11 +48,13 @@ static int build_index(struct aster_embeddings *e)
     return 0;
 }
 
-int64_t aster_embeddings_find(const struct aster_embeddings *e, const char *id, const char *sequence, const char **why)
+int64_t aster_embeddings_find(const struct aster_embeddings *e, const char *id,
+                              const char *sequence, const char **why)
 {
     uint64_t h = aster_fnv1a64(id, strlen(id)), s = aster_fnv1a64(sequence, strlen(sequence));
     *why = "is not in the store of residue vectors";
-    for (int64_t at = (int64_t)(h & (uint64_t)(e->n_table - 1)); e->table[at]; at = (at + 1) & (e->n_table - 1)) {
+    for (int64_t at = (int64_t)(h & (uint64_t)(e->n_table - 1)); e->table[at];
+         at = (at + 1) & (e->n_table - 1)) {
         const struct entry *x = &e->entries[e->table[at] - 1];
         if (x->id == h && x->sequence == s)
             return e->table[at] - 1;
@@ -83,29 +88,35 @@ int aster_embeddings_rows(void *arg, int64_t key, int64_t length, float *out)
 }
 
 /* Hashes of ids and sequences; lengths. */
-static int keep_names(struct aster_embeddings *e, int64_t n_ids, char **ids, int64_t n_seqs, char **seqs)
+static int keep_names(struct aster_embeddings *e, int64_t n_ids, char **ids, int64_t n_seqs,
+                      char **seqs)
 {
     if (n_ids != e->n || n_seqs != e->n)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: %lld ids and %lld sequences for %lld entries", e->path, (long long)n_ids,
-                          (long long)n_seqs, (long long)e->n);
+        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: %lld ids and %lld sequences for %lld entries",
+                          e->path, (long long)n_ids, (long long)n_seqs, (long long)e->n);
     ASTER_TRY(aster_alloc(e->ctx, e->n, sizeof *e->entries, &e->entries));
     for (int64_t i = 0; i < e->n; i++) {
         size_t length = strlen(seqs[i]);
-        e->entries[i] = (struct entry){aster_fnv1a64(ids[i], strlen(ids[i])), aster_fnv1a64(seqs[i], length), (int64_t)length};
+        e->entries[i] = (struct entry){aster_fnv1a64(ids[i], strlen(ids[i])),
+                                       aster_fnv1a64(seqs[i], length), (int64_t)length};
     }
     return build_index(e);
 }
 
-/* The loop of labels that are one run of ones, else those labels as bytes. row: [L, 2] of the reference. */
-static int add_labelled(struct aster_embeddings *e, int64_t i, const char *id, const char *seq, const float *row)
+/* The loop of labels that are one run of ones, else those labels as bytes. row: [L, 2] of the
+ * reference. */
+static int add_labelled(struct aster_embeddings *e, int64_t i, const char *id, const char *seq,
+                        const float *row)
 {
     int64_t length = e->entries[i].length, begin = -1, end = -1, runs = 0;
     uint8_t *labels = e->labels + i * e->rows_per_entry;
     for (int64_t t = 0; t < length; t++) {
         bool one = row[2 * t + 1] == 1 && row[2 * t] == 0;
         if (!one && !(row[2 * t] == 1 && row[2 * t + 1] == 0))
-            return aster_fail(e->ctx, ASTER_EFORMAT, "%s: labels of '%s' at residue %lld are %g, %g; 1, 0 or 0, 1 is expected", e->path, id,
-                              (long long)t + 1, (double)row[2 * t], (double)row[2 * t + 1]);
+            return aster_fail(
+                e->ctx, ASTER_EFORMAT,
+                "%s: labels of '%s' at residue %lld are %g, %g; 1, 0 or 0, 1 is expected", e->path,
+                id, (long long)t + 1, (double)row[2 * t], (double)row[2 * t + 1]);
         labels[t] = one;
         if (one && (t == 0 || !labels[t - 1]) && runs++ == 0)
             begin = t;
@@ -126,8 +137,9 @@ static int read_npz_labels(struct aster_embeddings *e, char **ids, char **seqs, 
     int64_t bytes;
     ASTER_TRY(aster_npz_shape(e->npz, "labels", &s));
     if (s.rank != 3 || s.dim[0] != e->n || s.dim[1] != e->rows_per_entry || s.dim[2] != 2)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: labels must be [%lld, %lld, 2] as encodings are", e->path, (long long)e->n,
-                          (long long)e->rows_per_entry);
+        return aster_fail(e->ctx, ASTER_EFORMAT,
+                          "%s: labels must be [%lld, %lld, 2] as encodings are", e->path,
+                          (long long)e->n, (long long)e->rows_per_entry);
     ASTER_TRY(aster_mul(e->ctx, e->n, e->rows_per_entry, &bytes));
     ASTER_TRY(aster_alloc(e->ctx, bytes, 1, &e->labels));
     ASTER_TRY(aster_alloc(e->ctx, 2 * e->rows_per_entry, sizeof *row, &row));
@@ -159,9 +171,11 @@ static int open_npz(struct aster_embeddings *e, int64_t max_length)
     ASTER_TRY(aster_npz_open(e->ctx, e->path, &e->npz));
     ASTER_TRY(aster_npz_shape(e->npz, "encodings", &s));
     if (s.rank != 3 || s.is_text)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: encodings must be [proteins, length, width]", e->path);
+        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: encodings must be [proteins, length, width]",
+                          e->path);
     if (s.dim[2] != e->dim)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: its vectors have width %lld, expected %lld", e->path, (long long)s.dim[2], (long long)e->dim);
+        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: its vectors have width %lld, expected %lld",
+                          e->path, (long long)s.dim[2], (long long)e->dim);
     e->n = s.dim[0];
     e->rows_per_entry = s.dim[1];
     ASTER_GOTO(aster_npz_read_strings(e->npz, "ids", &ids, &n_ids), done);
@@ -169,8 +183,11 @@ static int open_npz(struct aster_embeddings *e, int64_t max_length)
     ASTER_GOTO(keep_names(e, n_ids, ids, n_seqs, seqs), done);
     for (int64_t i = 0; i < e->n; i++)
         if (e->entries[i].length > e->rows_per_entry)
-            ASTER_GOTO(aster_fail(e->ctx, ASTER_EFORMAT, "%s: '%s' has %lld residues, encodings have room for %lld", e->path, ids[i],
-                                  (long long)e->entries[i].length, (long long)e->rows_per_entry), done);
+            ASTER_GOTO(aster_fail(e->ctx, ASTER_EFORMAT,
+                                  "%s: '%s' has %lld residues, encodings have room for %lld",
+                                  e->path, ids[i], (long long)e->entries[i].length,
+                                  (long long)e->rows_per_entry),
+                       done);
     if (aster_npz_has(e->npz, "labels")) {
         ASTER_GOTO(new_proteins(e, max_length), done);
         rc = read_npz_labels(e, ids, seqs, max_length);
@@ -191,11 +208,16 @@ static int read_h5_loops(struct aster_embeddings *e, char **ids, char **seqs, in
     for (int64_t i = 0; i < e->n; i++) {
         int64_t length = e->entries[i].length;
         if (begin[i] != -1 && !(begin[i] >= 0 && begin[i] < end[i] && end[i] <= length))
-            ASTER_GOTO(aster_fail(e->ctx, ASTER_EFORMAT, "%s: loop [%lld, %lld) of '%s' does not fit its %lld residues", e->path,
-                                  (long long)begin[i], (long long)end[i], ids[i], (long long)length), done);
+            ASTER_GOTO(aster_fail(e->ctx, ASTER_EFORMAT,
+                                  "%s: loop [%lld, %lld) of '%s' does not fit its %lld residues",
+                                  e->path, (long long)begin[i], (long long)end[i], ids[i],
+                                  (long long)length),
+                       done);
         if (length == 0 || length > max_length)
             continue;
-        ASTER_GOTO(aster_proteins_add(e->ctx, e->proteins, ids[i], seqs[i], length, begin[i], begin[i] < 0 ? -1 : end[i]), done);
+        ASTER_GOTO(aster_proteins_add(e->ctx, e->proteins, ids[i], seqs[i], length, begin[i],
+                                      begin[i] < 0 ? -1 : end[i]),
+                   done);
         e->proteins->p[e->proteins->n - 1].key = i;
     }
 done:
@@ -210,14 +232,18 @@ static int check_h5(struct aster_embeddings *e)
     char *name = NULL;
     if (aster_h5_attr_has(e->h5, "/", "encoding")) {
         ASTER_TRY(aster_h5_attr_str(e->h5, "/", "encoding", &name));
-        bool same = !strcmp(name, e->encoding) || (!strncmp(name, "esm2", 4) && !strncmp(e->encoding, "esm2", 4));
-        int rc = same ? 0 : aster_fail(e->ctx, ASTER_EPARAM, "%s: holds vectors of %s, expected %s", e->path, name, e->encoding);
+        bool same = !strcmp(name, e->encoding) ||
+                    (!strncmp(name, "esm2", 4) && !strncmp(e->encoding, "esm2", 4));
+        int rc = same ? 0
+                      : aster_fail(e->ctx, ASTER_EPARAM, "%s: holds vectors of %s, expected %s",
+                                   e->path, name, e->encoding);
         aster_free(&name);
         ASTER_TRY(rc);
     }
     ASTER_TRY(aster_h5_shape(e->h5, "values", &s));
     if (s.rank != 2 || s.dim[1] != e->dim)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: values must be [residues, %lld]", e->path, (long long)e->dim);
+        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: values must be [residues, %lld]", e->path,
+                          (long long)e->dim);
     int64_t total = s.dim[0];
     ASTER_TRY(aster_h5_shape(e->h5, "offsets", &s));
     if (s.rank != 1 || s.n < 1)
@@ -226,8 +252,9 @@ static int check_h5(struct aster_embeddings *e)
     ASTER_TRY(aster_h5_read(e->h5, "offsets", ASTER_I64, e->n + 1, &e->offsets));
     for (int64_t i = 0; i <= e->n; i++)
         if (e->offsets[i] < (i ? e->offsets[i - 1] : 0) || e->offsets[i] > total)
-            return aster_fail(e->ctx, ASTER_EFORMAT, "%s: offsets[%lld] is %lld; offsets grow from 0 to %lld", e->path, (long long)i,
-                              (long long)e->offsets[i], (long long)total);
+            return aster_fail(e->ctx, ASTER_EFORMAT,
+                              "%s: offsets[%lld] is %lld; offsets grow from 0 to %lld", e->path,
+                              (long long)i, (long long)e->offsets[i], (long long)total);
     return 0;
 }
 
@@ -243,8 +270,11 @@ static int open_h5(struct aster_embeddings *e, int64_t max_length)
     ASTER_GOTO(keep_names(e, n_ids, ids, n_seqs, seqs), done);
     for (int64_t i = 0; i < e->n; i++)
         if (e->entries[i].length != e->offsets[i + 1] - e->offsets[i])
-            ASTER_GOTO(aster_fail(e->ctx, ASTER_EFORMAT, "%s: '%s' has %lld residues and %lld vectors", e->path, ids[i],
-                                  (long long)e->entries[i].length, (long long)(e->offsets[i + 1] - e->offsets[i])), done);
+            ASTER_GOTO(aster_fail(e->ctx, ASTER_EFORMAT,
+                                  "%s: '%s' has %lld residues and %lld vectors", e->path, ids[i],
+                                  (long long)e->entries[i].length,
+                                  (long long)(e->offsets[i + 1] - e->offsets[i])),
+                       done);
     if (aster_h5_has(e->h5, "loop_begin"))
         rc = read_h5_loops(e, ids, seqs, max_length);
 done:
@@ -253,8 +283,8 @@ done:
     return rc;
 }
 
-int aster_embeddings_open(struct aster_ctx *ctx, const char *path, const char *encoding, int64_t dim, int64_t max_length,
-                          struct aster_embeddings **out)
+int aster_embeddings_open(struct aster_ctx *ctx, const char *path, const char *encoding,
+                          int64_t dim, int64_t max_length, struct aster_embeddings **out)
 {
     struct aster_embeddings *e = NULL;
     size_t n = strlen(path);
@@ -266,7 +296,8 @@ int aster_embeddings_open(struct aster_ctx *ctx, const char *path, const char *e
     pthread_mutex_init(&e->lock, NULL);
     int rc = aster_strdup(ctx, path, &e->path);
     if (rc == 0)
-        rc = n > 4 && !strcmp(path + n - 4, ".npz") ? open_npz(e, max_length) : open_h5(e, max_length);
+        rc = n > 4 && !strcmp(path + n - 4, ".npz") ? open_npz(e, max_length)
+                                                    : open_h5(e, max_length);
     if (rc < 0)
         aster_embeddings_free(&e);
     *out = e;
@@ -290,12 +321,16 @@ void aster_embeddings_free(struct aster_embeddings **ep)
     aster_free(ep);
 }
 
-int aster_encoding_choose(struct aster_ctx *ctx, const char *name, struct aster_embeddings *e, struct aster_encoding *enc)
+int aster_encoding_choose(struct aster_ctx *ctx, const char *name, struct aster_embeddings *e,
+                          struct aster_encoding *enc)
 {
     if (strncmp(name, "esm2", 4))
         return aster_encoding_table(ctx, name, enc);
     if (!e)
-        return aster_fail(ctx, ASTER_EPARAM, "encoding %s needs residue vectors made before; give precomputed=FILE (.npz or .h5)", name);
+        return aster_fail(
+            ctx, ASTER_EPARAM,
+            "encoding %s needs residue vectors made before; give precomputed=FILE (.npz or .h5)",
+            name);
     memset(enc, 0, sizeof *enc);
     snprintf(enc->name, sizeof enc->name, "%s", name);
     enc->dim = e->dim;
@@ -304,8 +339,9 @@ int aster_encoding_choose(struct aster_ctx *ctx, const char *name, struct aster_
     return 0;
 }
 
-int aster_encoding_key(struct aster_ctx *ctx, const struct aster_embeddings *e, const struct aster_encoding *enc,
-                       const struct aster_protein *p, int64_t *key)
+int aster_encoding_key(struct aster_ctx *ctx, const struct aster_embeddings *e,
+                       const struct aster_encoding *enc, const struct aster_protein *p,
+                       int64_t *key)
 {
     const char *why;
     *key = 0;

@@ -6,20 +6,26 @@
 #include "flow/internal.h"
 
 struct aster_embeddings;
-ASTER_CHECKED int aster_embeddings_open(struct aster_ctx *ctx, const char *path, const char *encoding, int64_t dim, int64_t max_length,
+ASTER_CHECKED int aster_embeddings_open(struct aster_ctx *ctx, const char *path,
+                                        const char *encoding, int64_t dim, int64_t max_length,
                                         struct aster_embeddings **out);
 void aster_embeddings_free(struct aster_embeddings **e);
 const char *aster_embeddings_path(const struct aster_embeddings *e);
-/* The proteins of the store with their labels; NULL when it has no labels. Their key is their number. */
+/* The proteins of the store with their labels; NULL when it has no labels. Their key is their
+ * number. */
 const struct aster_proteins *aster_embeddings_proteins(const struct aster_embeddings *e);
 /* Number of the entry with this id and sequence; -1 and a reason when there is none. */
-int64_t aster_embeddings_find(const struct aster_embeddings *e, const char *id, const char *sequence, const char **why);
+int64_t aster_embeddings_find(const struct aster_embeddings *e, const char *id,
+                              const char *sequence, const char **why);
 /* Rows for aster_encoding.rows: arg is the store. Thread-safe. */
 int aster_embeddings_rows(void *arg, int64_t key, int64_t length, float *out);
-/* enc becomes what the model of this name reads: a table, or rows of the store (error without one). */
-ASTER_CHECKED int aster_encoding_choose(struct aster_ctx *ctx, const char *name, struct aster_embeddings *e, struct aster_encoding *enc);
+/* enc becomes what the model of this name reads: a table, or rows of the store (error without one).
+ */
+ASTER_CHECKED int aster_encoding_choose(struct aster_ctx *ctx, const char *name,
+                                        struct aster_embeddings *e, struct aster_encoding *enc);
 /* The key of a protein for that encoding: 0 for tables. */
-ASTER_CHECKED int aster_encoding_key(struct aster_ctx *ctx, const struct aster_embeddings *e, const struct aster_encoding *enc,
+ASTER_CHECKED int aster_encoding_key(struct aster_ctx *ctx, const struct aster_embeddings *e,
+                                     const struct aster_encoding *enc,
                                      const struct aster_protein *p, int64_t *key);
 
 #endif

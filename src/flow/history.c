@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The epochs of a training: history.csv, which is read back, and training_history.json as the reference writes it. */
+/* The epochs of a training: history.csv, which is read back, and training_history.json as the
+ * reference writes it. */
 #include "flow/training.h"
 
 #include <string.h>
 
-#define HEAD "epoch,train_loss,val_loss,accuracy,precision,recall,f1,f1_macro,mcc,auc,learning_rate,seconds,best\n"
+#define HEAD                                                                                       \
+    "epoch,train_loss,val_loss,accuracy,precision,recall,f1,f1_macro,mcc,auc,learning_rate,"       \
+    "seconds,best\n"
 #define N_COLUMNS 13
 
-static const char *const metric_names[] = {"accuracy", "precision", "recall", "f1", "f1_macro", "mcc", "auc"};
+static const char *const metric_names[] = {"accuracy", "precision", "recall", "f1",
+                                           "f1_macro", "mcc",       "auc"};
 
 static double metric(const struct aster_metrics *m, int k)
 {
@@ -35,14 +39,21 @@ static double number(const char *s)
     return aster_parse_f64(s, &x) == 0 ? x : 0;
 }
 
-static int read_row(struct aster_ctx *ctx, const char *path, const struct aster_csv *c, const char *const *f, struct aster_history *h)
+static int read_row(struct aster_ctx *ctx, const char *path, const struct aster_csv *c,
+                    const char *const *f, struct aster_history *h)
 {
     int64_t epoch;
     if (aster_parse_i64(f[0], &epoch) < 0 || epoch != h->n + 1)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s:%lld: epoch '%s', expected %lld", path, (long long)aster_csv_line(c), f[0], (long long)h->n + 1);
-    struct aster_epoch e = {.epoch = epoch - 1, .train_loss = number(f[1]), .val_loss = number(f[2]),
-                            .val = {number(f[3]), number(f[4]), number(f[5]), number(f[6]), number(f[7]), number(f[8]), number(f[9])},
-                            .lr = number(f[10]), .seconds = number(f[11]), .best = !strcmp(f[12], "1")};
+        return aster_fail(ctx, ASTER_EFORMAT, "%s:%lld: epoch '%s', expected %lld", path,
+                          (long long)aster_csv_line(c), f[0], (long long)h->n + 1);
+    struct aster_epoch e = {.epoch = epoch - 1,
+                            .train_loss = number(f[1]),
+                            .val_loss = number(f[2]),
+                            .val = {number(f[3]), number(f[4]), number(f[5]), number(f[6]),
+                                    number(f[7]), number(f[8]), number(f[9])},
+                            .lr = number(f[10]),
+                            .seconds = number(f[11]),
+                            .best = !strcmp(f[12], "1")};
     return aster_history_add(ctx, h, &e);
 }
 
@@ -57,7 +68,9 @@ int aster_history_read(struct aster_ctx *ctx, const char *dir, struct aster_hist
     if (aster_file_exists(path)) {
         ASTER_GOTO(aster_csv_open(ctx, path, &c), done);
         if (aster_csv_n_columns(c) != N_COLUMNS)
-            ASTER_GOTO(aster_fail(ctx, ASTER_EFORMAT, "%s:1: %d columns, expected %d", path, aster_csv_n_columns(c), N_COLUMNS), done);
+            ASTER_GOTO(aster_fail(ctx, ASTER_EFORMAT, "%s:1: %d columns, expected %d", path,
+                                  aster_csv_n_columns(c), N_COLUMNS),
+                       done);
         while ((rc = aster_csv_next(c, &f)) == 1)
             ASTER_GOTO(read_row(ctx, path, c, f, out), done);
     }
@@ -69,7 +82,8 @@ done:
     return rc;
 }
 
-static int write_text(struct aster_ctx *ctx, const char *dir, const char *name, const struct aster_str *s)
+static int write_text(struct aster_ctx *ctx, const char *dir, const char *name,
+                      const struct aster_str *s)
 {
     char *path = NULL;
     ASTER_TRY(aster_str_ok(ctx, s));
@@ -105,13 +119,16 @@ static int write_csv(struct aster_ctx *ctx, const char *dir, const struct aster_
 }
 
 /* "name": [ ... ], which: 0 training loss, 1 validation loss, 2 + k a metric */
-static void put_list(struct aster_str *s, const struct aster_history *h, const char *name, int which, int indent, bool last)
+static void put_list(struct aster_str *s, const struct aster_history *h, const char *name,
+                     int which, int indent, bool last)
 {
     aster_str_printf(s, "%*s\"%s\": [", indent, "", name);
     for (int64_t i = 0; i < h->n; i++) {
         const struct aster_epoch *e = &h->e[i];
         aster_str_printf(s, "%s\n%*s", i ? "," : "", indent + 2, "");
-        aster_json_number(s, which == 0 ? e->train_loss : which == 1 ? e->val_loss : metric(&e->val, which - 2));
+        aster_json_number(s, which == 0   ? e->train_loss
+                             : which == 1 ? e->val_loss
+                                          : metric(&e->val, which - 2));
     }
     if (h->n)
         aster_str_printf(s, "\n%*s", indent, "");

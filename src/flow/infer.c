@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The engine of evaluate and predict: one thread reads and submits, workers deliver, one thread commits. */
+/* The engine of evaluate and predict: one thread reads and submits, workers deliver, one thread
+ * commits. */
 #include "flow/infer.h"
 
 #include <math.h>
@@ -11,10 +12,10 @@ struct batch {
     struct engine *engine;
     struct aster_shard *shard;
     struct batch *next;
-    int64_t n, *place;             /* of each sample in the shard */
+    int64_t n, *place; /* of each sample in the shard */
     struct aster_sample *samples;
-    _Atomic bool called;           /* done has been */
-    _Atomic int references;        /* the submitter's, and the one of done */
+    _Atomic bool called;    /* done has been */
+    _Atomic int references; /* the submitter's, and the one of done */
 };
 
 struct engine {
@@ -24,29 +25,37 @@ struct engine {
     struct aster_infer_result total;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int64_t n_open;                /* shards that are neither committed nor dropped */
-    struct aster_shard *full;      /* all items done, to be committed */
-    struct batch *again;           /* failed as a whole: to be tried one by one */
+    int64_t n_open;           /* shards that are neither committed nor dropped */
+    struct aster_shard *full; /* all items done, to be committed */
+    struct batch *again;      /* failed as a whole: to be tried one by one */
     pthread_mutex_t ledger;
     bool closing;
-    int rc;                        /* first failure of the committing thread */
+    int rc; /* first failure of the committing thread */
     pthread_t writer;
 };
 
 static const char *reason_of(int32_t status)
 {
     switch (status) {
-    case ASTER_ENUMERIC: return "the result is not finite";
-    case ASTER_ENOMEM: return "out of memory";
-    case ASTER_ELIMIT: return "needs more memory than the limit";
-    case ASTER_EDEVICE: return "no worker has room for it";
-    case ASTER_EIO: return "its residue vectors cannot be read";
-    case ASTER_EFORMAT: return "its residue vectors do not fit";
-    default: return "the computation failed";
+    case ASTER_ENUMERIC:
+        return "the result is not finite";
+    case ASTER_ENOMEM:
+        return "out of memory";
+    case ASTER_ELIMIT:
+        return "needs more memory than the limit";
+    case ASTER_EDEVICE:
+        return "no worker has room for it";
+    case ASTER_EIO:
+        return "its residue vectors cannot be read";
+    case ASTER_EFORMAT:
+        return "its residue vectors do not fit";
+    default:
+        return "the computation failed";
     }
 }
 
-static void fail_item(struct aster_ctx *ctx, struct aster_item *x, int32_t status, const char *reason)
+static void fail_item(struct aster_ctx *ctx, struct aster_item *x, int32_t status,
+                      const char *reason)
 {
     x->status = status;
     x->begin = x->end = -1;
@@ -90,10 +99,14 @@ static void add_sample(struct batch *b, int64_t place)
 {
     const struct aster_item *x = &b->shard->items[place];
     b->place[b->n] = place;
-    b->samples[b->n++] = (struct aster_sample){.sequence = x->sequence, .length = x->length, .loop_begin = -1, .loop_end = -1, .key = x->key};
+    b->samples[b->n++] = (struct aster_sample){.sequence = x->sequence,
+                                               .length = x->length,
+                                               .loop_begin = -1,
+                                               .loop_end = -1,
+                                               .key = x->key};
 }
 
-/* ---- in workers ------------------------------------------------------------------------------------------ */
+/* ---- in workers ----------------------------------------------------------------------------- */
 static void finish_item(struct engine *e, struct aster_item *x, const float *prob, int32_t status)
 {
     struct aster_region r;
@@ -128,7 +141,8 @@ static void batch_is_done(struct engine *e, struct aster_shard *shard)
     pthread_mutex_unlock(&e->lock);
 }
 
-static void done(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs, const int32_t *status, double loss)
+static void done(void *arg, int64_t n, const struct aster_sample *samples,
+                 const float *const *probs, const int32_t *status, double loss)
 {
     struct batch *b = arg;
     struct engine *e = b->engine;
@@ -155,7 +169,7 @@ static void done(void *arg, int64_t n, const struct aster_sample *samples, const
     batch_is_done(e, shard);
 }
 
-/* ---- the committing thread -------------------------------------------------------------------------------- */
+/* ---- the committing thread ------------------------------------------------------------------ */
 static int add_to_ledger(struct engine *e, const struct aster_str *lines)
 {
     pthread_mutex_lock(&e->ledger);
@@ -169,7 +183,8 @@ static int commit(struct engine *e, struct aster_shard *s)
     struct aster_str *failed = &s->text[ASTER_TEXT_FAILED];
     for (int64_t i = 0; i < s->n; i++)
         if (s->items[i].status)
-            aster_ledger_line(failed, s->items[i].id, e->c->stage, s->items[i].reason ? s->items[i].reason : "");
+            aster_ledger_line(failed, s->items[i].id, e->c->stage,
+                              s->items[i].reason ? s->items[i].reason : "");
     if (e->c->render)
         ASTER_TRY(e->c->render(e->c->arg, s));
     ASTER_TRY(aster_store_commit(e->c->store, s));
@@ -212,8 +227,9 @@ static void drop_batch(struct engine *e, struct batch *b)
     batch_is_done(e, shard);
 }
 
-/* ---- submitting ---------------------------------------------------------------------------------------------- */
-/* The predictor calls done for whatever it took, also when it then fails: the statuses say what came of the items. */
+/* ---- submitting ----------------------------------------------------------------------------- */
+/* The predictor calls done for whatever it took, also when it then fails: the statuses say what
+ * came of the items. */
 static int submit(struct engine *e, struct batch *b)
 {
     atomic_store(&b->called, false);
@@ -301,7 +317,8 @@ static int wait_for_room(struct engine *e)
 }
 
 /* Whether an earlier part of the run committed this very shard. */
-static int committed_before(struct engine *e, const struct aster_shard *s, bool *same, int64_t *failed)
+static int committed_before(struct engine *e, const struct aster_shard *s, bool *same,
+                            int64_t *failed)
 {
     struct aster_shard *old = NULL;
     *same = false;
@@ -315,7 +332,8 @@ static int committed_before(struct engine *e, const struct aster_shard *s, bool 
     }
     bool equal = old->n == s->n && old->first == s->first;
     for (int64_t i = 0; equal && i < s->n; i++) {
-        equal = old->items[i].hash == s->items[i].hash && old->items[i].length == s->items[i].length &&
+        equal = old->items[i].hash == s->items[i].hash &&
+                old->items[i].length == s->items[i].length &&
                 !strcmp(old->items[i].id, s->items[i].id);
         *failed += old->items[i].status != 0;
     }
@@ -398,7 +416,8 @@ static int check_item(struct engine *e, struct aster_item *x)
     if (x->length == 0) {
         fail_item(e->ctx, x, ASTER_EFORMAT, "empty sequence");
     } else if (x->length > e->c->weights->model.max_length) {
-        snprintf(reason, sizeof reason, "%lld residues, the model takes %lld", (long long)x->length, (long long)e->c->weights->model.max_length);
+        snprintf(reason, sizeof reason, "%lld residues, the model takes %lld", (long long)x->length,
+                 (long long)e->c->weights->model.max_length);
         fail_item(e->ctx, x, ASTER_ELIMIT, reason);
         aster_free(&x->sequence);
     } else if (e->c->enc->rows && x->key < 0) {
@@ -444,7 +463,8 @@ fail:
     return rc;
 }
 
-/* Everything in flight arrives, what failed as a whole is tried again, the last shards are committed. */
+/* Everything in flight arrives, what failed as a whole is tried again, the last shards are
+ * committed. */
 static int settle(struct engine *e, int rc)
 {
     for (;;) {
@@ -488,7 +508,9 @@ int aster_infer(const struct aster_infer_config *c, struct aster_infer_result *o
     pthread_cond_init(&e.changed, NULL);
     aster_progress_stage(c->run->progress, c->stage, c->total);
     int bad = pthread_create(&e.writer, NULL, write_shards, &e);
-    int rc = bad ? aster_fail(e.ctx, ASTER_EIO, "cannot start the committing thread: %s", strerror(bad)) : 0;
+    int rc =
+        bad ? aster_fail(e.ctx, ASTER_EIO, "cannot start the committing thread: %s", strerror(bad))
+            : 0;
     if (rc == 0)
         rc = settle(&e, read_all(&e));
     aster_predictor_free(&e.predictor);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Input files of a run: where they are, what they hold (as hashes), and what of all this decides the results. */
+/* Input files of a run: where they are, what they hold (as hashes), and what of all this decides
+ * the results. */
 #include "flow/internal.h"
 
 #include "config.h"
@@ -10,15 +11,17 @@
 #include <sys/stat.h>
 
 #define WHOLE_LIMIT (INT64_C(1) << 30) /* larger files are known by their size and ends */
-#define END_BYTES (INT64_C(1) << 26)
+#define END_BYTES   (INT64_C(1) << 26)
 
-static int hash_part(struct aster_ctx *ctx, FILE *f, const char *path, int64_t n, struct aster_sha256 *sha)
+static int hash_part(struct aster_ctx *ctx, FILE *f, const char *path, int64_t n,
+                     struct aster_sha256 *sha)
 {
     char buf[65536];
     while (n > 0) {
         size_t got = fread(buf, 1, (size_t)aster_min64(n, (int64_t)sizeof buf), f);
         if (got == 0)
-            return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path, ferror(f) ? strerror(errno) : "it became shorter");
+            return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path,
+                              ferror(f) ? strerror(errno) : "it became shorter");
         aster_sha256_add(sha, buf, got);
         n -= (int64_t)got;
     }
@@ -49,7 +52,8 @@ static int hash_file(struct aster_ctx *ctx, struct aster_input *in)
         rc = hash_part(ctx, f, in->path, in->whole ? in->bytes : END_BYTES, &sha);
         if (rc == 0 && !in->whole) {
             rc = fseeko(f, in->bytes - END_BYTES, SEEK_SET) < 0
-                     ? aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", in->path, strerror(errno))
+                     ? aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", in->path,
+                                  strerror(errno))
                      : hash_part(ctx, f, in->path, END_BYTES, &sha);
             aster_sha256_add(&sha, &in->bytes, sizeof in->bytes);
         }
@@ -68,26 +72,32 @@ const struct aster_input *aster_run_input(const struct aster_run *run, const cha
     return NULL;
 }
 
-static int place(struct aster_run *run, const struct aster_stage_spec *s, const char *key, struct aster_str *out)
+static int place(struct aster_run *run, const struct aster_stage_spec *s, const char *key,
+                 struct aster_str *out)
 {
     aster_str_free(out);
     if (s->line)
-        aster_str_printf(out, "%s:%d:%d: stage %s: %s", run->spec->file ? run->spec->file : "pipeline", s->line, s->column, s->id, key);
+        aster_str_printf(out, "%s:%d:%d: stage %s: %s",
+                         run->spec->file ? run->spec->file : "pipeline", s->line, s->column, s->id,
+                         key);
     else
         aster_str_printf(out, "stage %s: %s", s->id, key);
     return aster_str_ok(run->ctx, out);
 }
 
-static int add_input(struct aster_run *run, const struct aster_stage_spec *s, const char *key, const char *given, bool weights)
+static int add_input(struct aster_run *run, const struct aster_stage_spec *s, const char *key,
+                     const char *given, bool weights)
 {
     if (!given || !*given || !strcmp(given, "-") || aster_run_input(run, given))
         return 0;
-    ASTER_TRY(aster_grow(run->ctx, run->n_inputs + 1, sizeof *run->inputs, &run->cap_inputs, &run->inputs));
+    ASTER_TRY(aster_grow(run->ctx, run->n_inputs + 1, sizeof *run->inputs, &run->cap_inputs,
+                         &run->inputs));
     struct aster_input *in = &run->inputs[run->n_inputs];
     struct aster_str where = {0};
     int rc = place(run, s, key, &where);
     if (rc == 0 && !aster_file_exists(given))
-        rc = aster_fail(run->ctx, ASTER_EIO, "%s: %s: there is no such file", aster_str_get(&where), given);
+        rc = aster_fail(run->ctx, ASTER_EIO, "%s: %s: there is no such file", aster_str_get(&where),
+                        given);
     if (rc == 0 && weights)
         rc = aster_weights_find(run->ctx, given, &in->path);
     else if (rc == 0)
@@ -125,7 +135,8 @@ static void hash_text(struct aster_sha256 *sha, const char *s)
     aster_sha256_add(sha, s, strlen(s) + 1);
 }
 
-static void hash_file_option(const struct aster_run *run, struct aster_sha256 *sha, const char *given)
+static void hash_file_option(const struct aster_run *run, struct aster_sha256 *sha,
+                             const char *given)
 {
     const struct aster_input *in = given ? aster_run_input(run, given) : NULL;
     hash_text(sha, in ? in->sha256 : "");
@@ -139,7 +150,8 @@ int aster_inputs_hash(struct aster_run *run)
     hash_text(&sha, PACKAGE_VERSION);
     for (int i = 0; i < run->spec->n_stages; i++) {
         const struct aster_stage_spec *s = &run->spec->stages[i];
-        bool stream = !strcmp(s->kind->name, "read-fasta"); /* its records are compared one by one */
+        bool stream =
+            !strcmp(s->kind->name, "read-fasta"); /* its records are compared one by one */
         hash_text(&sha, s->id);
         hash_text(&sha, s->kind->name);
         for (int k = 0; s->kind->opts[k].key; k++) {
@@ -180,7 +192,8 @@ static int only_h5(struct aster_ctx *ctx, const char *folder, char **out)
     int rc = 0;
     for (struct dirent *e; rc == 0 && (e = readdir(d));) {
         size_t len = strlen(e->d_name);
-        if (len < 4 || strcmp(e->d_name + len - 3, ".h5") || !strcmp(e->d_name, "checkpoint.h5") || !strcmp(e->d_name, "results.h5"))
+        if (len < 4 || strcmp(e->d_name + len - 3, ".h5") || !strcmp(e->d_name, "checkpoint.h5") ||
+            !strcmp(e->d_name, "results.h5"))
             continue;
         n++;
         aster_free(out);
@@ -189,7 +202,9 @@ static int only_h5(struct aster_ctx *ctx, const char *folder, char **out)
     closedir(d);
     if (rc == 0 && n != 1) {
         aster_free(out);
-        rc = aster_fail(ctx, ASTER_EPARAM, "%s: has no best_model.h5 and %d other weights files; name one file", folder, n);
+        rc = aster_fail(ctx, ASTER_EPARAM,
+                        "%s: has no best_model.h5 and %d other weights files; name one file",
+                        folder, n);
     }
     return rc;
 }
@@ -200,7 +215,8 @@ int aster_weights_find(struct aster_ctx *ctx, const char *path, char **out)
     struct stat st;
     *out = NULL;
     if (stat(path, &st) < 0)
-        return aster_fail(ctx, ASTER_EIO, "%s: %s; a run folder or a weights file is expected", path, strerror(errno));
+        return aster_fail(ctx, ASTER_EIO, "%s: %s; a run folder or a weights file is expected",
+                          path, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return aster_strdup(ctx, path, out);
     for (int i = 0; i < 2; i++) {

@@ -8,7 +8,7 @@
 #include "train/metric.h"
 #include "train/train.h"
 
-/* ---- what stages give ---------------------------------------------------------------------------------- */
+/* ---- what stages give ----------------------------------------------------------------------- */
 struct aster_protein {
     char *id, *sequence;
     int64_t length, begin, end; /* loop, 0-based half-open; -1, -1: none */
@@ -16,7 +16,9 @@ struct aster_protein {
     int64_t key;                /* its number in a store of residue vectors, -1 */
 };
 
-struct aster_table_counts { int64_t rows, kept, empty, too_long, missing, not_numeric, outside; };
+struct aster_table_counts {
+    int64_t rows, kept, empty, too_long, missing, not_numeric, outside;
+};
 
 struct aster_proteins { /* one table */
     char *file;
@@ -30,12 +32,19 @@ struct aster_embeddings; /* embeddings.h */
 struct aster_split {
     int64_t n, n_val, max_length;
     const struct aster_protein **p; /* the combined list */
-    int64_t *order;                 /* permutation: order[0 .. n_val - 1] validates, the rest is trained on */
+    int64_t *order; /* permutation: order[0 .. n_val - 1] validates, the rest is trained on */
 };
 
-struct aster_fasta_source { char *path; bool upper_case, strip_stop; int64_t n, longest; /* -1: not counted */ };
+struct aster_fasta_source {
+    char *path;
+    bool upper_case, strip_stop;
+    int64_t n, longest; /* -1: not counted */
+};
 
-struct aster_model_file { char *path; struct aster_weights *weights; };
+struct aster_model_file {
+    char *path;
+    struct aster_weights *weights;
+};
 
 struct aster_slot { /* one per stage; what is there depends on the kind of stage */
     struct aster_proteins *proteins;
@@ -45,9 +54,17 @@ struct aster_slot { /* one per stage; what is there depends on the kind of stage
     struct aster_model_file *model;
 };
 
-/* ---- a run ------------------------------------------------------------------------------------------------ */
-struct aster_input { const char *given; char *path; int64_t bytes; char sha256[65]; bool whole; }; /* whole: all of it was hashed */
-struct aster_fact { char *name, *value; };
+/* ---- a run ---------------------------------------------------------------------------------- */
+struct aster_input {
+    const char *given;
+    char *path;
+    int64_t bytes;
+    char sha256[65];
+    bool whole; /* all of it was hashed */
+};
+struct aster_fact {
+    char *name, *value;
+};
 struct aster_progress;
 
 struct aster_run {
@@ -55,17 +72,18 @@ struct aster_run {
     const struct aster_run_spec *spec;
     const struct aster_run_options *opt;
     char *dir;
-    int lock;             /* file descriptor */
-    bool resumed;         /* the folder holds an earlier part of this run */
-    char isa_before[32];  /* instruction set of that part */
+    int lock;                 /* file descriptor */
+    bool resumed;             /* the folder holds an earlier part of this run */
+    char isa_before[32];      /* instruction set of that part */
     struct aster_runtime *rt; /* started by the first stage that computes */
+    struct aster_str devices; /* names of its workers */
     struct aster_progress *progress;
     struct aster_slot *slots;
     int64_t n_inputs, cap_inputs;
     struct aster_input *inputs;
     int64_t n_facts, cap_facts;
     struct aster_fact *facts;
-    char hash[65];        /* of the pipeline: what decides its results */
+    char hash[65]; /* of the pipeline: what decides its results */
     char started[32], finished[32];
     double started_at;
     int64_t items, failed;
@@ -73,29 +91,39 @@ struct aster_run {
     int64_t peak_memory;
 };
 
-/* Options of a stage; asking for a key that its kind has not is our mistake and ends the program. */
-const struct aster_opt_value *aster_run_value(const struct aster_run *run, int stage, const char *key);
+/* Options of a stage; asking for a key that its kind has not is our mistake and ends the program.
+ */
+const struct aster_opt_value *aster_run_value(const struct aster_run *run, int stage,
+                                              const char *key);
 int64_t aster_run_int(const struct aster_run *run, int stage, const char *key);
 double aster_run_real(const struct aster_run *run, int stage, const char *key);
 bool aster_run_bool(const struct aster_run *run, int stage, const char *key);
-const char *aster_run_text(const struct aster_run *run, int stage, const char *key); /* "" when unset */
+const char *aster_run_text(const struct aster_run *run, int stage,
+                           const char *key); /* "" when unset */
 /* The stage that an option of type STAGE names, NULL when unset; or the i-th of STAGES. */
-const struct aster_slot *aster_run_slot(const struct aster_run *run, int stage, const char *key, int64_t i);
+const struct aster_slot *aster_run_slot(const struct aster_run *run, int stage, const char *key,
+                                        int64_t i);
 int aster_run_stage_index(const struct aster_run *run, const char *id); /* -1 */
 /* The runtime, started if need be. */
 ASTER_CHECKED int aster_run_runtime(struct aster_run *run, struct aster_runtime **rt);
 bool aster_run_stopping(void);
 void aster_run_free_parts(struct aster_run *run); /* slots, inputs, facts, runtime */
-/* Something that a reader of the results wants to know at once: logged, in run.yaml and in the report. */
-ASTER_CHECKED int aster_run_fact(struct aster_run *run, const char *name, const char *fmt, ...) ASTER_PRINTF(3, 4);
-ASTER_CHECKED int aster_run_path(const struct aster_run *run, const char *name, char **out); /* in the run directory */
-ASTER_CHECKED int aster_run_write(struct aster_run *run, const char *name, const struct aster_str *text);
+/* Something that a reader of the results wants to know at once: logged, in run.yaml and in the
+ * report. */
+ASTER_CHECKED int aster_run_fact(struct aster_run *run, const char *name, const char *fmt, ...)
+    ASTER_PRINTF(3, 4);
+ASTER_CHECKED int aster_run_path(const struct aster_run *run, const char *name,
+                                 char **out); /* in the run directory */
+ASTER_CHECKED int aster_run_write(struct aster_run *run, const char *name,
+                                  const struct aster_str *text);
 /* How an option that names a file was found and read before the stages ran. */
 const struct aster_input *aster_run_input(const struct aster_run *run, const char *given);
 
-/* ledger.c: failed_items.tsv. A stage begins with no lines of its own; adding a line does not count the item. */
+/* ledger.c: failed_items.tsv. A stage begins with no lines of its own; adding a line does not count
+ * the item. */
 ASTER_CHECKED int aster_ledger_reset(struct aster_run *run, const char *stage);
-void aster_ledger_line(struct aster_str *out, const char *key, const char *stage, const char *reason);
+void aster_ledger_line(struct aster_str *out, const char *key, const char *stage,
+                       const char *reason);
 ASTER_CHECKED int aster_ledger_add(struct aster_run *run, const struct aster_str *lines);
 
 /* rundir.c: takes the folder of the run and locks it. */
@@ -111,22 +139,34 @@ ASTER_CHECKED int aster_weights_find(struct aster_ctx *ctx, const char *path, ch
 
 /* runfile.c: run.yaml, and reading it back as section, key and value */
 ASTER_CHECKED int aster_runfile_write(struct aster_run *run, const char *state);
-struct aster_runfile_line { char *section, *key, *value; };
-struct aster_runfile { int64_t n, cap; struct aster_runfile_line *lines; };
-ASTER_CHECKED int aster_runfile_read(struct aster_ctx *ctx, const char *dir, struct aster_runfile *out);
-const char *aster_runfile_get(const struct aster_runfile *f, const char *section, const char *key); /* NULL */
+struct aster_runfile_line {
+    char *section, *key, *value;
+};
+struct aster_runfile {
+    int64_t n, cap;
+    struct aster_runfile_line *lines;
+};
+ASTER_CHECKED int aster_runfile_read(struct aster_ctx *ctx, const char *dir,
+                                     struct aster_runfile *out);
+const char *aster_runfile_get(const struct aster_runfile *f, const char *section,
+                              const char *key); /* NULL */
 void aster_runfile_free(struct aster_runfile *f);
 
 /* progress.c: what a person watches. All but new and free may be called from any thread. */
 ASTER_CHECKED int aster_progress_new(struct aster_run *run, struct aster_progress **out);
-ASTER_CHECKED int aster_progress_runtime(struct aster_progress *p, struct aster_runtime *rt); /* whose workers are sampled */
-void aster_progress_stage(struct aster_progress *p, const char *what, int64_t total); /* -1: unknown */
-void aster_progress_interval(struct aster_progress *p, double seconds); /* between log lines; 0: none */
+ASTER_CHECKED int aster_progress_runtime(struct aster_progress *p,
+                                         struct aster_runtime *rt); /* whose workers are sampled */
+void aster_progress_stage(struct aster_progress *p, const char *what,
+                          int64_t total); /* -1: unknown */
+void aster_progress_interval(struct aster_progress *p,
+                             double seconds); /* between log lines; 0: none */
 void aster_progress_set(struct aster_progress *p, int64_t done);
-void aster_progress_skip(struct aster_progress *p, int64_t done, int64_t failed); /* done by an earlier part of the run */
+void aster_progress_skip(struct aster_progress *p, int64_t done,
+                         int64_t failed); /* done by an earlier part of the run */
 void aster_progress_add(struct aster_progress *p, int64_t done, int64_t failed);
 void aster_progress_note(struct aster_progress *p, const char *fmt, ...) ASTER_PRINTF(2, 3);
-ASTER_CHECKED int aster_progress_finish(struct aster_progress *p); /* stops it; busy share and memory go to the run; workers.csv */
+ASTER_CHECKED int aster_progress_finish(
+    struct aster_progress *p); /* stops it; busy share and memory go to the run; workers.csv */
 void aster_progress_free(struct aster_progress **p);
 
 /* Stages (the run members of the table of kinds) */
@@ -143,19 +183,23 @@ int aster_stage_summary(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_validate_table(struct aster_ctx *ctx, void *run, int stage);
 
 /* proteins.c */
-ASTER_CHECKED int aster_proteins_add(struct aster_ctx *ctx, struct aster_proteins *t, const char *id, const char *sequence,
-                                     int64_t length, int64_t begin, int64_t end);
+ASTER_CHECKED int aster_proteins_add(struct aster_ctx *ctx, struct aster_proteins *t,
+                                     const char *id, const char *sequence, int64_t length,
+                                     int64_t begin, int64_t end);
 void aster_proteins_free(struct aster_proteins **t);
 void aster_upper_case(char *s);
-/* A table read by the rules of cleaning; rejected rows are added to rejected (may be NULL) as TSV lines. */
-ASTER_CHECKED int aster_proteins_read(struct aster_ctx *ctx, const char *path, const char *format, int64_t max_length, bool upper_case,
+/* A table read by the rules of cleaning; rejected rows are added to rejected (may be NULL) as TSV
+ * lines. */
+ASTER_CHECKED int aster_proteins_read(struct aster_ctx *ctx, const char *path, const char *format,
+                                      int64_t max_length, bool upper_case,
                                       struct aster_str *rejected, struct aster_proteins **out);
 /* Text that stands for "no value" in tables of the reference. */
 bool aster_annotation_absent(const char *text, bool is_end);
 
 /* split.c */
-ASTER_CHECKED int aster_split_new(struct aster_ctx *ctx, int64_t n, const struct aster_protein **p, double train_split, uint32_t seed,
-                                  bool grouped, bool deduplicate, double share, struct aster_split **out);
+ASTER_CHECKED int aster_split_new(struct aster_ctx *ctx, int64_t n, const struct aster_protein **p,
+                                  double train_split, uint32_t seed, bool grouped, bool deduplicate,
+                                  double share, struct aster_split **out);
 /* The split that a stage of that kind asks for, of the tables that it names. */
 ASTER_CHECKED int aster_split_of(struct aster_run *run, int stage, struct aster_split **out);
 void aster_split_free(struct aster_split **s);

@@ -8,7 +8,8 @@
 
 #define HEAD "key\tstage\treason\n"
 
-void aster_ledger_line(struct aster_str *out, const char *key, const char *stage, const char *reason)
+void aster_ledger_line(struct aster_str *out, const char *key, const char *stage,
+                       const char *reason)
 {
     aster_str_printf(out, "%s\t%s\t", key, stage);
     for (const char *s = reason; *s; s++)
@@ -43,7 +44,9 @@ int aster_ledger_reset(struct aster_run *run, const char *stage)
         goto done;
     ASTER_GOTO(aster_str_ok(run->ctx, &kept), done);
     if (unlink(path) < 0)
-        ASTER_GOTO(aster_fail(run->ctx, ASTER_EIO, "%s: cannot be removed: %s", path, strerror(errno)), done);
+        ASTER_GOTO(
+            aster_fail(run->ctx, ASTER_EIO, "%s: cannot be removed: %s", path, strerror(errno)),
+            done);
     if (kept.len)
         rc = aster_ledger_add(run, &kept);
 done:
@@ -64,7 +67,8 @@ int aster_ledger_add(struct aster_run *run, const struct aster_str *lines)
     FILE *f = fopen(path, "a");
     bool bad = !f;
     if (f) {
-        bad = fseek(f, 0, SEEK_END) || (ftell(f) == 0 && fputs(HEAD, f) < 0) || fwrite(lines->s, 1, lines->len, f) != lines->len;
+        bad = fseek(f, 0, SEEK_END) || (ftell(f) == 0 && fputs(HEAD, f) < 0) ||
+              fwrite(lines->s, 1, lines->len, f) != lines->len;
         bad = fclose(f) || bad;
     }
     if (bad)

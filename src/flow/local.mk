@@ -8,3 +8,4 @@ libaster_a_SOURCES += src/flow/config_json.c src/flow/embeddings.c src/flow/hist
 noinst_HEADERS += src/flow/embeddings.h src/flow/columns.h src/flow/evaluate.h src/flow/flow.h src/flow/infer.h \
 	src/flow/internal.h src/flow/plots.h src/flow/report.h src/flow/shard.h src/flow/summary.h \
 	src/flow/svg.h src/flow/training.h
+dist_man_MANS += docs/asterism-results.5

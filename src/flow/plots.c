@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define BLUE "#1f77b4"
-#define RED "#d62728"
+#define RED  "#d62728"
 
 static int write_svg(struct aster_ctx *ctx, const char *dir, const char *name, struct aster_str *s)
 {
@@ -23,7 +23,8 @@ static int write_svg(struct aster_ctx *ctx, const char *dir, const char *name, s
     return rc;
 }
 
-/* The numbers of a JSON array; *n of the first sets the length. Anything that is no number becomes NaN. */
+/* The numbers of a JSON array; *n of the first sets the length. Anything that is no number becomes
+ * NaN. */
 static int numbers(struct aster_ctx *ctx, const struct aster_json *array, int64_t *n, double **out)
 {
     int64_t i = 0;
@@ -51,7 +52,8 @@ static int loss_plot(struct aster_ctx *ctx, const char *dir, const struct aster_
     ASTER_GOTO(numbers(ctx, aster_json_get(history, "train_losses"), &n, &train), done);
     ASTER_GOTO(numbers(ctx, aster_json_get(history, "val_losses"), &n_val, &val), done);
     ASTER_GOTO(epochs(ctx, aster_max64(n, n_val), &x), done);
-    const struct aster_series series[] = {{"training", BLUE, n, x, train}, {"validation", RED, n_val, x, val}};
+    const struct aster_series series[] = {{"training", BLUE, n, x, train},
+                                          {"validation", RED, n_val, x, val}};
     aster_svg_begin(&s, 800, 480);
     aster_svg_curves(&s, (struct aster_box){0, 0, 800, 480}, "Loss", "epoch", "loss", 2, series);
     rc = write_svg(ctx, dir, "loss_curves.svg", &s);
@@ -78,7 +80,8 @@ static int metric_plot(struct aster_ctx *ctx, const char *dir, const struct aste
             rc = epochs(ctx, n, &x);
         if (rc == 0) {
             const struct aster_series series = {"validation", BLUE, n, x, y};
-            aster_svg_curves(&s, (struct aster_box){350.0 * (k % 3), 350.0 * (k / 3), 350, 350}, titles[k], "epoch", "", 1, &series);
+            aster_svg_curves(&s, (struct aster_box){350.0 * (k % 3), 350.0 * (k / 3), 350, 350},
+                             titles[k], "epoch", "", 1, &series);
         }
         aster_free(&x);
         aster_free(&y);
@@ -133,7 +136,8 @@ static int confusion_plot(struct aster_ctx *ctx, const char *dir)
     }
     if (rc == 0) {
         aster_svg_begin(&s, 480, 420);
-        aster_svg_matrix(&s, (struct aster_box){0, 0, 480, 420}, "Residues", "predicted", "true", labels, counts);
+        aster_svg_matrix(&s, (struct aster_box){0, 0, 480, 420}, "Residues", "predicted", "true",
+                         labels, counts);
         rc = write_svg(ctx, dir, "confusion_matrix.svg", &s);
     }
     aster_csv_close(&c);
@@ -182,8 +186,8 @@ static int error_plot(struct aster_ctx *ctx, const char *dir)
         groups[i] = labels[i];
     }
     aster_svg_begin(&s, 800, 420);
-    aster_svg_bars(&s, (struct aster_box){0, 0, 800, 420}, "Wrong residues per protein", "wrong residues", "proteins", n, groups, 1,
-                   &color, values, 0);
+    aster_svg_bars(&s, (struct aster_box){0, 0, 800, 420}, "Wrong residues per protein",
+                   "wrong residues", "proteins", n, groups, 1, &color, values, 0);
     rc = write_svg(ctx, dir, "error_histogram.svg", &s);
 done:
     aster_str_free(&s);
@@ -200,8 +204,12 @@ int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir)
     return error_plot(ctx, dir);
 }
 
-/* ---- workers.csv: rows ordered by time, then worker --------------------------------------------------- */
-struct strips { int64_t n_rows, n, cap_rows, cap; char **rows; double *by_time, last; };
+/* ---- workers.csv: rows ordered by time, then worker ----------------------------------------- */
+struct strips {
+    int64_t n_rows, n, cap_rows, cap;
+    char **rows;
+    double *by_time, last;
+};
 
 static int read_workers(struct aster_ctx *ctx, const char *path, struct strips *t)
 {
@@ -212,7 +220,8 @@ static int read_workers(struct aster_ctx *ctx, const char *path, struct strips *
     int rc = aster_csv_open(ctx, path, &c);
     while (rc == 0 && (rc = aster_csv_next(c, &f)) == 1) {
         rc = 0;
-        if (aster_csv_n_columns(c) < 4 || aster_parse_f64(f[0], &t->last) < 0 || aster_parse_f64(f[3], &busy) < 0)
+        if (aster_csv_n_columns(c) < 4 || aster_parse_f64(f[0], &t->last) < 0 ||
+            aster_parse_f64(f[3], &busy) < 0)
             continue;
         if (whole(f[1]) == t->n_rows) {
             rc = aster_grow(ctx, t->n_rows + 1, sizeof *t->rows, &t->cap_rows, &t->rows);
@@ -244,7 +253,8 @@ int aster_plots_workers(struct aster_ctx *ctx, const char *dir)
             values[r * t.n + i] = t.by_time[i * t.n_rows + r];
     double h = 90 + 16.0 * (double)aster_min64(aster_max64(t.n_rows, 2), 32);
     aster_svg_begin(&s, 900, h);
-    aster_svg_strips(&s, (struct aster_box){0, 0, 900, h}, "Busy share of each worker", t.n_rows, (const char *const *)t.rows, t.n, values, t.last);
+    aster_svg_strips(&s, (struct aster_box){0, 0, 900, h}, "Busy share of each worker", t.n_rows,
+                     (const char *const *)t.rows, t.n, values, t.last);
     rc = write_svg(ctx, dir, "workers.svg", &s);
 done:
     for (int64_t r = 0; r < t.n_rows; r++)
@@ -259,17 +269,22 @@ done:
 
 static const char *model_color(const char *model)
 {
-    return !strcmp(model, "cnn") ? "#b8b8b8" : !strcmp(model, "unet") ? "#1a80bb" : !strcmp(model, "lstm") ? "#ea801c" : "#666666";
+    return !strcmp(model, "cnn")    ? "#b8b8b8"
+           : !strcmp(model, "unet") ? "#1a80bb"
+           : !strcmp(model, "lstm") ? "#ea801c"
+                                    : "#666666";
 }
 
-int aster_plots_comparison(struct aster_ctx *ctx, const char *dir, const char *name, int64_t n_encodings, const char *const *encodings,
-                           int64_t n_models, const char *const *models, int n, const struct aster_figure *figures)
+int aster_plots_comparison(struct aster_ctx *ctx, const char *dir, const char *name,
+                           int64_t n_encodings, const char *const *encodings, int64_t n_models,
+                           const char *const *models, int n, const struct aster_figure *figures)
 {
     struct aster_str s = {0};
     const char *colors[16], *names[16];
     char upper[16][16];
     if (n_models > 16)
-        return aster_fail(ctx, ASTER_ELIMIT, "at most 16 models fit into a figure, not %lld", (long long)n_models);
+        return aster_fail(ctx, ASTER_ELIMIT, "at most 16 models fit into a figure, not %lld",
+                          (long long)n_models);
     for (int64_t m = 0; m < n_models; m++) {
         snprintf(upper[m], sizeof upper[m], "%s", models[m]);
         for (char *p = upper[m]; *p; p++)
@@ -279,11 +294,14 @@ int aster_plots_comparison(struct aster_ctx *ctx, const char *dir, const char *n
     }
     aster_svg_begin(&s, 560.0 * n, 450);
     for (int k = 0; k < n; k++)
-        aster_svg_bars(&s, (struct aster_box){560.0 * k, 0, 560, 420}, figures[k].title, "encoding", figures[k].label, n_encodings, encodings,
-                       (int)n_models, colors, figures[k].values, figures[k].top);
+        aster_svg_bars(&s, (struct aster_box){560.0 * k, 0, 560, 420}, figures[k].title, "encoding",
+                       figures[k].label, n_encodings, encodings, (int)n_models, colors,
+                       figures[k].values, figures[k].top);
     for (int64_t m = 0; m < n_models; m++) { /* one legend below all */
         double x = 280.0 * n + 90.0 * ((double)m - 0.5 * (double)n_models);
-        aster_str_printf(&s, "<rect x=\"%.1f\" y=\"428\" width=\"12\" height=\"12\" fill=\"%s\"/>\n", x, colors[m]);
+        aster_str_printf(&s,
+                         "<rect x=\"%.1f\" y=\"428\" width=\"12\" height=\"12\" fill=\"%s\"/>\n", x,
+                         colors[m]);
         aster_svg_text(&s, x + 18, 438, "start", 12, names[m]);
     }
     int rc = write_svg(ctx, dir, name, &s);

@@ -5,14 +5,23 @@
 
 #include "base/base.h"
 
-ASTER_CHECKED int aster_plots_training(struct aster_ctx *ctx, const char *dir);   /* loss_curves.svg metric_curves.svg */
-ASTER_CHECKED int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir); /* confusion_matrix.svg error_histogram.svg */
-ASTER_CHECKED int aster_plots_workers(struct aster_ctx *ctx, const char *dir);    /* workers.svg */
+ASTER_CHECKED int aster_plots_training(struct aster_ctx *ctx,
+                                       const char *dir); /* loss_curves.svg metric_curves.svg */
+ASTER_CHECKED int
+aster_plots_evaluation(struct aster_ctx *ctx,
+                       const char *dir); /* confusion_matrix.svg error_histogram.svg */
+ASTER_CHECKED int aster_plots_workers(struct aster_ctx *ctx, const char *dir); /* workers.svg */
 
-struct aster_figure { const char *title, *label; double top; const double *values; };
-/* Grouped bars, x = encoding, bars = models; n figures side by side with one legend. values[e * n_models + m], NaN: missing. */
-ASTER_CHECKED int aster_plots_comparison(struct aster_ctx *ctx, const char *dir, const char *name, int64_t n_encodings,
-                                         const char *const *encodings, int64_t n_models, const char *const *models, int n,
+struct aster_figure {
+    const char *title, *label;
+    double top;
+    const double *values;
+};
+/* Grouped bars, x = encoding, bars = models; n figures side by side with one legend. values[e *
+ * n_models + m], NaN: missing. */
+ASTER_CHECKED int aster_plots_comparison(struct aster_ctx *ctx, const char *dir, const char *name,
+                                         int64_t n_encodings, const char *const *encodings,
+                                         int64_t n_models, const char *const *models, int n,
                                          const struct aster_figure *figures);
 
 #endif

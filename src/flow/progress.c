@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a person watches: a dashboard redrawn in place on a terminal, a log line every few seconds elsewhere. */
+/* What a person watches: a dashboard redrawn in place on a terminal, a log line every few seconds
+ * elsewhere. */
 #include "flow/internal.h"
 
 #include <errno.h>
@@ -11,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PERIOD 0.5        /* seconds between samples and redraws */
-#define MAX_SAMPLES 512   /* kept of the busy share; when full, neighbours are averaged */
-#define MAX_LINES 200     /* of the dashboard */
+#define PERIOD      0.5 /* seconds between samples and redraws */
+#define MAX_SAMPLES 512 /* kept of the busy share; when full, neighbours are averaged */
+#define MAX_LINES   200 /* of the dashboard */
 
 struct aster_progress {
     struct aster_run *run;
@@ -30,7 +31,7 @@ struct aster_progress {
     int n_workers;
     struct aster_worker_info *workers;
     int64_t n_samples, stride, in_stride;
-    double *times, *busy;   /* [n_samples], [n_samples, n_workers] */
+    double *times, *busy;          /* [n_samples], [n_samples, n_workers] */
     int n_drawn, width[MAX_LINES]; /* of the lines on the terminal */
 };
 
@@ -67,10 +68,11 @@ static void status_text(const struct aster_progress *p, char *out, size_t size)
         snprintf(total, sizeof total, "%lld", (long long)p->total);
     if (p->total >= 0 && r > 0)
         duration((double)(p->total - p->done) / r, left);
-    snprintf(out, size, "%lld/%s done, %lld failed, %.1f items/s, %s left", (long long)p->done, total, (long long)p->failed, r, left);
+    snprintf(out, size, "%lld/%s done, %lld failed, %.1f items/s, %s left", (long long)p->done,
+             total, (long long)p->failed, r, left);
 }
 
-/* ---- terminal -------------------------------------------------------------------------------------- */
+/* ---- terminal ------------------------------------------------------------------------------- */
 static void terminal_size(int *columns, int *rows)
 {
     struct winsize w;
@@ -104,7 +106,8 @@ static void bar(char *out, int width, double share)
     out[width] = '\0';
 }
 
-static void put_line(struct aster_progress *p, int columns, const char *fmt, ...) ASTER_PRINTF(3, 4);
+static void put_line(struct aster_progress *p, int columns, const char *fmt, ...)
+    ASTER_PRINTF(3, 4);
 static void put_line(struct aster_progress *p, int columns, const char *fmt, ...)
 {
     char text[512];
@@ -133,12 +136,15 @@ static void worker_line(struct aster_progress *p, int columns, int first, int n)
     if (n == 1)
         snprintf(name, sizeof name, "%s", p->workers[first].name);
     else
-        snprintf(name, sizeof name, "%s .. %s", p->workers[first].name, p->workers[first + n - 1].name);
+        snprintf(name, sizeof name, "%s .. %s", p->workers[first].name,
+                 p->workers[first + n - 1].name);
     if (all > 0)
-        snprintf(memory, sizeof memory, "  %.1f/%.1f GiB", (double)used / (1 << 30), (double)all / (1 << 30));
+        snprintf(memory, sizeof memory, "  %.1f/%.1f GiB", (double)used / (1 << 30),
+                 (double)all / (1 << 30));
     int width = columns < 60 ? 10 : columns < 100 ? 20 : 40;
     bar(meter, width, share);
-    put_line(p, columns, "%-16s [%s] %3.0f %%%s  %lld tasks", name, meter, 100 * share, memory, (long long)tasks);
+    put_line(p, columns, "%-16s [%s] %3.0f %%%s  %lld tasks", name, meter, 100 * share, memory,
+             (long long)tasks);
 }
 
 static void draw(struct aster_progress *p)
@@ -179,7 +185,7 @@ static void around_log(void *arg, bool before)
     }
 }
 
-/* ---- sampling ------------------------------------------------------------------------------------------- */
+/* ---- sampling ------------------------------------------------------------------------------- */
 static void halve_samples(struct aster_progress *p)
 {
     for (int64_t i = 0; i < MAX_SAMPLES / 2; i++) {
@@ -219,7 +225,8 @@ static bool due_line(struct aster_progress *p, char *out, size_t size)
         return false;
     p->last_line = now;
     status_text(p, status, sizeof status);
-    snprintf(out, size, "%s: %s, busy %.0f %%%s%s", p->what, status, 100 * mean_busy(p), *p->note ? ", " : "", p->note);
+    snprintf(out, size, "%s: %s, busy %.0f %%%s%s", p->what, status, 100 * mean_busy(p),
+             *p->note ? ", " : "", p->note);
     return true;
 }
 
@@ -243,7 +250,8 @@ static void *watch(void *arg)
             draw(p);
         }
         if (due_line(p, line, sizeof line)) {
-            pthread_mutex_unlock(&p->lock); /* the log has its own lock and takes this one inside it */
+            pthread_mutex_unlock(
+                &p->lock); /* the log has its own lock and takes this one inside it */
             aster_log(p->ctx, ASTER_LOG_INFO, "%s", line);
             pthread_mutex_lock(&p->lock);
         }
@@ -252,7 +260,7 @@ static void *watch(void *arg)
     return NULL;
 }
 
-/* ---- from outside ------------------------------------------------------------------------------------------ */
+/* ---- from outside --------------------------------------------------------------------------- */
 int aster_progress_new(struct aster_run *run, struct aster_progress **out)
 {
     struct aster_progress *p = NULL;
@@ -269,7 +277,8 @@ int aster_progress_new(struct aster_run *run, struct aster_progress **out)
     *out = p;
     int bad = pthread_create(&p->thread, NULL, watch, p);
     if (bad)
-        return aster_fail(run->ctx, ASTER_EIO, "cannot start the progress thread: %s", strerror(bad));
+        return aster_fail(run->ctx, ASTER_EIO, "cannot start the progress thread: %s",
+                          strerror(bad));
     p->running = true;
     if (p->dashboard)
         aster_log_hook(run->ctx, around_log, p);
@@ -388,7 +397,8 @@ static int write_workers(struct aster_progress *p)
     aster_str_add(&s, "seconds,worker,name,busy\n");
     for (int64_t i = 0; i < p->n_samples; i++)
         for (int w = 0; w < p->n_workers; w++)
-            aster_str_printf(&s, "%.2f,%d,%s,%.4f\n", p->times[i], w, p->workers[w].name, p->busy[i * p->n_workers + w]);
+            aster_str_printf(&s, "%.2f,%d,%s,%.4f\n", p->times[i], w, p->workers[w].name,
+                             p->busy[i * p->n_workers + w]);
     int rc = aster_run_write(p->run, "workers.csv", &s);
     aster_str_free(&s);
     return rc;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tables of proteins: CSV by the reference's rules of cleaning, or FASTA with loops in its headers. */
+/* Tables of proteins: CSV by the reference's rules of cleaning, or FASTA with loops in its headers.
+ */
 #include "flow/internal.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
 
-int aster_proteins_add(struct aster_ctx *ctx, struct aster_proteins *t, const char *id, const char *sequence, int64_t length,
-                       int64_t begin, int64_t end)
+int aster_proteins_add(struct aster_ctx *ctx, struct aster_proteins *t, const char *id,
+                       const char *sequence, int64_t length, int64_t begin, int64_t end)
 {
     ASTER_TRY(aster_grow(ctx, t->n + 1, sizeof *t->p, &t->cap, &t->p));
     struct aster_protein *p = &t->p[t->n++];
@@ -41,8 +42,10 @@ void aster_upper_case(char *s)
 /* What the reference's table reader takes for a missing value. */
 static bool is_gap(const char *s)
 {
-    static const char *const gaps[] = {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
-                                       "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"};
+    static const char *const gaps[] = {"",         "#N/A", "#N/A N/A", "#NA",    "-1.#IND",
+                                       "-1.#QNAN", "-NaN", "-nan",     "1.#IND", "1.#QNAN",
+                                       "<NA>",     "N/A",  "NA",       "NULL",   "NaN",
+                                       "None",     "n/a",  "nan",      "null"};
     for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++)
         if (!strcmp(s, gaps[i]))
             return true;
@@ -86,7 +89,8 @@ struct reading {
     bool real[2]; /* a column of numbers with gaps: read as floating point and truncated */
 };
 
-static void reject(struct reading *r, int64_t line, const char *id, int64_t *count, const char *reason)
+static void reject(struct reading *r, int64_t line, const char *id, int64_t *count,
+                   const char *reason)
 {
     (*count)++;
     if (r->rejected)
@@ -109,7 +113,8 @@ static bool parse_bound(const char *text, bool real, int64_t *out)
     return true;
 }
 
-/* Whether every value of the two bound columns is a number or a gap: such a column allows "350.0", a column of text does not. */
+/* Whether every value of the two bound columns is a number or a gap: such a column allows "350.0",
+ * a column of text does not. */
 static int look_at_columns(struct reading *r)
 {
     struct aster_csv *c = NULL;
@@ -123,7 +128,8 @@ static int look_at_columns(struct reading *r)
     r->real[0] = r->real[1] = true;
     int rc = 0;
     if (r->id < 0 || r->sequence < 0)
-        rc = aster_fail(r->ctx, ASTER_EFORMAT, "%s:1: has no column '%s'; columns id and Sequence are needed", r->path,
+        rc = aster_fail(r->ctx, ASTER_EFORMAT,
+                        "%s:1: has no column '%s'; columns id and Sequence are needed", r->path,
                         r->id < 0 ? "id" : "Sequence");
     if (r->start < 0 || r->end < 0)
         r->start = r->end = -1;
@@ -233,7 +239,8 @@ static int read_fasta(struct reading *r)
             reject(r, rec.line, rec.id, &t->counts.too_long, "longer than max_length");
         } else {
             header_loop(rec.header, rec.length, &begin, &end);
-            ASTER_GOTO(aster_proteins_add(r->ctx, t, rec.id, rec.seq, rec.length, begin, end), done);
+            ASTER_GOTO(aster_proteins_add(r->ctx, t, rec.id, rec.seq, rec.length, begin, end),
+                       done);
             if (r->upper_case)
                 aster_upper_case(t->p[t->n - 1].sequence);
         }
@@ -260,10 +267,15 @@ static int looks_like_fasta(struct aster_ctx *ctx, const char *path, bool *fasta
     return rc < 0 ? rc : 0;
 }
 
-int aster_proteins_read(struct aster_ctx *ctx, const char *path, const char *format, int64_t max_length, bool upper_case,
-                        struct aster_str *rejected, struct aster_proteins **out)
+int aster_proteins_read(struct aster_ctx *ctx, const char *path, const char *format,
+                        int64_t max_length, bool upper_case, struct aster_str *rejected,
+                        struct aster_proteins **out)
 {
-    struct reading r = {.ctx = ctx, .path = path, .max_length = max_length, .upper_case = upper_case, .rejected = rejected};
+    struct reading r = {.ctx = ctx,
+                        .path = path,
+                        .max_length = max_length,
+                        .upper_case = upper_case,
+                        .rejected = rejected};
     bool fasta = !strcmp(format, "fasta");
     int rc;
     *out = NULL;

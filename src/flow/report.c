@@ -13,12 +13,20 @@
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#fff;--fg:#222;--line:#ddd;--soft:#f4f4f6}"
     "@media(prefers-color-scheme:dark){:root{--bg:#1c1c1e;--fg:#ddd;--line:#3a3a3c;--soft:#2a2a2c}}"
-    "body{background:var(--bg);color:var(--fg);font:15px/1.45 sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:.5rem 0 1.2rem}td,th{border:1px solid var(--line);padding:.2rem .6rem;text-align:left;"
-    "vertical-align:top;overflow-wrap:anywhere}th{background:var(--soft)}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}"
-    "svg{max-width:100%;height:auto;margin:.4rem 0}details summary{cursor:pointer}.wide{overflow-x:auto}";
+    "body{background:var(--bg);color:var(--fg);font:15px/1.45 "
+    "sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;margin:.5rem 0 1.2rem}td,th{border:1px solid "
+    "var(--line);padding:.2rem .6rem;text-align:left;"
+    "vertical-align:top;overflow-wrap:anywhere}th{background:var(--soft)}h1{font-size:1.5rem}h2{"
+    "font-size:1.15rem;margin-top:2rem}"
+    "svg{max-width:100%;height:auto;margin:.4rem 0}details "
+    "summary{cursor:pointer}.wide{overflow-x:auto}";
 
-struct page { struct aster_ctx *ctx; const char *dir; struct aster_str s; };
+struct page {
+    struct aster_ctx *ctx;
+    const char *dir;
+    struct aster_str s;
+};
 
 static void heading(struct page *p, const char *text)
 {
@@ -50,7 +58,8 @@ static int path_of(struct page *p, const char *name, char **out, bool *there)
 }
 
 /* A section of run.yaml as a table of keys and values. */
-static void section_table(struct page *p, const struct aster_runfile *f, const char *section, const char *title)
+static void section_table(struct page *p, const struct aster_runfile *f, const char *section,
+                          const char *title)
 {
     bool open = false;
     for (int64_t i = 0; i < f->n; i++) {
@@ -169,13 +178,18 @@ static int tsv_table(struct page *p, const char *name, const char *title)
         aster_str_add(&p->s, "</tr>\n");
     }
     if (n)
-        aster_str_printf(&p->s, "</table>\n<p>%lld in all%s.</p>\n", (long long)(n - 1), n - 1 > MAX_ROWS ? ", the first are shown" : "");
+        aster_str_printf(&p->s, "</table>\n<p>%lld in all%s.</p>\n", (long long)(n - 1),
+                         n - 1 > MAX_ROWS ? ", the first are shown" : "");
     aster_lines_close(&l);
     aster_free(&path);
     return rc < 0 ? rc : 0;
 }
 
-struct codelet_time { char name[64]; int64_t n; double seconds, longest; };
+struct codelet_time {
+    char name[64];
+    int64_t n;
+    double seconds, longest;
+};
 
 /* trace.tsv summed by codelet. */
 static int trace_table(struct page *p)
@@ -207,11 +221,14 @@ static int trace_table(struct page *p)
     }
     if (n) {
         heading(p, "Tasks");
-        aster_str_add(&p->s, "<table>\n<tr><th>codelet</th><th>tasks</th><th>seconds</th><th>mean ms</th><th>longest ms</th></tr>\n");
+        aster_str_add(&p->s, "<table>\n<tr><th>codelet</th><th>tasks</th><th>seconds</th><th>mean "
+                             "ms</th><th>longest ms</th></tr>\n");
     }
     for (k = 0; k < n; k++)
-        aster_str_printf(&p->s, "<tr><td>%s</td><td>%lld</td><td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n", t[k].name, (long long)t[k].n, t[k].seconds,
-                         1e3 * t[k].seconds / (double)t[k].n, 1e3 * t[k].longest);
+        aster_str_printf(
+            &p->s, "<tr><td>%s</td><td>%lld</td><td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n",
+            t[k].name, (long long)t[k].n, t[k].seconds, 1e3 * t[k].seconds / (double)t[k].n,
+            1e3 * t[k].longest);
     if (n)
         aster_str_add(&p->s, "</table>\n");
     aster_lines_close(&l);
@@ -222,8 +239,12 @@ static int trace_table(struct page *p)
 /* Plots are drawn again where their data is in the folder. */
 static int draw_plots(struct page *p)
 {
-    static const struct { const char *data; int (*draw)(struct aster_ctx *ctx, const char *dir); } plots[] = {
-        {"training_history.json", aster_plots_training}, {"confusion_matrix.csv", aster_plots_evaluation}, {"workers.csv", aster_plots_workers}};
+    static const struct {
+        const char *data;
+        int (*draw)(struct aster_ctx *ctx, const char *dir);
+    } plots[] = {{"training_history.json", aster_plots_training},
+                 {"confusion_matrix.csv", aster_plots_evaluation},
+                 {"workers.csv", aster_plots_workers}};
     for (size_t i = 0; i < sizeof plots / sizeof *plots; i++) {
         char *path = NULL;
         bool there;
@@ -237,8 +258,9 @@ static int draw_plots(struct page *p)
 
 static int body(struct page *p, const struct aster_runfile *f)
 {
-    static const char *const comparisons[] = {"all_results_combined.svg", "test_residue_level.svg", "test_sequence_level.svg",
-                                              "val_residue_level.svg", "val_sequence_level.svg"};
+    static const char *const comparisons[] = {"all_results_combined.svg", "test_residue_level.svg",
+                                              "test_sequence_level.svg", "val_residue_level.svg",
+                                              "val_sequence_level.svg"};
     const char *name = aster_runfile_get(f, "", "pipeline");
     aster_str_add(&p->s, "<h1>");
     aster_svg_escape(&p->s, name ? name : "run");
@@ -276,7 +298,8 @@ int aster_report_write(struct aster_ctx *ctx, const char *dir, char **path_out)
     char *path = NULL;
     ASTER_TRY(aster_runfile_read(ctx, dir, &f));
     const char *name = aster_runfile_get(&f, "", "pipeline");
-    aster_str_add(&p.s, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>");
+    aster_str_add(&p.s, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
+                        "name=\"viewport\" content=\"width=device-width\"><title>");
     aster_svg_escape(&p.s, name ? name : "run");
     aster_str_printf(&p.s, "</title><style>%s</style></head><body>\n", style);
     int rc = draw_plots(&p);

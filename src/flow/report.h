@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 
-ASTER_CHECKED int aster_report_write(struct aster_ctx *ctx, const char *dir, char **path_out); /* path_out may be NULL */
+ASTER_CHECKED int aster_report_write(struct aster_ctx *ctx, const char *dir,
+                                     char **path_out); /* path_out may be NULL */
 
 #endif

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The files of a finished run made of its shards, in the order of the input: results.h5 and the text files. */
+/* The files of a finished run made of its shards, in the order of the input: results.h5 and the
+ * text files. */
 #include "flow/columns.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-struct out { FILE *file; char *tmp, *path; };
+struct out {
+    FILE *file;
+    char *tmp, *path;
+};
 
 static int open_text(struct aster_run *run, const struct aster_results_file *file, struct out *out)
 {
@@ -21,7 +25,8 @@ static int open_text(struct aster_run *run, const struct aster_results_file *fil
     ASTER_TRY(rc);
     out->file = fopen(out->tmp, "w");
     if (!out->file || fputs(file->head, out->file) < 0)
-        return aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", out->tmp, strerror(errno));
+        return aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", out->tmp,
+                          strerror(errno));
     return 0;
 }
 
@@ -30,11 +35,13 @@ static int commit_text(struct aster_run *run, struct out *out)
     FILE *f = out->file;
     out->file = NULL;
     if (fclose(f))
-        return aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", out->tmp, strerror(errno));
+        return aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", out->tmp,
+                          strerror(errno));
     return aster_file_commit(run->ctx, out->tmp, out->path);
 }
 
-static int add_shard(struct aster_run *run, const struct aster_shard *shard, struct aster_h5 *h5, struct aster_column_totals *t, int n_files,
+static int add_shard(struct aster_run *run, const struct aster_shard *shard, struct aster_h5 *h5,
+                     struct aster_column_totals *t, int n_files,
                      const struct aster_results_file *files, struct out *outs)
 {
     struct aster_columns c = {0};
@@ -46,7 +53,8 @@ static int add_shard(struct aster_run *run, const struct aster_shard *shard, str
     for (int k = 0; k < n_files; k++) {
         const struct aster_str *text = &shard->text[files[k].which];
         if (text->len && fwrite(text->s, 1, text->len, outs[k].file) != text->len)
-            return aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", outs[k].tmp, strerror(errno));
+            return aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", outs[k].tmp,
+                              strerror(errno));
     }
     return 0;
 }
@@ -68,7 +76,8 @@ static int commit_results(struct aster_run *run, struct aster_h5 **f, int64_t n)
     return aster_h5_commit(f);
 }
 
-int aster_results_write(struct aster_run *run, struct aster_store *s, int64_t n_shards, int n_files, const struct aster_results_file *files,
+int aster_results_write(struct aster_run *run, struct aster_store *s, int64_t n_shards, int n_files,
+                        const struct aster_results_file *files,
                         int (*visit)(void *arg, const struct aster_shard *shard), void *arg)
 {
     struct aster_column_totals t = {0};

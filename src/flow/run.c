@@ -24,7 +24,8 @@ bool aster_run_stopping(void)
     return stop_requested != 0;
 }
 
-const struct aster_opt_value *aster_run_value(const struct aster_run *run, int stage, const char *key)
+const struct aster_opt_value *aster_run_value(const struct aster_run *run, int stage,
+                                              const char *key)
 {
     const struct aster_stage_spec *s = &run->spec->stages[stage];
     for (int i = 0; s->kind->opts[i].key; i++)
@@ -62,12 +63,23 @@ int aster_run_stage_index(const struct aster_run *run, const char *id)
     return -1;
 }
 
-const struct aster_slot *aster_run_slot(const struct aster_run *run, int stage, const char *key, int64_t i)
+const struct aster_slot *aster_run_slot(const struct aster_run *run, int stage, const char *key,
+                                        int64_t i)
 {
     const struct aster_opt_value *v = aster_run_value(run, stage, key);
     const char *id = v->items && i < v->n ? v->items[i] : v->text;
     int k = v->is_set && id ? aster_run_stage_index(run, id) : -1;
     return k < 0 ? NULL : &run->slots[k];
+}
+
+static int list_devices(struct aster_run *run)
+{
+    struct aster_worker_info info;
+    for (int w = 0; w < aster_runtime_n_workers(run->rt); w++) {
+        aster_runtime_sample(run->rt, w, &info);
+        aster_str_printf(&run->devices, "%s%s", w ? ", " : "", info.name);
+    }
+    return aster_str_ok(run->ctx, &run->devices);
 }
 
 int aster_run_runtime(struct aster_run *run, struct aster_runtime **rt)
@@ -76,12 +88,16 @@ int aster_run_runtime(struct aster_run *run, struct aster_runtime **rt)
         struct aster_runtime_options o = run->opt->runtime;
         o.profile = o.profile || run->opt->trace;
         ASTER_TRY(aster_runtime_new(run->ctx, &o, &run->rt));
+        ASTER_TRY(list_devices(run));
         ASTER_TRY(aster_progress_runtime(run->progress, run->rt));
         ASTER_TRY(aster_runfile_write(run, "running"));
         const char *isa = aster_isa_name(aster_runtime_isa(run->rt));
         if (*run->isa_before && strcmp(run->isa_before, isa))
-            aster_log(run->ctx, ASTER_LOG_WARN, "begun with the instruction set %s, goes on with %s: the last bits of results may differ "
-                      "(--isa pins it)", run->isa_before, isa);
+            aster_log(run->ctx, ASTER_LOG_WARN,
+                      "begun with the instruction set %s, goes on with %s: the last bits of "
+                      "results may differ "
+                      "(--isa pins it)",
+                      run->isa_before, isa);
     }
     *rt = run->rt;
     return 0;
@@ -94,7 +110,8 @@ int aster_run_fact(struct aster_run *run, const char *name, const char *fmt, ...
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    ASTER_TRY(aster_grow(run->ctx, run->n_facts + 1, sizeof *run->facts, &run->cap_facts, &run->facts));
+    ASTER_TRY(
+        aster_grow(run->ctx, run->n_facts + 1, sizeof *run->facts, &run->cap_facts, &run->facts));
     struct aster_fact *f = &run->facts[run->n_facts++];
     ASTER_TRY(aster_strdup(run->ctx, name, &f->name));
     ASTER_TRY(aster_strdup(run->ctx, text, &f->value));
@@ -122,7 +139,8 @@ static int compare_with_before(struct aster_run *run)
 {
     struct aster_runfile old = {0};
     ASTER_TRY(aster_runfile_read(run->ctx, run->dir, &old));
-    const char *hash = aster_runfile_get(&old, "", "pipeline_hash"), *isa = aster_runfile_get(&old, "machine", "isa");
+    const char *hash = aster_runfile_get(&old, "", "pipeline_hash"),
+               *isa = aster_runfile_get(&old, "machine", "isa");
     snprintf(run->isa_before, sizeof run->isa_before, "%s", isa ? isa : "");
     int rc = 0;
     if (!hash || strcmp(hash, run->hash)) {
@@ -136,11 +154,16 @@ static int compare_with_before(struct aster_run *run)
             }
         }
         if (param)
-            rc = aster_fail(run->ctx, ASTER_EPARAM, "%s was begun with %s=%s, now it is %s; give the same, or start a new run", run->dir,
-                            param, was, now);
+            rc = aster_fail(
+                run->ctx, ASTER_EPARAM,
+                "%s was begun with %s=%s, now it is %s; give the same, or start a new run",
+                run->dir, param, was, now);
         else
-            rc = aster_fail(run->ctx, ASTER_EPARAM, "%s was begun with another pipeline file, program version or input files; "
-                            "start a new run", run->dir);
+            rc = aster_fail(
+                run->ctx, ASTER_EPARAM,
+                "%s was begun with another pipeline file, program version or input files; "
+                "start a new run",
+                run->dir);
     }
     aster_runfile_free(&old);
     return rc;
@@ -168,7 +191,8 @@ static int write_trace(struct aster_run *run)
     struct aster_str text = {0};
     aster_str_add(&text, "worker\tcodelet\tstart_s\tend_s\n");
     for (int64_t i = 0; i < n; i++)
-        aster_str_printf(&text, "%d\t%s\t%.6f\t%.6f\n", r[i].worker, r[i].codelet, r[i].start, r[i].end);
+        aster_str_printf(&text, "%d\t%s\t%.6f\t%.6f\n", r[i].worker, r[i].codelet, r[i].start,
+                         r[i].end);
     int rc = aster_run_write(run, "trace.tsv", &text);
     aster_str_free(&text);
     return rc;
@@ -202,6 +226,7 @@ void aster_run_free_parts(struct aster_run *run)
         aster_free(&run->facts[i].value);
     }
     aster_free(&run->facts);
+    aster_str_free(&run->devices);
 }
 
 /* The folder is ours: all that happens in it. */
@@ -215,6 +240,9 @@ static int run_in_folder(struct aster_run *run)
     ASTER_TRY(aster_runfile_write(run, "running"));
     aster_log(run->ctx, ASTER_LOG_INFO, "%s in %s", run->resumed ? "resumed" : "run", run->dir);
     rc = run_stages(run);
+    if (rc == ASTER_ESTOP && aster_ctx_code(run->ctx) == 0)
+        rc =
+            aster_fail(run->ctx, ASTER_ESTOP, "%s: stopped on request; --resume goes on", run->dir);
     int late = aster_progress_finish(run->progress);
     if (rc == 0)
         rc = late;
@@ -241,15 +269,17 @@ static int read_finished(struct aster_run *run, bool *finished)
     *finished = false;
     ASTER_TRY(aster_runfile_read(run->ctx, run->dir, &old));
     const char *state = aster_runfile_get(&old, "", "state");
-    const char *items = aster_runfile_get(&old, "results", "items"), *failed = aster_runfile_get(&old, "results", "failed");
-    *finished = state && !strcmp(state, "done") && items && failed && aster_parse_i64(items, &run->items) == 0 &&
+    const char *items = aster_runfile_get(&old, "results", "items"),
+               *failed = aster_runfile_get(&old, "results", "failed");
+    *finished = state && !strcmp(state, "done") && items && failed &&
+                aster_parse_i64(items, &run->items) == 0 &&
                 aster_parse_i64(failed, &run->failed) == 0;
     aster_runfile_free(&old);
     return 0;
 }
 
-int aster_run(struct aster_ctx *ctx, const struct aster_run_spec *spec, const struct aster_run_options *o,
-              struct aster_run_result *result)
+int aster_run(struct aster_ctx *ctx, const struct aster_run_spec *spec,
+              const struct aster_run_options *o, struct aster_run_result *result)
 {
     struct aster_run run = {.ctx = ctx, .spec = spec, .opt = o, .lock = -1};
     bool finished = false;

@@ -18,7 +18,8 @@ static int64_t highest_run(const char *parent)
     if (!d)
         return 0;
     for (struct dirent *e; (e = readdir(d));)
-        if (!strncmp(e->d_name, "run_", 4) && strspn(e->d_name + 4, "0123456789") == strlen(e->d_name + 4) &&
+        if (!strncmp(e->d_name, "run_", 4) &&
+            strspn(e->d_name + 4, "0123456789") == strlen(e->d_name + 4) &&
             aster_parse_i64(e->d_name + 4, &n) == 0)
             highest = aster_max64(highest, n);
     closedir(d);
@@ -46,7 +47,8 @@ static int make_numbered(struct aster_run *run, const char *parent)
         if (mkdir(run->dir, 0777) == 0)
             return 0;
         if (errno != EEXIST)
-            return aster_fail(run->ctx, ASTER_EIO, "%s: cannot make this folder: %s", run->dir, strerror(errno));
+            return aster_fail(run->ctx, ASTER_EIO, "%s: cannot make this folder: %s", run->dir,
+                              strerror(errno));
     }
 }
 
@@ -61,7 +63,10 @@ static int choose_folder(struct aster_run *run)
     int rc = aster_str_ok(run->ctx, &parent);
     int64_t last = rc == 0 && run->opt->resume ? highest_run(parent.s) : 0;
     if (rc == 0 && run->opt->resume && last == 0)
-        rc = aster_fail(run->ctx, ASTER_EPARAM, "%s: there is no run to resume here; --out names the folder of one elsewhere", parent.s);
+        rc = aster_fail(
+            run->ctx, ASTER_EPARAM,
+            "%s: there is no run to resume here; --out names the folder of one elsewhere",
+            parent.s);
     else if (rc == 0)
         rc = last ? folder_name(run, parent.s, last) : make_numbered(run, parent.s);
     aster_str_free(&parent);
@@ -80,16 +85,19 @@ static int lock_folder(struct aster_run *run)
         ssize_t n = read(run->lock, owner, sizeof owner - 1);
         owner[n > 0 ? n : 0] = '\0';
         owner[strcspn(owner, "\n")] = '\0';
-        rc = errno != EWOULDBLOCK
-                 ? aster_fail(run->ctx, ASTER_EIO, "%s: cannot be locked: %s", path, strerror(errno))
-                 : aster_fail(run->ctx, ASTER_EEXIST, "%s is in use by another run (%s); wait for it, or give another --out", run->dir,
-                              *owner ? owner : "unknown process");
+        rc =
+            errno != EWOULDBLOCK
+                ? aster_fail(run->ctx, ASTER_EIO, "%s: cannot be locked: %s", path, strerror(errno))
+                : aster_fail(run->ctx, ASTER_EEXIST,
+                             "%s is in use by another run (%s); wait for it, or give another --out",
+                             run->dir, *owner ? owner : "unknown process");
         close(run->lock);
         run->lock = -1;
     } else {
         int n = snprintf(owner, sizeof owner, "process %ld\n", (long)getpid());
         if (ftruncate(run->lock, 0) < 0 || pwrite(run->lock, owner, (size_t)n, 0) != n)
-            rc = aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", path, strerror(errno));
+            rc =
+                aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", path, strerror(errno));
     }
     aster_free(&path);
     return rc;
@@ -104,7 +112,9 @@ int aster_rundir_take(struct aster_run *run)
     bool used = aster_file_exists(path);
     aster_free(&path);
     if (used && !run->opt->resume)
-        return aster_fail(run->ctx, ASTER_EEXIST, "%s already holds a run; resume it with --resume, or give another --out", run->dir);
+        return aster_fail(run->ctx, ASTER_EEXIST,
+                          "%s already holds a run; resume it with --resume, or give another --out",
+                          run->dir);
     run->resumed = used;
     return 0;
 }

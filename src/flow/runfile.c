@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* run.yaml: what was run, with what, on what, and how it ended. Written as simple YAML that is read back line by line. */
+/* run.yaml: what was run, with what, on what, and how it ended. Written as simple YAML that is read
+ * back line by line. */
 #include "flow/internal.h"
 
 #include "config.h"
@@ -48,6 +49,7 @@ static void put_machine(struct aster_run *run, struct aster_str *s)
     put(s, 1, "scheduler", aster_runtime_scheduler(run->rt));
     put_int(s, "memory_limit", aster_runtime_memory_limit(run->rt));
     put_int(s, "workers", aster_runtime_n_workers(run->rt));
+    put(s, 1, "devices", aster_str_get(&run->devices));
 }
 
 static void put_inputs(const struct aster_run *run, struct aster_str *s)
@@ -58,7 +60,8 @@ static void put_inputs(const struct aster_run *run, struct aster_str *s)
         const struct aster_input *in = &run->inputs[i];
         aster_str_add(s, "  - {file: ");
         aster_json_quote(s, in->path);
-        aster_str_printf(s, ", bytes: %lld, %s: %s}\n", (long long)in->bytes, in->whole ? "sha256" : "sha256_of_ends", in->sha256);
+        aster_str_printf(s, ", bytes: %lld, %s: %s}\n", (long long)in->bytes,
+                         in->whole ? "sha256" : "sha256_of_ends", in->sha256);
     }
 }
 
@@ -75,7 +78,8 @@ int aster_runfile_write(struct aster_run *run, const char *state)
         put(&s, 0, "finished", run->finished);
     aster_str_add(&s, "parameters:\n");
     for (int i = 0; i < run->spec->n_params; i++)
-        put(&s, 1, run->spec->params[i].name, run->spec->params[i].value ? run->spec->params[i].value : "");
+        put(&s, 1, run->spec->params[i].name,
+            run->spec->params[i].value ? run->spec->params[i].value : "");
     put_stages(run, &s);
     put_machine(run, &s);
     put_inputs(run, &s);
@@ -108,7 +112,8 @@ static int unquote(struct aster_ctx *ctx, const char *path, const char *text, ch
     return rc;
 }
 
-static int add_line(struct aster_ctx *ctx, const char *path, struct aster_runfile *f, const char *section, const char *key, const char *value)
+static int add_line(struct aster_ctx *ctx, const char *path, struct aster_runfile *f,
+                    const char *section, const char *key, const char *value)
 {
     ASTER_TRY(aster_grow(ctx, f->n + 1, sizeof *f->lines, &f->cap, &f->lines));
     struct aster_runfile_line *l = &f->lines[f->n++];
@@ -118,7 +123,8 @@ static int add_line(struct aster_ctx *ctx, const char *path, struct aster_runfil
 }
 
 /* Sections are one level deep but for stages, whose options are read as section "stages.<id>". */
-static int read_line(struct aster_ctx *ctx, const char *path, char *line, char section[256], char stage[256], struct aster_runfile *f)
+static int read_line(struct aster_ctx *ctx, const char *path, char *line, char section[256],
+                     char stage[256], struct aster_runfile *f)
 {
     size_t indent = strspn(line, " ");
     char *key = line + indent;

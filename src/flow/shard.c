@@ -8,21 +8,26 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const text_names[ASTER_N_TEXTS] = {"text/failed", "text/tsv", "text/csv", "text/seq_fasta", "text/rcl_fasta",
-                                                      "text/annotated"};
+static const char *const text_names[ASTER_N_TEXTS] = {
+    "text/failed", "text/tsv", "text/csv", "text/seq_fasta", "text/rcl_fasta", "text/annotated"};
 
-struct committed { int64_t index, bytes; char sha256[65]; };
+struct committed {
+    int64_t index, bytes;
+    char sha256[65];
+};
 
 struct aster_store {
     struct aster_run *run;
     char *dir, *manifest;
     int64_t n, cap;
-    struct committed *list;   /* in order of commit; a later line about an index replaces an earlier one */
+    struct committed
+        *list; /* in order of commit; a later line about an index replaces an earlier one */
     int64_t *by_index, cap_index; /* place in list + 1, 0: not there */
     pthread_mutex_t lock;
 };
 
-int aster_shard_new(struct aster_ctx *ctx, int64_t index, int64_t first, int64_t cap, struct aster_shard **out)
+int aster_shard_new(struct aster_ctx *ctx, int64_t index, int64_t first, int64_t cap,
+                    struct aster_shard **out)
 {
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     (*out)->index = index;
@@ -69,7 +74,8 @@ static int file_hash(struct aster_ctx *ctx, const char *path, int64_t *bytes, ch
 static int remember(struct aster_store *s, const struct committed *c)
 {
     ASTER_TRY(aster_grow(s->run->ctx, s->n + 1, sizeof *s->list, &s->cap, &s->list));
-    ASTER_TRY(aster_grow(s->run->ctx, c->index + 1, sizeof *s->by_index, &s->cap_index, &s->by_index));
+    ASTER_TRY(
+        aster_grow(s->run->ctx, c->index + 1, sizeof *s->by_index, &s->cap_index, &s->by_index));
     s->list[s->n++] = *c;
     s->by_index[c->index] = s->n;
     return 0;
@@ -89,7 +95,8 @@ static int read_manifest(struct aster_store *s)
         struct committed c;
         long long index, bytes;
         *end = '\0';
-        if (sscanf(line, "%lld\t%lld\t%64[0-9a-f]", &index, &bytes, c.sha256) != 3 || strlen(c.sha256) != 64 || index < 0 || index > 1 << 28)
+        if (sscanf(line, "%lld\t%lld\t%64[0-9a-f]", &index, &bytes, c.sha256) != 3 ||
+            strlen(c.sha256) != 64 || index < 0 || index > 1 << 28)
             continue;
         c.index = index;
         c.bytes = bytes;
@@ -187,7 +194,8 @@ int aster_store_commit(struct aster_store *s, const struct aster_shard *shard)
     return rc;
 }
 
-static int load_file(struct aster_ctx *ctx, const char *path, int64_t index, struct aster_shard **out)
+static int load_file(struct aster_ctx *ctx, const char *path, int64_t index,
+                     struct aster_shard **out)
 {
     struct aster_h5 *f = NULL;
     struct aster_columns c = {0};
@@ -233,7 +241,8 @@ static void remove_files(const char *dir)
     if (!d)
         return;
     for (struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] != '.' && unlinkat(dirfd(d), e->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM)) {
+        if (e->d_name[0] != '.' && unlinkat(dirfd(d), e->d_name, 0) < 0 &&
+            (errno == EISDIR || errno == EPERM)) {
             struct aster_str sub = {0};
             aster_str_printf(&sub, "%s/%s", dir, e->d_name);
             remove_files(aster_str_get(&sub));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Training and validation parts: the reference's permutation, or groups of similar sequences kept together. */
+/* Training and validation parts: the reference's permutation, or groups of similar sequences kept
+ * together. */
 #include "flow/internal.h"
 
 #include <math.h>
@@ -16,7 +17,8 @@ static int compare_u64(const void *a, const void *b)
 
 static int compare_named(const void *a, const void *b)
 {
-    const struct aster_protein *x = *(const struct aster_protein *const *)a, *y = *(const struct aster_protein *const *)b;
+    const struct aster_protein *x = *(const struct aster_protein *const *)a,
+                               *y = *(const struct aster_protein *const *)b;
     return strcmp(x->sequence, y->sequence);
 }
 
@@ -50,7 +52,8 @@ static int drop_repeats(struct aster_ctx *ctx, struct aster_split *s)
     return rc;
 }
 
-/* Distinct words of a sequence, sorted, as numbers; returns how many. out has room for its length. */
+/* Distinct words of a sequence, sorted, as numbers; returns how many. out has room for its length.
+ */
 static int64_t words_of(const struct aster_protein *p, uint64_t *out)
 {
     int64_t n = 0, kept = 0;
@@ -67,7 +70,10 @@ static int64_t words_of(const struct aster_protein *p, uint64_t *out)
     return kept;
 }
 
-struct posting { uint64_t word; int64_t sequence; };
+struct posting {
+    uint64_t word;
+    int64_t sequence;
+};
 
 static int compare_posting(const void *a, const void *b)
 {
@@ -85,15 +91,18 @@ static int64_t find_root(int64_t *parent, int64_t i)
 }
 
 /* Joins i with every later sequence that shares enough of its words. */
-static void join_similar(int64_t i, int64_t n_words, const uint64_t *words, const int64_t *n_words_of, int64_t n_postings,
-                         const struct posting *postings, int32_t *shared, int64_t n, double share, int64_t *parent)
+static void join_similar(int64_t i, int64_t n_words, const uint64_t *words,
+                         const int64_t *n_words_of, int64_t n_postings,
+                         const struct posting *postings, int32_t *shared, int64_t n, double share,
+                         int64_t *parent)
 {
     memset(shared, 0, (size_t)n * sizeof *shared);
     for (int64_t k = 0; k < n_words; k++) {
         int64_t lo = 0, hi = n_postings;
         while (lo < hi) {
             int64_t mid = (lo + hi) / 2;
-            if (postings[mid].word < words[k] || (postings[mid].word == words[k] && postings[mid].sequence <= i))
+            if (postings[mid].word < words[k] ||
+                (postings[mid].word == words[k] && postings[mid].sequence <= i))
                 lo = mid + 1;
             else
                 hi = mid;
@@ -134,7 +143,8 @@ static int group(struct aster_ctx *ctx, const struct aster_split *s, double shar
     }
     qsort(postings, (size_t)n, sizeof *postings, compare_posting);
     for (int64_t i = 0; i < s->n; i++)
-        join_similar(i, words_of(s->p[i], words), words, count, n, postings, shared, s->n, share, parent);
+        join_similar(i, words_of(s->p[i], words), words, count, n, postings, shared, s->n, share,
+                     parent);
     for (int64_t i = 0; i < s->n; i++)
         parent[i] = find_root(parent, i);
 done:
@@ -174,8 +184,9 @@ done:
     return rc;
 }
 
-int aster_split_new(struct aster_ctx *ctx, int64_t n, const struct aster_protein **p, double train_split, uint32_t seed, bool grouped,
-                    bool deduplicate, double share, struct aster_split **out)
+int aster_split_new(struct aster_ctx *ctx, int64_t n, const struct aster_protein **p,
+                    double train_split, uint32_t seed, bool grouped, bool deduplicate, double share,
+                    struct aster_split **out)
 {
     struct aster_split *s = NULL;
     int rc = 0;
@@ -193,9 +204,13 @@ int aster_split_new(struct aster_ctx *ctx, int64_t n, const struct aster_protein
     else
         aster_shuffle_mt19937(seed, s->n, s->order);
     if (s->n_val < 1 || s->n_val >= s->n)
-        ASTER_GOTO(aster_fail(ctx, ASTER_EPARAM, "a split of %lld proteins with train_split %g leaves %lld to train on and %lld to "
-                              "validate; both must have one at least", (long long)s->n, train_split, (long long)(s->n - s->n_val),
-                              (long long)s->n_val), fail);
+        ASTER_GOTO(
+            aster_fail(
+                ctx, ASTER_EPARAM,
+                "a split of %lld proteins with train_split %g leaves %lld to train on and %lld to "
+                "validate; both must have one at least",
+                (long long)s->n, train_split, (long long)(s->n - s->n_val), (long long)s->n_val),
+            fail);
     *out = s;
     return 0;
 fail:

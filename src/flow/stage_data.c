@@ -28,7 +28,8 @@ static int add_rejected(struct aster_run *run, const struct aster_str *rows)
     return rc;
 }
 
-/* rejected_rows.tsv belongs to one pass over the tables: the first table of a run begins it anew. */
+/* rejected_rows.tsv belongs to one pass over the tables: the first table of a run begins it anew.
+ */
 static int begin_rejected(struct aster_run *run, int stage)
 {
     for (int i = 0; i < stage; i++)
@@ -53,20 +54,25 @@ int aster_stage_read_table(struct aster_ctx *ctx, void *arg, int stage)
         slot->proteins->max_length = aster_run_int(run, stage, "max_length");
         return aster_strdup(ctx, "", &slot->proteins->file);
     }
-    int rc = aster_proteins_read(ctx, path, aster_run_text(run, stage, "format"), aster_run_int(run, stage, "max_length"),
-                                 aster_run_bool(run, stage, "upper_case"), &rejected, &slot->proteins);
+    int rc = aster_proteins_read(
+        ctx, path, aster_run_text(run, stage, "format"), aster_run_int(run, stage, "max_length"),
+        aster_run_bool(run, stage, "upper_case"), &rejected, &slot->proteins);
     if (rc == 0)
         rc = add_rejected(run, &rejected);
     aster_str_free(&rejected);
     ASTER_TRY(rc);
     const struct aster_table_counts *c = &slot->proteins->counts;
-    return aster_run_fact(run, run->spec->stages[stage].id, "%lld of %lld rows kept, %lld with a loop (rejected: %lld empty, %lld too long, "
-                          "%lld without bounds, %lld bounds no integers, %lld bounds outside)",
-                          (long long)c->kept, (long long)c->rows, (long long)slot->proteins->n_loops, (long long)c->empty,
-                          (long long)c->too_long, (long long)c->missing, (long long)c->not_numeric, (long long)c->outside);
+    return aster_run_fact(
+        run, run->spec->stages[stage].id,
+        "%lld of %lld rows kept, %lld with a loop (rejected: %lld empty, %lld too long, "
+        "%lld without bounds, %lld bounds no integers, %lld bounds outside)",
+        (long long)c->kept, (long long)c->rows, (long long)slot->proteins->n_loops,
+        (long long)c->empty, (long long)c->too_long, (long long)c->missing,
+        (long long)c->not_numeric, (long long)c->outside);
 }
 
-#define COUNT_LIMIT (INT64_C(4) << 30) /* bytes; a larger file is not read twice for the sake of a total */
+#define COUNT_LIMIT                                                                                \
+    (INT64_C(4) << 30) /* bytes; a larger file is not read twice for the sake of a total */
 
 int aster_stage_read_fasta(struct aster_ctx *ctx, void *arg, int stage)
 {
@@ -90,7 +96,8 @@ int aster_stage_read_fasta(struct aster_ctx *ctx, void *arg, int stage)
         s->longest = aster_max64(s->longest, rec.length);
     aster_fasta_close(&f);
     if (rc == 0 && s->n == 0)
-        rc = aster_fail(ctx, ASTER_EFORMAT, "%s: holds no record; FASTA records begin with '>'", s->path);
+        rc = aster_fail(ctx, ASTER_EFORMAT, "%s: holds no record; FASTA records begin with '>'",
+                        s->path);
     return rc;
 }
 
@@ -100,8 +107,9 @@ int aster_stage_embeddings(struct aster_ctx *ctx, void *arg, int stage)
     const char *path = input_path(run, stage, "file");
     if (!*path)
         return 0;
-    return aster_embeddings_open(ctx, path, aster_run_text(run, stage, "encoding"), aster_run_int(run, stage, "dim"),
-                                 aster_run_int(run, stage, "max_length"), &run->slots[stage].embeddings);
+    return aster_embeddings_open(
+        ctx, path, aster_run_text(run, stage, "encoding"), aster_run_int(run, stage, "dim"),
+        aster_run_int(run, stage, "max_length"), &run->slots[stage].embeddings);
 }
 
 static int count_parts(struct aster_run *run, const struct aster_split *s)
@@ -119,8 +127,10 @@ static int count_parts(struct aster_run *run, const struct aster_split *s)
             positive[part] += p->begin >= 0 ? p->end - p->begin : 0;
     }
     for (int part = 1; part >= 0; part--)
-        ASTER_TRY(aster_run_fact(run, part ? "training part" : "validation part", "%lld proteins, %lld with a loop, %lld residues, %lld in loops",
-                                 (long long)(part ? s->n - s->n_val : s->n_val), (long long)loops[part], (long long)residues[part],
+        ASTER_TRY(aster_run_fact(run, part ? "training part" : "validation part",
+                                 "%lld proteins, %lld with a loop, %lld residues, %lld in loops",
+                                 (long long)(part ? s->n - s->n_val : s->n_val),
+                                 (long long)loops[part], (long long)residues[part],
                                  (long long)positive[part]));
     return 0;
 }
@@ -133,7 +143,8 @@ static int write_split(struct aster_run *run, const struct aster_split *s)
         const struct aster_protein *p = s->p[s->order[i]];
         bool val = i < s->n_val;
         aster_csv_field(&text, p->id, true);
-        aster_str_printf(&text, ",%s,%lld,%lld,", val ? "val" : "train", (long long)(val ? i : i - s->n_val), (long long)p->length);
+        aster_str_printf(&text, ",%s,%lld,%lld,", val ? "val" : "train",
+                         (long long)(val ? i : i - s->n_val), (long long)p->length);
         if (p->begin >= 0)
             aster_str_printf(&text, "%lld,%lld", (long long)p->begin + 1, (long long)p->end);
         else
@@ -146,17 +157,21 @@ static int write_split(struct aster_run *run, const struct aster_split *s)
 }
 
 /* All tables in one list, or the proteins of a labelled store in their place. */
-static int gather(struct aster_run *run, int stage, const struct aster_protein ***out, int64_t *n, int64_t *max_length)
+static int gather(struct aster_run *run, int stage, const struct aster_protein ***out, int64_t *n,
+                  int64_t *max_length)
 {
     const struct aster_slot *e = aster_run_slot(run, stage, "embeddings", 0);
-    const struct aster_proteins *store = e && e->embeddings ? aster_embeddings_proteins(e->embeddings) : NULL;
+    const struct aster_proteins *store =
+        e && e->embeddings ? aster_embeddings_proteins(e->embeddings) : NULL;
     int64_t cap = 0, n_from = store ? 1 : aster_run_value(run, stage, "from")->n;
     *n = 0;
     *max_length = -1;
     for (int64_t k = 0; k < n_from; k++) {
-        const struct aster_proteins *t = store ? store : aster_run_slot(run, stage, "from", k)->proteins;
+        const struct aster_proteins *t =
+            store ? store : aster_run_slot(run, stage, "from", k)->proteins;
         if (*max_length >= 0 && *max_length != t->max_length)
-            return aster_fail(run->ctx, ASTER_EPARAM, "tables of one split need the same max_length, found %lld and %lld",
+            return aster_fail(run->ctx, ASTER_EPARAM,
+                              "tables of one split need the same max_length, found %lld and %lld",
                               (long long)*max_length, (long long)t->max_length);
         *max_length = t->max_length;
         ASTER_TRY(aster_grow(run->ctx, *n + t->n, sizeof **out, &cap, out));
@@ -172,8 +187,10 @@ int aster_split_of(struct aster_run *run, int stage, struct aster_split **out)
     int64_t n = 0, max_length = 0;
     int rc = gather(run, stage, &list, &n, &max_length);
     if (rc == 0)
-        rc = aster_split_new(run->ctx, n, list, aster_run_real(run, stage, "train_split"), (uint32_t)aster_run_int(run, stage, "seed"),
-                             !strcmp(aster_run_text(run, stage, "method"), "grouped"), aster_run_bool(run, stage, "deduplicate"),
+        rc = aster_split_new(run->ctx, n, list, aster_run_real(run, stage, "train_split"),
+                             (uint32_t)aster_run_int(run, stage, "seed"),
+                             !strcmp(aster_run_text(run, stage, "method"), "grouped"),
+                             aster_run_bool(run, stage, "deduplicate"),
                              aster_run_real(run, stage, "group_share"), out);
     aster_free(&list);
     if (rc == 0)
@@ -194,11 +211,13 @@ int aster_stage_load_model(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
     struct aster_model_file *m = NULL;
-    enum aster_dtype real = strcmp(aster_run_text(run, stage, "precision"), "f64") ? ASTER_F32 : ASTER_F64;
+    enum aster_dtype real =
+        strcmp(aster_run_text(run, stage, "precision"), "f64") ? ASTER_F32 : ASTER_F64;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *m, &m));
     run->slots[stage].model = m;
     ASTER_TRY(aster_strdup(ctx, input_path(run, stage, "path"), &m->path));
     ASTER_TRY(aster_weights_load(ctx, m->path, real, &m->weights));
-    return aster_run_fact(run, run->spec->stages[stage].id, "%s on %s, length %lld, from %s", aster_model_name(m->weights->model.kind),
-                          m->weights->encoding, (long long)m->weights->model.max_length, m->path);
+    return aster_run_fact(run, run->spec->stages[stage].id, "%s on %s, length %lld, from %s",
+                          aster_model_name(m->weights->model.kind), m->weights->encoding,
+                          (long long)m->weights->model.max_length, m->path);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stages over several trainings: every encoding with every model, and the comparison of finished ones. */
+/* Stages over several trainings: every encoding with every model, and the comparison of finished
+ * ones. */
 #include "flow/plots.h"
 #include "flow/summary.h"
 
@@ -42,9 +43,16 @@ static int train_one(struct experiments *e, const struct aster_experiment *x, co
     struct aster_history h = {0};
     char label[64];
     snprintf(label, sizeof label, "%.30s %.30s", x->encoding, x->model);
-    struct aster_training t = {.run = e->run, .stage = e->stage, .split = e->split, .embeddings = e->embeddings, .encoding = x->encoding,
-                               .model = x->model, .dir = dir, .label = label,
-                               .batch_size = aster_run_int(e->run, e->stage, esm2 ? "esm2_batch_size" : "batch_size")};
+    struct aster_training t = {
+        .run = e->run,
+        .stage = e->stage,
+        .split = e->split,
+        .embeddings = e->embeddings,
+        .encoding = x->encoding,
+        .model = x->model,
+        .dir = dir,
+        .label = label,
+        .batch_size = aster_run_int(e->run, e->stage, esm2 ? "esm2_batch_size" : "batch_size")};
     if (e->run->resumed && finished(e->run->ctx, dir)) {
         aster_log(e->run->ctx, ASTER_LOG_INFO, "%s: was finished before", label);
         return 0;
@@ -54,7 +62,8 @@ static int train_one(struct experiments *e, const struct aster_experiment *x, co
     return aster_plots_training(e->run->ctx, dir);
 }
 
-static int evaluate_one(struct experiments *e, struct aster_experiment *x, const struct aster_weights *w, int which)
+static int evaluate_one(struct experiments *e, struct aster_experiment *x,
+                        const struct aster_weights *w, int which)
 {
     struct aster_evaluation ev;
     char stage[160];
@@ -62,7 +71,8 @@ static int evaluate_one(struct experiments *e, struct aster_experiment *x, const
     if (n == 0)
         return 0;
     snprintf(stage, sizeof stage, "%.60s_%.60s_%s", x->encoding, x->model, which ? "test" : "val");
-    ASTER_TRY(aster_evaluate(e->run, stage, w, e->embeddings, n, which ? e->test : e->val, e->threshold, e->min_consecutive,
+    ASTER_TRY(aster_evaluate(e->run, stage, w, e->embeddings, n, which ? e->test : e->val,
+                             e->threshold, e->min_consecutive,
                              aster_run_int(e->run, e->stage, "batch_size"), 256, &ev));
     x->has[which] = true;
     x->residue[which] = ev.metrics;
@@ -82,7 +92,12 @@ static int run_one(struct experiments *e, struct aster_experiment *x)
     ASTER_GOTO(train_one(e, x, dir), done);
     ASTER_GOTO(aster_experiment_read(e->run->ctx, dir, x), done);
     ASTER_GOTO(aster_weights_find(e->run->ctx, dir, &path), done);
-    ASTER_GOTO(aster_weights_load(e->run->ctx, path, strcmp(aster_run_text(e->run, e->stage, "precision"), "f64") ? ASTER_F32 : ASTER_F64, &w), done);
+    ASTER_GOTO(aster_weights_load(e->run->ctx, path,
+                                  strcmp(aster_run_text(e->run, e->stage, "precision"), "f64")
+                                      ? ASTER_F32
+                                      : ASTER_F64,
+                                  &w),
+               done);
     for (int which = 0; which < 2; which++)
         ASTER_GOTO(evaluate_one(e, x, w, which), done);
     e->run->items++;
@@ -97,13 +112,17 @@ done:
 static void values(const struct experiments *e, int which, bool sequence, double *out)
 {
     for (int64_t i = 0; i < e->n_encodings * e->n_models; i++)
-        out[i] = !e->x[i].has[which] ? NAN : sequence ? e->x[i].sequence[which].exact_match_pct : e->x[i].residue[which].f1;
+        out[i] = !e->x[i].has[which] ? NAN
+                 : sequence          ? e->x[i].sequence[which].exact_match_pct
+                                     : e->x[i].residue[which].f1;
 }
 
 static int figures(const struct experiments *e)
 {
-    static const char *const names[4] = {"val_residue_level.svg", "val_sequence_level.svg", "test_residue_level.svg", "test_sequence_level.svg"};
-    static const char *const titles[4] = {"Validation, residues", "Validation, proteins", "Test, residues", "Test, proteins"};
+    static const char *const names[4] = {"val_residue_level.svg", "val_sequence_level.svg",
+                                         "test_residue_level.svg", "test_sequence_level.svg"};
+    static const char *const titles[4] = {"Validation, residues", "Validation, proteins",
+                                          "Test, residues", "Test, proteins"};
     struct aster_figure f[4];
     double *v[4] = {NULL};
     int rc = 0, n = e->n_test ? 4 : 2;
@@ -112,11 +131,14 @@ static int figures(const struct experiments *e)
         if (rc < 0)
             break;
         values(e, k / 2, k % 2, v[k]);
-        f[k] = (struct aster_figure){titles[k], k % 2 ? "exact match %" : "F1", k % 2 ? 100 : 1, v[k]};
-        rc = aster_plots_comparison(e->run->ctx, e->run->dir, names[k], e->n_encodings, e->encodings, e->n_models, e->models, 1, &f[k]);
+        f[k] =
+            (struct aster_figure){titles[k], k % 2 ? "exact match %" : "F1", k % 2 ? 100 : 1, v[k]};
+        rc = aster_plots_comparison(e->run->ctx, e->run->dir, names[k], e->n_encodings,
+                                    e->encodings, e->n_models, e->models, 1, &f[k]);
     }
     if (rc == 0)
-        rc = aster_plots_comparison(e->run->ctx, e->run->dir, "all_results_combined.svg", e->n_encodings, e->encodings, e->n_models, e->models, 2,
+        rc = aster_plots_comparison(e->run->ctx, e->run->dir, "all_results_combined.svg",
+                                    e->n_encodings, e->encodings, e->n_models, e->models, 2,
                                     &f[n - 2]);
     for (int k = 0; k < 4; k++)
         aster_free(&v[k]);
@@ -142,7 +164,8 @@ static int gather(struct experiments *e)
 /* Reference order of a summary: as the encodings are given, then by the model's name. */
 static int compare_model(const void *a, const void *b)
 {
-    return strcmp(((const struct aster_experiment *)a)->model, ((const struct aster_experiment *)b)->model);
+    return strcmp(((const struct aster_experiment *)a)->model,
+                  ((const struct aster_experiment *)b)->model);
 }
 
 static int write_summary(const struct experiments *e)
@@ -164,7 +187,8 @@ static int compare_all(const struct experiments *e)
     ASTER_TRY(write_summary(e));
     ASTER_TRY(aster_evaluations_write(e->run, "val", 0, e->threshold, e->min_consecutive, n, e->x));
     if (e->n_test) {
-        ASTER_TRY(aster_evaluations_write(e->run, "test", 1, e->threshold, e->min_consecutive, n, e->x));
+        ASTER_TRY(
+            aster_evaluations_write(e->run, "test", 1, e->threshold, e->min_consecutive, n, e->x));
         ASTER_TRY(aster_model_comparison_write(e->run, n, e->x));
     }
     return figures(e);
@@ -179,7 +203,9 @@ static int run_all(struct experiments *e)
         e->x[i].encoding = e->encodings[i / e->n_models];
         e->x[i].model = e->models[i % e->n_models];
         if (!e->embeddings && !strncmp(e->x[i].encoding, "esm2", 4)) {
-            aster_log(e->run->ctx, ASTER_LOG_WARN, "%s %s is left out: it needs residue vectors (precomputed=FILE)", e->x[i].encoding, e->x[i].model);
+            aster_log(e->run->ctx, ASTER_LOG_WARN,
+                      "%s %s is left out: it needs residue vectors (precomputed=FILE)",
+                      e->x[i].encoding, e->x[i].model);
             continue;
         }
         ASTER_TRY(run_one(e, &e->x[i]));
@@ -191,10 +217,17 @@ int aster_stage_experiments(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
     const struct aster_slot *emb = aster_run_slot(run, stage, "embeddings", 0);
-    const struct aster_opt_value *encodings = aster_run_value(run, stage, "encodings"), *models = aster_run_value(run, stage, "models");
-    struct experiments e = {.run = run, .stage = stage, .split = aster_run_slot(run, stage, "data", 0)->split,
-                            .embeddings = emb ? emb->embeddings : NULL, .n_encodings = encodings->n, .encodings = encodings->items,
-                            .n_models = models->n, .models = models->items, .threshold = aster_run_real(run, stage, "threshold"),
+    const struct aster_opt_value *encodings = aster_run_value(run, stage, "encodings"),
+                                 *models = aster_run_value(run, stage, "models");
+    struct experiments e = {.run = run,
+                            .stage = stage,
+                            .split = aster_run_slot(run, stage, "data", 0)->split,
+                            .embeddings = emb ? emb->embeddings : NULL,
+                            .n_encodings = encodings->n,
+                            .encodings = encodings->items,
+                            .n_models = models->n,
+                            .models = models->items,
+                            .threshold = aster_run_real(run, stage, "threshold"),
                             .min_consecutive = aster_run_int(run, stage, "min_consecutive")};
     int rc = run_all(&e);
     aster_free(&e.x);
@@ -203,10 +236,12 @@ int aster_stage_experiments(struct aster_ctx *ctx, void *arg, int stage)
     return rc;
 }
 
-/* ---- summary of trainings made elsewhere -------------------------------------------------------------------- */
+/* ---- summary of trainings made elsewhere ---------------------------------------------------- */
 
-/* <folder>/<encoding>_<model>, or the run_NNN in it with the highest number that holds a history. */
-static int find_history(struct aster_ctx *ctx, const char *parent, const struct aster_experiment *x, char **out)
+/* <folder>/<encoding>_<model>, or the run_NNN in it with the highest number that holds a history.
+ */
+static int find_history(struct aster_ctx *ctx, const char *parent, const struct aster_experiment *x,
+                        char **out)
 {
     char name[128], *path = NULL, *sub = NULL;
     int64_t n, highest = -1;
@@ -239,7 +274,8 @@ int aster_stage_summary(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
     const char *parent = aster_run_text(run, stage, "folder");
-    const struct aster_opt_value *encodings = aster_run_value(run, stage, "encodings"), *models = aster_run_value(run, stage, "models");
+    const struct aster_opt_value *encodings = aster_run_value(run, stage, "encodings"),
+                                 *models = aster_run_value(run, stage, "models");
     struct aster_experiment *x = NULL;
     int64_t n = encodings->n * models->n, found = 0;
     ASTER_TRY(aster_alloc(ctx, n, sizeof *x, &x));
@@ -255,7 +291,9 @@ int aster_stage_summary(struct aster_ctx *ctx, void *arg, int stage)
         aster_free(&dir);
     }
     if (rc == 0 && !found)
-        rc = aster_fail(ctx, ASTER_EPARAM, "%s: has no folder <encoding>_<model> with a training_history.json", parent);
+        rc =
+            aster_fail(ctx, ASTER_EPARAM,
+                       "%s: has no folder <encoding>_<model> with a training_history.json", parent);
     if (rc == 0)
         rc = aster_summary_write(run, n, x);
     if (rc == 0)

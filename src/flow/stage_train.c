@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Training as part of a run: options to a configuration, epochs to files, events and the progress. */
+/* Training as part of a run: options to a configuration, epochs to files, events and the progress.
+ */
 #include "flow/training.h"
 
 #include <string.h>
@@ -9,7 +10,7 @@ struct watch {
     struct aster_history *history;
     struct aster_events *events;
     int64_t epochs, n_train, n_val;
-    bool seen;     /* progress has been reported once */
+    bool seen; /* progress has been reported once */
     double best;
 };
 
@@ -20,14 +21,19 @@ static int model_config(const struct aster_training *t, int64_t dim, struct aste
     while (k < ASTER_N_MODEL_KINDS && strcmp(t->model, aster_model_name((enum aster_model_kind)k)))
         k++;
     if (k == ASTER_N_MODEL_KINDS)
-        return aster_fail(run->ctx, ASTER_EPARAM, "model '%s' is unknown; cnn, unet or lstm is expected", t->model);
+        return aster_fail(run->ctx, ASTER_EPARAM,
+                          "model '%s' is unknown; cnn, unet or lstm is expected", t->model);
     aster_model_defaults((enum aster_model_kind)k, dim, m);
     m->max_length = t->split->max_length;
     if (m->kind == ASTER_MODEL_CNN) {
-        const struct aster_opt_value *c = aster_run_value(run, t->stage, "cnn_channels"), *w = aster_run_value(run, t->stage, "cnn_kernel_sizes");
+        const struct aster_opt_value *c = aster_run_value(run, t->stage, "cnn_channels"),
+                                     *w = aster_run_value(run, t->stage, "cnn_kernel_sizes");
         if (c->n != w->n || c->n < 1 || c->n > ASTER_MODEL_MAX_LAYERS)
-            return aster_fail(run->ctx, ASTER_EPARAM, "cnn_channels has %lld and cnn_kernel_sizes %lld entries; the same number, 1 to %d, is "
-                              "expected", (long long)c->n, (long long)w->n, ASTER_MODEL_MAX_LAYERS);
+            return aster_fail(run->ctx, ASTER_EPARAM,
+                              "cnn_channels has %lld and cnn_kernel_sizes %lld entries; the same "
+                              "number, 1 to %d, is "
+                              "expected",
+                              (long long)c->n, (long long)w->n, ASTER_MODEL_MAX_LAYERS);
         m->n_layers = (int)c->n;
         for (int i = 0; i < m->n_layers; i++) {
             m->channels[i] = (int64_t)c->numbers[i];
@@ -54,7 +60,9 @@ static int loss_weights(const struct aster_training *t, double out[2])
     if (!v->is_set || v->n == 0)
         return 0;
     if (v->n != 2)
-        return aster_fail(t->run->ctx, ASTER_EPARAM, "loss_weights has %lld entries; two (non-RCL, RCL) or none are expected", (long long)v->n);
+        return aster_fail(t->run->ctx, ASTER_EPARAM,
+                          "loss_weights has %lld entries; two (non-RCL, RCL) or none are expected",
+                          (long long)v->n);
     out[0] = v->numbers[0];
     out[1] = v->numbers[1];
     return 0;
@@ -64,34 +72,54 @@ int aster_training_config(const struct aster_training *t, int64_t dim, struct as
 {
     const struct aster_run *run = t->run;
     int s = t->stage;
-    const char *optimizer = aster_run_text(run, s, "optimizer"), *scheduler = aster_run_text(run, s, "scheduler");
-    int64_t patience = aster_run_int(run, s, "patience"), plateau = aster_run_int(run, s, "plateau_patience");
+    const char *optimizer = aster_run_text(run, s, "optimizer"),
+               *scheduler = aster_run_text(run, s, "scheduler");
+    int64_t patience = aster_run_int(run, s, "patience"),
+            plateau = aster_run_int(run, s, "plateau_patience");
     *c = (struct aster_train_config){
         .real = strcmp(aster_run_text(run, s, "precision"), "f64") ? ASTER_F32 : ASTER_F64,
-        .epochs = aster_run_int(run, s, "epochs"), .batch_size = t->batch_size, .shards = aster_run_int(run, s, "shards"),
+        .epochs = aster_run_int(run, s, "epochs"),
+        .batch_size = t->batch_size,
+        .shards = aster_run_int(run, s, "shards"),
         .bn = strcmp(aster_run_text(run, s, "bn"), "local") ? ASTER_BN_SYNC : ASTER_BN_LOCAL,
-        .optimizer = !strcmp(optimizer, "adamw") ? ASTER_OPTIMIZER_ADAMW : !strcmp(optimizer, "sgd") ? ASTER_OPTIMIZER_SGD : ASTER_OPTIMIZER_ADAM,
-        .learning_rate = aster_run_real(run, s, "learning_rate"), .weight_decay = aster_run_real(run, s, "weight_decay"),
-        .beta1 = aster_run_real(run, s, "beta1"), .beta2 = aster_run_real(run, s, "beta2"), .eps = aster_run_real(run, s, "eps"),
-        .momentum = aster_run_real(run, s, "momentum"), .clip_norm = aster_run_real(run, s, "clip_norm"),
-        .schedule = !strcmp(scheduler, "cosine") ? ASTER_SCHEDULE_COSINE : !strcmp(scheduler, "none") ? ASTER_SCHEDULE_NONE : ASTER_SCHEDULE_PLATEAU,
-        .plateau_factor = aster_run_real(run, s, "plateau_factor"), .plateau_threshold = aster_run_real(run, s, "plateau_threshold"),
-        .min_lr = aster_run_real(run, s, "min_lr"), .plateau_patience = plateau < 0 ? patience / 2 : plateau, .patience = patience,
-        .seed = (uint64_t)aster_run_int(run, s, "seed"), .monitor = aster_run_text(run, s, "monitor"),
-        .monitor_max = !strcmp(aster_run_text(run, s, "mode"), "max"), .save_top_k = aster_run_int(run, s, "save_top_k"),
-        .checkpoint_steps = aster_run_int(run, s, "checkpoint_steps"), .window = aster_run_int(run, s, "window")};
+        .optimizer = !strcmp(optimizer, "adamw") ? ASTER_OPTIMIZER_ADAMW
+                     : !strcmp(optimizer, "sgd") ? ASTER_OPTIMIZER_SGD
+                                                 : ASTER_OPTIMIZER_ADAM,
+        .learning_rate = aster_run_real(run, s, "learning_rate"),
+        .weight_decay = aster_run_real(run, s, "weight_decay"),
+        .beta1 = aster_run_real(run, s, "beta1"),
+        .beta2 = aster_run_real(run, s, "beta2"),
+        .eps = aster_run_real(run, s, "eps"),
+        .momentum = aster_run_real(run, s, "momentum"),
+        .clip_norm = aster_run_real(run, s, "clip_norm"),
+        .schedule = !strcmp(scheduler, "cosine") ? ASTER_SCHEDULE_COSINE
+                    : !strcmp(scheduler, "none") ? ASTER_SCHEDULE_NONE
+                                                 : ASTER_SCHEDULE_PLATEAU,
+        .plateau_factor = aster_run_real(run, s, "plateau_factor"),
+        .plateau_threshold = aster_run_real(run, s, "plateau_threshold"),
+        .min_lr = aster_run_real(run, s, "min_lr"),
+        .plateau_patience = plateau < 0 ? patience / 2 : plateau,
+        .patience = patience,
+        .seed = (uint64_t)aster_run_int(run, s, "seed"),
+        .monitor = aster_run_text(run, s, "monitor"),
+        .monitor_max = !strcmp(aster_run_text(run, s, "mode"), "max"),
+        .save_top_k = aster_run_int(run, s, "save_top_k"),
+        .checkpoint_steps = aster_run_int(run, s, "checkpoint_steps"),
+        .window = aster_run_int(run, s, "window")};
     ASTER_TRY(loss_weights(t, c->class_weights));
     return model_config(t, dim, &c->model);
 }
 
 static int on_epoch(void *arg, const struct aster_epoch *e)
 {
-    static const char *const tags[] = {"Metrics/accuracy", "Metrics/precision", "Metrics/recall", "Metrics/f1", "Metrics/f1_macro", "Metrics/mcc",
+    static const char *const tags[] = {"Metrics/accuracy", "Metrics/precision", "Metrics/recall",
+                                       "Metrics/f1",       "Metrics/f1_macro",  "Metrics/mcc",
                                        "Metrics/auc"};
     struct watch *w = arg;
     struct aster_run *run = w->t->run;
     const struct aster_metrics *m = &e->val;
-    const double values[] = {m->accuracy, m->precision, m->recall, m->f1, m->f1_macro, m->mcc, m->auc};
+    const double values[] = {m->accuracy, m->precision, m->recall, m->f1,
+                             m->f1_macro, m->mcc,       m->auc};
     ASTER_TRY(aster_history_add(run->ctx, w->history, e));
     ASTER_TRY(aster_history_write(run->ctx, w->t->dir, w->history));
     if (w->events) {
@@ -103,10 +131,14 @@ static int on_epoch(void *arg, const struct aster_epoch *e)
     }
     if (m->f1 > w->best)
         w->best = m->f1;
-    aster_progress_note(run->progress, "epoch %lld/%lld: loss %.4f, validation %.4f, F1 %.4f, best F1 %.4f", (long long)e->epoch + 1,
-                        (long long)w->epochs, e->train_loss, e->val_loss, m->f1, w->best);
-    aster_log(run->ctx, ASTER_LOG_INFO, "%s: epoch %lld/%lld: loss %.4f, validation loss %.4f, accuracy %.4f, F1 %.4f, MCC %.4f%s", w->t->label,
-              (long long)e->epoch + 1, (long long)w->epochs, e->train_loss, e->val_loss, m->accuracy, m->f1, m->mcc, e->best ? ", best" : "");
+    aster_progress_note(
+        run->progress, "epoch %lld/%lld: loss %.4f, validation %.4f, F1 %.4f, best F1 %.4f",
+        (long long)e->epoch + 1, (long long)w->epochs, e->train_loss, e->val_loss, m->f1, w->best);
+    aster_log(
+        run->ctx, ASTER_LOG_INFO,
+        "%s: epoch %lld/%lld: loss %.4f, validation loss %.4f, accuracy %.4f, F1 %.4f, MCC %.4f%s",
+        w->t->label, (long long)e->epoch + 1, (long long)w->epochs, e->train_loss, e->val_loss,
+        m->accuracy, m->f1, m->mcc, e->best ? ", best" : "");
     return 0;
 }
 
@@ -125,11 +157,15 @@ static bool on_stop(void *arg)
     return aster_run_stopping();
 }
 
-static int fill_samples(const struct aster_training *t, const struct aster_encoding *enc, struct aster_sample *samples)
+static int fill_samples(const struct aster_training *t, const struct aster_encoding *enc,
+                        struct aster_sample *samples)
 {
     for (int64_t i = 0; i < t->split->n; i++) {
         const struct aster_protein *p = t->split->p[t->split->order[i]];
-        samples[i] = (struct aster_sample){.sequence = p->sequence, .length = p->length, .loop_begin = p->begin, .loop_end = p->end,
+        samples[i] = (struct aster_sample){.sequence = p->sequence,
+                                           .length = p->length,
+                                           .loop_begin = p->begin,
+                                           .loop_end = p->end,
                                            .labels = p->labels};
         ASTER_TRY(aster_encoding_key(t->run->ctx, t->embeddings, enc, p, &samples[i].key));
     }
@@ -156,7 +192,8 @@ int aster_training_run(const struct aster_training *t, struct aster_history *h)
     struct aster_encoding enc;
     struct aster_sample *samples = NULL;
     struct aster_runtime *rt;
-    struct watch w = {.t = t, .history = h, .n_val = t->split->n_val, .n_train = t->split->n - t->split->n_val};
+    struct watch w = {
+        .t = t, .history = h, .n_val = t->split->n_val, .n_train = t->split->n - t->split->n_val};
     const struct aster_train_hooks hooks = {&w, on_epoch, on_progress, on_stop};
     int rc;
     ASTER_TRY(aster_encoding_choose(run->ctx, t->encoding, t->embeddings, &enc));
@@ -173,7 +210,8 @@ int aster_training_run(const struct aster_training *t, struct aster_history *h)
     w.epochs = c.epochs;
     aster_progress_stage(run->progress, t->label, c.epochs * t->split->n);
     aster_progress_interval(run->progress, (double)aster_run_int(run, t->stage, "log_interval"));
-    rc = aster_train(run->ctx, rt, &c, &enc, w.n_train, samples + w.n_val, w.n_val, samples, t->dir, run->resumed, &hooks);
+    rc = aster_train(run->ctx, rt, &c, &enc, w.n_train, samples + w.n_val, w.n_val, samples, t->dir,
+                     run->resumed, &hooks);
 done:
     aster_events_close(&w.events);
     aster_free(&samples);
@@ -190,7 +228,8 @@ static int best_fact(struct aster_run *run, const struct aster_history *h)
     for (int64_t i = 1; i < h->n; i++)
         if (h->e[i].val.f1 > h->e[best].val.f1)
             best = i;
-    return aster_run_fact(run, "best validation F1", "%.4f in epoch %lld of %lld", h->e[best].val.f1, (long long)best + 1, (long long)h->n);
+    return aster_run_fact(run, "best validation F1", "%.4f in epoch %lld of %lld",
+                          h->e[best].val.f1, (long long)best + 1, (long long)h->n);
 }
 
 int aster_stage_train(struct aster_ctx *ctx, void *arg, int stage)
@@ -199,10 +238,15 @@ int aster_stage_train(struct aster_ctx *ctx, void *arg, int stage)
     const struct aster_slot *e = aster_run_slot(run, stage, "embeddings", 0);
     struct aster_history h = {0};
     struct aster_model_file *m = NULL;
-    struct aster_training t = {.run = run, .stage = stage, .split = aster_run_slot(run, stage, "data", 0)->split,
-                               .embeddings = e ? e->embeddings : NULL, .encoding = aster_run_text(run, stage, "encoding"),
-                               .model = aster_run_text(run, stage, "model"), .batch_size = aster_run_int(run, stage, "batch_size"),
-                               .dir = run->dir, .label = run->spec->stages[stage].id};
+    struct aster_training t = {.run = run,
+                               .stage = stage,
+                               .split = aster_run_slot(run, stage, "data", 0)->split,
+                               .embeddings = e ? e->embeddings : NULL,
+                               .encoding = aster_run_text(run, stage, "encoding"),
+                               .model = aster_run_text(run, stage, "model"),
+                               .batch_size = aster_run_int(run, stage, "batch_size"),
+                               .dir = run->dir,
+                               .label = run->spec->stages[stage].id};
     ASTER_TRY(aster_training_run(&t, &h));
     run->items += t.split->n;
     int rc = best_fact(run, &h);
@@ -211,5 +255,8 @@ int aster_stage_train(struct aster_ctx *ctx, void *arg, int stage)
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *m, &m));
     run->slots[stage].model = m;
     ASTER_TRY(aster_weights_find(ctx, run->dir, &m->path));
-    return aster_weights_load(ctx, m->path, strcmp(aster_run_text(run, stage, "precision"), "f64") ? ASTER_F32 : ASTER_F64, &m->weights);
+    return aster_weights_load(ctx, m->path,
+                              strcmp(aster_run_text(run, stage, "precision"), "f64") ? ASTER_F32
+                                                                                     : ASTER_F64,
+                              &m->weights);
 }

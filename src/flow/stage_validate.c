@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checks of tables of proteins, row by row, with the reports that the reference's validator writes. */
+/* Checks of tables of proteins, row by row, with the reports that the reference's validator writes.
+ */
 #include "flow/internal.h"
 
 #include <ctype.h>
@@ -8,12 +9,30 @@
 #define SHOWN 50 /* errors and warnings that are logged */
 
 enum finding {
-    MISSING_ID, MISSING_SEQUENCE, EMPTY_SEQUENCE, TOO_LONG, BAD_LETTERS, NO_ANNOTATION, NOT_NUMERIC, BAD_START, END_BEFORE_START, START_BEYOND,
-    END_BEYOND, MISMATCH, SHORT_LOOP, LONG_LOOP, N_FINDINGS
+    MISSING_ID,
+    MISSING_SEQUENCE,
+    EMPTY_SEQUENCE,
+    TOO_LONG,
+    BAD_LETTERS,
+    NO_ANNOTATION,
+    NOT_NUMERIC,
+    BAD_START,
+    END_BEFORE_START,
+    START_BEYOND,
+    END_BEYOND,
+    MISMATCH,
+    SHORT_LOOP,
+    LONG_LOOP,
+    N_FINDINGS
 };
 static const char *const finding_names[N_FINDINGS] = {
-    "missing_id", "missing_sequence", "empty_sequence", "too_long", "invalid_amino_acids", "missing_annotation", "non_numeric_indices",
-    "invalid_start_index", "end_before_start", "start_beyond_sequence", "end_beyond_sequence", "mismatched_rcl_seq", "short_rcl", "long_rcl"};
+    "missing_id",          "missing_sequence",
+    "empty_sequence",      "too_long",
+    "invalid_amino_acids", "missing_annotation",
+    "non_numeric_indices", "invalid_start_index",
+    "end_before_start",    "start_beyond_sequence",
+    "end_beyond_sequence", "mismatched_rcl_seq",
+    "short_rcl",           "long_rcl"};
 
 struct validation {
     struct aster_run *run;
@@ -25,10 +44,12 @@ struct validation {
     struct aster_str errors, warnings, failed;
 };
 
-static void add(struct validation *v, bool error, enum finding what, const char *field, const char *message, const char *value)
+static void add(struct validation *v, bool error, enum finding what, const char *field,
+                const char *message, const char *value)
 {
     struct aster_str *s = error ? &v->errors : &v->warnings;
-    aster_str_printf(s, "Row %5lld | Field: %-15s | %s | Value: %s\n", (long long)v->row, field, message, value);
+    aster_str_printf(s, "Row %5lld | Field: %-15s | %s | Value: %s\n", (long long)v->row, field,
+                     message, value);
     v->n_errors += error;
     v->n_warnings += !error;
     v->row_is_bad |= error;
@@ -66,7 +87,8 @@ static const char *or_nan(const char *s)
 }
 
 /* Bounds that are integers against the sequence and the stored loop. */
-static void check_bounds(struct validation *v, const char *seq, int64_t start, int64_t end, const char *loop)
+static void check_bounds(struct validation *v, const char *seq, int64_t start, int64_t end,
+                         const char *loop)
 {
     char value[160], message[64];
     int64_t n = (int64_t)strlen(seq), length = end - start + 1;
@@ -84,8 +106,10 @@ static void check_bounds(struct validation *v, const char *seq, int64_t start, i
     snprintf(value, sizeof value, "end=%lld, seq_len=%lld", (long long)end, (long long)n);
     if (end > n)
         add(v, true, END_BEYOND, "rcl_end", "End index beyond sequence length", value);
-    if (good && ((int64_t)strlen(loop) != length || strncmp(loop, seq + start - 1, (size_t)length))) {
-        snprintf(value, sizeof value, "stored=%.60s, interval=%.*s", loop, (int)aster_min64(length, 60), seq + start - 1);
+    if (good &&
+        ((int64_t)strlen(loop) != length || strncmp(loop, seq + start - 1, (size_t)length))) {
+        snprintf(value, sizeof value, "stored=%.60s, interval=%.*s", loop,
+                 (int)aster_min64(length, 60), seq + start - 1);
         add(v, true, MISMATCH, "rcl_seq", "Stored loop is not the interval of the sequence", value);
     }
     snprintf(value, sizeof value, "start=%lld, end=%lld", (long long)start, (long long)end);
@@ -110,12 +134,14 @@ static bool whole_number(const char *s, int64_t *out)
     return true;
 }
 
-static void check_annotation(struct validation *v, const char *seq, const char *a, const char *b, const char *loop)
+static void check_annotation(struct validation *v, const char *seq, const char *a, const char *b,
+                             const char *loop)
 {
     char value[256];
     int64_t start, end;
     snprintf(value, sizeof value, "start=%.100s, end=%.100s", or_nan(a), or_nan(b));
-    if (aster_annotation_absent(a, false) || aster_annotation_absent(a, true) || aster_annotation_absent(b, false) || aster_annotation_absent(b, true))
+    if (aster_annotation_absent(a, false) || aster_annotation_absent(a, true) ||
+        aster_annotation_absent(b, false) || aster_annotation_absent(b, true))
         add(v, false, NO_ANNOTATION, "rcl_start/end", "Missing or invalid RCL annotation", value);
     else if (!whole_number(a, &start) || !whole_number(b, &end))
         add(v, true, NOT_NUMERIC, "rcl_start/end", "Non-numeric RCL indices", value);
@@ -149,7 +175,8 @@ static int check_row(struct validation *v, const char *const *f)
     }
     if (v->row_is_bad) {
         v->n_bad_rows++;
-        aster_ledger_line(&v->failed, f[v->id], v->stage, "the validation report has errors for this row");
+        aster_ledger_line(&v->failed, f[v->id], v->stage,
+                          "the validation report has errors for this row");
     }
     aster_free(&copy);
     return 0;
@@ -169,7 +196,8 @@ static int check_table(struct validation *v)
         v->start = -1;
     int rc = 0;
     if (v->id < 0 || v->sequence < 0)
-        rc = aster_fail(v->run->ctx, ASTER_EFORMAT, "%s:1: has no column '%s'; columns id and Sequence are needed", v->path,
+        rc = aster_fail(v->run->ctx, ASTER_EFORMAT,
+                        "%s:1: has no column '%s'; columns id and Sequence are needed", v->path,
                         v->id < 0 ? "id" : "Sequence");
     for (v->row = 2; rc == 0 && (rc = aster_csv_next(c, &f)) == 1; v->row++)
         rc = check_row(v, f);
@@ -181,7 +209,8 @@ static void put_statistics(const struct validation *v, struct aster_str *s)
 {
     aster_str_add(s, "\nSTATISTICS:\n");
     for (int i = 0; i < v->n_seen; i++)
-        aster_str_printf(s, "  %s: %lld\n", finding_names[v->seen[i]], (long long)v->count[v->seen[i]]);
+        aster_str_printf(s, "  %s: %lld\n", finding_names[v->seen[i]],
+                         (long long)v->count[v->seen[i]]);
     for (int k = 0; k < N_FINDINGS; k++)
         if (v->count[k] == 0)
             aster_str_printf(s, "  %s: 0\n", finding_names[k]);
@@ -191,9 +220,11 @@ static int write_report(struct validation *v)
 {
     struct aster_str s = {0}, name = {0};
     const char *base = aster_path_base(v->path), *dot = strrchr(base, '.');
-    aster_str_printf(&name, "%.*s_validation_report.txt", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
-    aster_str_printf(&s, "Validation Report for: %s\n%.80s\n\nERRORS:\n", v->path,
-                     "================================================================================");
+    aster_str_printf(&name, "%.*s_validation_report.txt",
+                     dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
+    aster_str_printf(
+        &s, "Validation Report for: %s\n%.80s\n\nERRORS:\n", v->path,
+        "================================================================================");
     aster_str_add(&s, aster_str_get(&v->errors));
     aster_str_add(&s, "\nWARNINGS:\n");
     aster_str_add(&s, aster_str_get(&v->warnings));
@@ -228,8 +259,10 @@ static int validate(struct aster_run *run, const char *stage, const char *path, 
     if (rc == 0)
         rc = aster_ledger_add(run, &v.failed);
     if (rc == 0)
-        rc = aster_run_fact(run, aster_path_base(path), "%lld rows, %lld errors in %lld rows, %lld warnings", (long long)(v.row - 2),
-                            (long long)v.n_errors, (long long)v.n_bad_rows, (long long)v.n_warnings);
+        rc = aster_run_fact(run, aster_path_base(path),
+                            "%lld rows, %lld errors in %lld rows, %lld warnings",
+                            (long long)(v.row - 2), (long long)v.n_errors, (long long)v.n_bad_rows,
+                            (long long)v.n_warnings);
     run->items += v.row - 2;
     run->failed += v.n_bad_rows;
     aster_str_free(&v.errors);
@@ -248,7 +281,8 @@ int aster_stage_validate_table(struct aster_ctx *ctx, void *arg, int stage)
         return aster_fail(ctx, ASTER_EPARAM, "stage %s: there is no table to check", id);
     for (int64_t i = 0; i < files->n; i++) {
         const struct aster_input *in = aster_run_input(run, files->items[i]);
-        ASTER_TRY(validate(run, id, in ? in->path : files->items[i], aster_run_int(run, stage, "max_length")));
+        ASTER_TRY(validate(run, id, in ? in->path : files->items[i],
+                           aster_run_int(run, stage, "max_length")));
     }
     return 0;
 }

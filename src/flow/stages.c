@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kinds of stage there are and what each accepts: the one table behind validation, help, manual and runs. */
+/* The kinds of stage there are and what each accepts: the one table behind validation, help, manual
+ * and runs. */
 #include "flow/internal.h"
 
 #include <string.h>
 
-#define STR(k, d, h) {k, ASTER_OPT_STR, d, 0, 0, NULL, "", h}
+/* clang-format off */
 #define FIL(k, d, stdin_ok, h) {k, ASTER_OPT_FILE, d, 0, 0, stdin_ok, "", h}
 #define PTH(k, d, h) {k, ASTER_OPT_PATH, d, 0, 0, NULL, "", h}
 #define INT(k, d, lo, hi, u, h) {k, ASTER_OPT_INT, d, lo, hi, NULL, u, h}
@@ -18,81 +19,113 @@
 #define STRS(k, d, h) {k, ASTER_OPT_STRS, d, 0, 0, NULL, "", h}
 #define FILES(k, d, h) {k, ASTER_OPT_FILES, d, 0, 0, NULL, "", h}
 #define END {NULL, ASTER_OPT_STR, NULL, 0, 0, NULL, NULL, NULL}
+/* clang-format on */
 
 #define ENCODINGS "onehot|blosum|esm2|esm2_650m"
-#define MAX_L 100000
+#define MAX_L     100000
 
 static const struct aster_opt read_table_opts[] = {
-    FIL("file", "", NULL, "Table of proteins: CSV with columns id and Sequence, and rcl_start and rcl_end where loops are known; "
+    FIL("file", "", NULL,
+        "Table of proteins: CSV with columns id and Sequence, and rcl_start and rcl_end where "
+        "loops are known; "
         "or FASTA with rcl: headers. Plain or gzip. Empty: no proteins."),
-    CHOICE("format", "auto", "auto|csv|fasta", "How to read the file; auto looks at its first character."),
-    INT("max_length", "1024", 1, MAX_L, "residues", "Longer sequences are left out; also the length that models pad to."),
-    BOOL("upper_case", "true", "Turn lower-case residues into upper case; otherwise they count as unknown."),
+    CHOICE("format", "auto", "auto|csv|fasta",
+           "How to read the file; auto looks at its first character."),
+    INT("max_length", "1024", 1, MAX_L, "residues",
+        "Longer sequences are left out; also the length that models pad to."),
+    BOOL("upper_case", "true",
+         "Turn lower-case residues into upper case; otherwise they count as unknown."),
     END};
 
 static const struct aster_opt read_fasta_opts[] = {
     FIL("file", NULL, "-", "FASTA, plain or gzip; - is the standard input."),
-    BOOL("upper_case", "true", "Turn lower-case residues into upper case; otherwise they count as unknown."),
-    BOOL("strip_stop", "false", "Remove one * at the end of a sequence."),
-    END};
+    BOOL("upper_case", "true",
+         "Turn lower-case residues into upper case; otherwise they count as unknown."),
+    BOOL("strip_stop", "false", "Remove one * at the end of a sequence."), END};
 
 static const struct aster_opt embeddings_opts[] = {
-    FIL("file", "", NULL, "Residue vectors: an .npz with encodings, ids, sequences and labels, or a ragged .h5 store; empty: none."),
-    CHOICE("encoding", "esm2_650m", ENCODINGS, "The encoding that the vectors are; a store that names another one is refused."),
+    FIL("file", "", NULL,
+        "Residue vectors: an .npz with encodings, ids, sequences and labels, or a ragged .h5 "
+        "store; empty: none."),
+    CHOICE("encoding", "esm2_650m", ENCODINGS,
+           "The encoding that the vectors are; a store that names another one is refused."),
     INT("dim", "1280", 1, 65536, "", "Width that the vectors must have."),
-    INT("max_length", "1024", 1, MAX_L, "residues", "Longer sequences are left out; also the length that models pad to."),
+    INT("max_length", "1024", 1, MAX_L, "residues",
+        "Longer sequences are left out; also the length that models pad to."),
     END};
 
 static const struct aster_opt split_opts[] = {
     STAGES("from", NULL, "proteins", "Tables, joined in this order."),
-    STAGE("embeddings", "", "embeddings", "A store whose proteins and labels replace the tables when it has labels."),
-    REAL("train_split", "0.8", 0, 1, "", "Share of the proteins that is trained on; the rest, rounded up, validates."),
+    STAGE("embeddings", "", "embeddings",
+          "A store whose proteins and labels replace the tables when it has labels."),
+    REAL("train_split", "0.8", 0, 1, "",
+         "Share of the proteins that is trained on; the rest, rounded up, validates."),
     INT("seed", "42", 0, 4294967295.0, "", "Seed of the permutation (Mersenne twister 19937)."),
-    CHOICE("method", "random", "random|grouped", "random: by protein, as the reference does; grouped: similar sequences stay on one side."),
+    CHOICE(
+        "method", "random", "random|grouped",
+        "random: by protein, as the reference does; grouped: similar sequences stay on one side."),
     BOOL("deduplicate", "false", "Drop proteins whose sequence came before."),
-    REAL("group_share", "0.5", 0, 1, "", "grouped: two sequences are similar when they share this part of the shorter one's 5-mers."),
+    REAL("group_share", "0.5", 0, 1, "",
+         "grouped: two sequences are similar when they share this part of the shorter one's "
+         "5-mers."),
     END};
 
-#define TRAIN_OPTIONS \
-    INT("epochs", "50", 1, 100000, "", "At most so many passes over the training part."), \
-    INT("batch_size", "32", 1, 65536, "proteins", "Proteins of one optimizer step, on all devices together."), \
-    REAL("learning_rate", "0.001", 0, 10, "", "Learning rate at the start."), \
-    REAL("weight_decay", "0.0001", 0, 10, "", "Weight decay; added to the gradient for adam and sgd, decoupled for adamw."), \
-    INT("patience", "5", 0, 100000, "epochs", "Stop after so many epochs without a better value; 0: never."), \
-    REALS("loss_weights", "1.0,5.0", 0, 1e6, "", "Weights of the two classes, non-RCL and RCL; empty: unweighted."), \
-    CHOICE("optimizer", "adam", "adam|adamw|sgd", "Optimizer."), \
-    REAL("beta1", "0.9", 0, 1, "", "adam, adamw: decay of the first moment."), \
-    REAL("beta2", "0.999", 0, 1, "", "adam, adamw: decay of the second moment."), \
-    REAL("eps", "1e-8", 0, 1, "", "adam, adamw: added to the root of the second moment."), \
-    REAL("momentum", "0.0", 0, 1, "", "sgd: momentum."), \
-    CHOICE("scheduler", "reduce_on_plateau", "reduce_on_plateau|cosine|none", "Learning-rate schedule, stepped once per epoch."), \
-    REAL("plateau_factor", "0.5", 0, 1, "", "reduce_on_plateau: factor of a reduction."), \
-    REAL("plateau_threshold", "0.0001", 0, 1, "", "reduce_on_plateau: relative gain that counts as better."), \
-    INT("plateau_patience", "-1", -1, 100000, "epochs", "reduce_on_plateau: bad epochs that are borne; -1: half the patience."), \
-    REAL("min_lr", "0.0", 0, 10, "", "Lowest learning rate of a schedule."), \
-    CHOICE("monitor", "val_f1", "val_f1|val_loss|val_accuracy|val_precision|val_recall|val_f1_macro|val_mcc|val_auc|train_loss", \
-           "Value that selects the best epoch, steers the plateau schedule and stops early."), \
-    CHOICE("mode", "max", "max|min", "Whether a higher or a lower value is better."), \
-    INT("save_top_k", "3", 1, 64, "", "Best states kept; with 1 only best_model.h5."), \
-    CHOICE("precision", "f32", "f32|f64", "Number format of weights and activations."), \
-    REAL("clip_norm", "0.0", 0, 1e9, "", "Scale gradients down to this norm; 0: off."), \
-    INT("seed", "42", 0, 9007199254740991.0, "", "Seed of initial weights, order and dropout; the result does not depend on the devices."), \
-    CHOICE("bn", "sync", "sync|local", "Batch normalisation over the global batch (sync) or per gradient shard (local)."), \
-    INT("shards", "8", 1, 256, "", "Gradient shards of a batch; part of the result, independent of the devices."), \
-    INT("checkpoint_steps", "0", 0, 1e9, "steps", "Checkpoint every so many steps besides each epoch's end; 0: none between."), \
-    INT("window", "2", 1, 64, "steps", "Steps in flight."), \
-    BOOL("tensorboard", "true", "Write TensorBoard event files."), \
-    INT("log_interval", "10", 0, 1e9, "seconds", "Seconds between log lines where there is no dashboard; 0: none."), \
-    INTS("cnn_channels", "256,128,64,32", 1, 65536, "", "cnn: channels of the layers."), \
-    INTS("cnn_kernel_sizes", "7,5,5,3", 1, 1023, "residues", "cnn: kernel widths of the layers, odd."), \
-    REAL("cnn_dropout", "0.3", 0, 1, "", "cnn: dropout."), \
-    INT("unet_base_filters", "32", 1, 4096, "", "unet: channels of the first level."), \
-    INT("unet_depth", "4", 1, 8, "", "unet: levels."), \
-    REAL("unet_dropout", "0.25", 0, 1, "", "unet: dropout."), \
-    BOOL("unet_attention", "true", "unet: attention gates on the skip connections."), \
-    INT("lstm_hidden_dim", "256", 1, 8192, "", "lstm: hidden size of each direction."), \
-    INT("lstm_num_layers", "2", 1, 16, "", "lstm: layers."), \
-    REAL("lstm_dropout", "0.3", 0, 1, "", "lstm: dropout.")
+#define TRAIN_OPTIONS                                                                              \
+    INT("epochs", "50", 1, 100000, "", "At most so many passes over the training part."),          \
+        INT("batch_size", "32", 1, 65536, "proteins",                                              \
+            "Proteins of one optimizer step, on all devices together."),                           \
+        REAL("learning_rate", "0.001", 0, 10, "", "Learning rate at the start."),                  \
+        REAL("weight_decay", "0.0001", 0, 10, "",                                                  \
+             "Weight decay; added to the gradient for adam and sgd, decoupled for adamw."),        \
+        INT("patience", "5", 0, 100000, "epochs",                                                  \
+            "Stop after so many epochs without a better value; 0: never."),                        \
+        REALS("loss_weights", "1.0,5.0", 0, 1e6, "",                                               \
+              "Weights of the two classes, non-RCL and RCL; empty: unweighted."),                  \
+        CHOICE("optimizer", "adam", "adam|adamw|sgd", "Optimizer."),                               \
+        REAL("beta1", "0.9", 0, 1, "", "adam, adamw: decay of the first moment."),                 \
+        REAL("beta2", "0.999", 0, 1, "", "adam, adamw: decay of the second moment."),              \
+        REAL("eps", "1e-8", 0, 1, "", "adam, adamw: added to the root of the second moment."),     \
+        REAL("momentum", "0.0", 0, 1, "", "sgd: momentum."),                                       \
+        CHOICE("scheduler", "reduce_on_plateau", "reduce_on_plateau|cosine|none",                  \
+               "Learning-rate schedule, stepped once per epoch."),                                 \
+        REAL("plateau_factor", "0.5", 0, 1, "", "reduce_on_plateau: factor of a reduction."),      \
+        REAL("plateau_threshold", "0.0001", 0, 1, "",                                              \
+             "reduce_on_plateau: relative gain that counts as better."),                           \
+        INT("plateau_patience", "-1", -1, 100000, "epochs",                                        \
+            "reduce_on_plateau: bad epochs that are borne; -1: half the patience."),               \
+        REAL("min_lr", "0.0", 0, 10, "", "Lowest learning rate of a schedule."),                   \
+        CHOICE("monitor", "val_f1",                                                                \
+               "val_f1|val_loss|val_accuracy|val_precision|val_recall|val_f1_macro|val_mcc|val_"   \
+               "auc|train_loss",                                                                   \
+               "Value that selects the best epoch, steers the plateau schedule and stops early."), \
+        CHOICE("mode", "max", "max|min", "Whether a higher or a lower value is better."),          \
+        INT("save_top_k", "3", 1, 64, "", "Best states kept; with 1 only best_model.h5."),         \
+        CHOICE("precision", "f32", "f32|f64", "Number format of weights and activations."),        \
+        REAL("clip_norm", "0.0", 0, 1e9, "", "Scale gradients down to this norm; 0: off."),        \
+        INT("seed", "42", 0, 9007199254740991.0, "",                                               \
+            "Seed of initial weights, order and dropout; the result does not depend on the "       \
+            "devices."),                                                                           \
+        CHOICE("bn", "sync", "sync|local",                                                         \
+               "Batch normalisation over the global batch (sync) or per gradient shard (local)."), \
+        INT("shards", "8", 1, 256, "",                                                             \
+            "Gradient shards of a batch; part of the result, independent of the devices."),        \
+        INT("checkpoint_steps", "0", 0, 1e9, "steps",                                              \
+            "Checkpoint every so many steps besides each epoch's end; 0: none between."),          \
+        INT("window", "2", 1, 64, "steps", "Steps in flight."),                                    \
+        BOOL("tensorboard", "true", "Write TensorBoard event files."),                             \
+        INT("log_interval", "10", 0, 1e9, "seconds",                                               \
+            "Seconds between log lines where there is no dashboard; 0: none."),                    \
+        INTS("cnn_channels", "256,128,64,32", 1, 65536, "", "cnn: channels of the layers."),       \
+        INTS("cnn_kernel_sizes", "7,5,5,3", 1, 1023, "residues",                                   \
+             "cnn: kernel widths of the layers, odd."),                                            \
+        REAL("cnn_dropout", "0.3", 0, 1, "", "cnn: dropout."),                                     \
+        INT("unet_base_filters", "32", 1, 4096, "", "unet: channels of the first level."),         \
+        INT("unet_depth", "4", 1, 8, "", "unet: levels."),                                         \
+        REAL("unet_dropout", "0.25", 0, 1, "", "unet: dropout."),                                  \
+        BOOL("unet_attention", "true", "unet: attention gates on the skip connections."),          \
+        INT("lstm_hidden_dim", "256", 1, 8192, "", "lstm: hidden size of each direction."),        \
+        INT("lstm_num_layers", "2", 1, 16, "", "lstm: layers."),                                   \
+        REAL("lstm_dropout", "0.3", 0, 1, "", "lstm: dropout.")
 
 static const struct aster_opt train_opts[] = {
     STAGE("data", NULL, "split", "Training and validation proteins."),
@@ -103,18 +136,20 @@ static const struct aster_opt train_opts[] = {
     END};
 
 static const struct aster_opt load_model_opts[] = {
-    PTH("path", NULL, "Run folder (best_model.h5 in it is taken) or a weights file, .h5 or .safetensors."),
-    CHOICE("precision", "f32", "f32|f64", "Number format of the computation."),
-    END};
+    PTH("path", NULL,
+        "Run folder (best_model.h5 in it is taken) or a weights file, .h5 or .safetensors."),
+    CHOICE("precision", "f32", "f32|f64", "Number format of the computation."), END};
 
 static const struct aster_opt evaluate_opts[] = {
     STAGE("model", NULL, "model", "The model."),
     STAGES("data", NULL, "proteins|split", "Annotated proteins; of a split its validation part."),
     STAGE("embeddings", "", "embeddings", "Residue vectors, for the encodings esm2 and esm2_650m."),
     REAL("threshold", "0.5", 0, 1, "", "A residue is positive when P(RCL) is above it."),
-    INT("min_consecutive", "1", 1, MAX_L, "residues", "Shorter runs of positive residues are dropped."),
+    INT("min_consecutive", "1", 1, MAX_L, "residues",
+        "Shorter runs of positive residues are dropped."),
     INT("batch_size", "32", 1, 65536, "proteins", "Proteins of one task."),
-    INT("shard_size", "256", 1, 1e6, "proteins", "Proteins of one committed shard: what a kill can lose at most per batch in flight."),
+    INT("shard_size", "256", 1, 1e6, "proteins",
+        "Proteins of one committed shard: what a kill can lose at most per batch in flight."),
     END};
 
 static const struct aster_opt predict_opts[] = {
@@ -122,53 +157,70 @@ static const struct aster_opt predict_opts[] = {
     STAGE("input", NULL, "sequences", "Sequences to label."),
     STAGE("embeddings", "", "embeddings", "Residue vectors, for the encodings esm2 and esm2_650m."),
     REAL("threshold", "0.5", 0, 1, "", "A residue is positive when P(RCL) is above it."),
-    INT("min_consecutive", "12", 1, MAX_L, "residues", "Shorter runs of positive residues are dropped."),
+    INT("min_consecutive", "12", 1, MAX_L, "residues",
+        "Shorter runs of positive residues are dropped."),
     INT("min_rcl_length", "7", 1, MAX_L, "residues", "Shorter loops are not reported."),
     INT("batch_size", "8", 1, 65536, "proteins", "Proteins of one task."),
-    INT("chunk_size", "10000", 1, 1e9, "proteins", "Records read and not yet committed, at most: the bound on memory."),
-    INT("shard_size", "256", 1, 1e6, "proteins", "Records of one committed shard: what a kill can lose at most per batch in flight."),
+    INT("chunk_size", "10000", 1, 1e9, "proteins",
+        "Records read and not yet committed, at most: the bound on memory."),
+    INT("shard_size", "256", 1, 1e6, "proteins",
+        "Records of one committed shard: what a kill can lose at most per batch in flight."),
     BOOL("seq_fasta", "false", "Also write the whole sequences of proteins with a loop."),
     BOOL("rcl_fasta", "false", "Also write the loop sequences."),
-    BOOL("csv", "true", "Also write a CSV with every protein, its interval or nothing, and the confidence."),
-    BOOL("annotated_fasta", "false", "Also write every protein as FASTA with rcl: and score: in the header."),
+    BOOL("csv", "true",
+         "Also write a CSV with every protein, its interval or nothing, and the confidence."),
+    BOOL("annotated_fasta", "false",
+         "Also write every protein as FASTA with rcl: and score: in the header."),
     BOOL("probabilities", "false", "Keep P(RCL) of every residue, in results.h5 and in the CSV."),
     END};
 
 static const struct aster_opt experiments_opts[] = {
     STAGE("data", NULL, "split", "Training and validation proteins."),
-    STAGE("embeddings", "", "embeddings", "Residue vectors; without them the esm2 encodings are left out with a warning."),
-    STAGES("test", "", "proteins", "Test proteins; without them only the validation part is compared."),
+    STAGE("embeddings", "", "embeddings",
+          "Residue vectors; without them the esm2 encodings are left out with a warning."),
+    STAGES("test", "", "proteins",
+           "Test proteins; without them only the validation part is compared."),
     STRS("encodings", "onehot,blosum,esm2_650m", "Encodings to train, in this order."),
     STRS("models", "cnn,unet,lstm", "Models to train with each encoding, in this order."),
     INT("esm2_batch_size", "8", 1, 65536, "proteins", "Batch size with the esm2 encodings."),
-    REAL("threshold", "0.5", 0, 1, "", "Evaluation: a residue is positive when P(RCL) is above it."),
-    INT("min_consecutive", "1", 1, MAX_L, "residues", "Evaluation: shorter runs of positive residues are dropped."),
+    REAL("threshold", "0.5", 0, 1, "",
+         "Evaluation: a residue is positive when P(RCL) is above it."),
+    INT("min_consecutive", "1", 1, MAX_L, "residues",
+        "Evaluation: shorter runs of positive residues are dropped."),
     TRAIN_OPTIONS,
     END};
 
 static const struct aster_opt summary_opts[] = {
-    PTH("folder", NULL, "Folder whose subfolders <encoding>_<model> hold a training_history.json, or a run_NNN that does."),
+    PTH("folder", NULL,
+        "Folder whose subfolders <encoding>_<model> hold a training_history.json, or a run_NNN "
+        "that does."),
     STRS("encodings", "onehot,blosum,esm2_650m", "Encodings expected, in the order of the table."),
-    STRS("models", "cnn,lstm,unet", "Models expected, in the order of the table."),
-    END};
+    STRS("models", "cnn,lstm,unet", "Models expected, in the order of the table."), END};
 
 static const struct aster_opt validate_table_opts[] = {
     FILES("files", NULL, "CSV tables to check."),
-    INT("max_length", "1024", 1, MAX_L, "residues", "Longer sequences get a warning."),
-    END};
+    INT("max_length", "1024", 1, MAX_L, "residues", "Longer sequences get a warning."), END};
 
 static const struct aster_stage_kind kinds[] = {
-    {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts, aster_stage_read_table},
-    {"read-fasta", "sequences", "Reads sequences one after the other, in constant memory.", read_fasta_opts, aster_stage_read_fasta},
-    {"embeddings", "embeddings", "Opens a file of residue vectors that were computed before.", embeddings_opts, aster_stage_embeddings},
-    {"split", "split", "Splits proteins into a training and a validation part.", split_opts, aster_stage_split},
-    {"train", "model", "Trains a labelling model; gives its best state.", train_opts, aster_stage_train},
+    {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts,
+     aster_stage_read_table},
+    {"read-fasta", "sequences", "Reads sequences one after the other, in constant memory.",
+     read_fasta_opts, aster_stage_read_fasta},
+    {"embeddings", "embeddings", "Opens a file of residue vectors that were computed before.",
+     embeddings_opts, aster_stage_embeddings},
+    {"split", "split", "Splits proteins into a training and a validation part.", split_opts,
+     aster_stage_split},
+    {"train", "model", "Trains a labelling model; gives its best state.", train_opts,
+     aster_stage_train},
     {"load-model", "model", "Loads a trained model.", load_model_opts, aster_stage_load_model},
-    {"evaluate", "none", "Compares a model with annotations, per residue and per protein.", evaluate_opts, aster_stage_evaluate},
+    {"evaluate", "none", "Compares a model with annotations, per residue and per protein.",
+     evaluate_opts, aster_stage_evaluate},
     {"predict", "none", "Finds the loop of every sequence.", predict_opts, aster_stage_predict},
-    {"experiments", "none", "Trains every encoding with every model and compares them.", experiments_opts, aster_stage_experiments},
+    {"experiments", "none", "Trains every encoding with every model and compares them.",
+     experiments_opts, aster_stage_experiments},
     {"summary", "none", "Compares finished trainings.", summary_opts, aster_stage_summary},
-    {"validate-table", "none", "Checks tables of proteins row by row.", validate_table_opts, aster_stage_validate_table},
+    {"validate-table", "none", "Checks tables of proteins row by row.", validate_table_opts,
+     aster_stage_validate_table},
 };
 
 int aster_stage_n_kinds(void)

@@ -8,7 +8,8 @@
 #include <string.h>
 
 static const char rule40[] = "========================================";
-static const char rule80[] = "================================================================================";
+static const char rule80[] =
+    "================================================================================";
 
 static void upper(char out[16], const char *s)
 {
@@ -32,7 +33,8 @@ int aster_experiment_read(struct aster_ctx *ctx, const char *dir, struct aster_e
     double best = -1;
     ASTER_TRY(aster_path_join(ctx, dir, "training_history.json", &path));
     int rc = aster_file_exists(path) ? aster_json_read(ctx, path, &j) : 0;
-    const struct aster_json *m = j ? aster_json_get(j, "val_metrics") : NULL, *f1 = m ? aster_json_get(m, "f1") : NULL;
+    const struct aster_json *m = j ? aster_json_get(j, "val_metrics") : NULL,
+                            *f1 = m ? aster_json_get(m, "f1") : NULL;
     if (rc == 0 && j && (!f1 || aster_json_count(f1) == 0))
         aster_log(ctx, ASTER_LOG_WARN, "%s: has no epoch; left out", path);
     if (rc == 0 && f1 && aster_json_count(f1) > 0) {
@@ -43,19 +45,27 @@ int aster_experiment_read(struct aster_ctx *ctx, const char *dir, struct aster_e
                 best = at(f1, i);
                 x->best = i;
             }
-        x->at_best = (struct aster_metrics){at(aster_json_get(m, "accuracy"), x->best), at(aster_json_get(m, "precision"), x->best),
-                                            at(aster_json_get(m, "recall"), x->best), best, at(aster_json_get(m, "f1_macro"), x->best),
-                                            at(aster_json_get(m, "mcc"), x->best), at(aster_json_get(m, "auc"), x->best)};
+        x->at_best = (struct aster_metrics){
+            at(aster_json_get(m, "accuracy"), x->best), at(aster_json_get(m, "precision"), x->best),
+            at(aster_json_get(m, "recall"), x->best),   best,
+            at(aster_json_get(m, "f1_macro"), x->best), at(aster_json_get(m, "mcc"), x->best),
+            at(aster_json_get(m, "auc"), x->best)};
     }
     aster_json_free(&j);
     aster_free(&path);
     return rc;
 }
 
-/* ---- text tables: right-aligned, one blank between columns --------------------------------------------- */
-struct table { int n_columns; int64_t n; char (*cells)[24]; int64_t cap; };
+/* ---- text tables: right-aligned, one blank between columns ---------------------------------- */
+struct table {
+    int n_columns;
+    int64_t n;
+    char (*cells)[24];
+    int64_t cap;
+};
 
-static int add_cell(struct aster_ctx *ctx, struct table *t, const char *fmt, ...) ASTER_PRINTF(3, 4);
+static int add_cell(struct aster_ctx *ctx, struct table *t, const char *fmt, ...)
+    ASTER_PRINTF(3, 4);
 static int add_cell(struct aster_ctx *ctx, struct table *t, const char *fmt, ...)
 {
     va_list ap;
@@ -109,10 +119,12 @@ static int write_and_free(struct aster_run *run, const char *name, struct aster_
     return rc;
 }
 
-static const char *const metric_head[] = {"Encoding", "Model", "Accuracy", "Precision", "Recall", "F1", "F1-Macro", "MCC", "AUC"};
+static const char *const metric_head[] = {"Encoding", "Model",    "Accuracy", "Precision", "Recall",
+                                          "F1",       "F1-Macro", "MCC",      "AUC"};
 
-/* ---- summary ------------------------------------------------------------------------------------------------ */
-static int summary_tables(struct aster_ctx *ctx, int64_t n, const struct aster_experiment *x, struct aster_str *s)
+/* ---- summary -------------------------------------------------------------------------------- */
+static int summary_tables(struct aster_ctx *ctx, int64_t n, const struct aster_experiment *x,
+                          struct aster_str *s)
 {
     static const char *const epochs_head[] = {"Encoding", "Model", " Best Epoch", " Total Epochs"};
     struct table metrics = {.n_columns = 9}, epochs = {.n_columns = 4};
@@ -149,8 +161,12 @@ static void best_and_missing(int64_t n, const struct aster_experiment *x, struct
     }
     if (best) {
         upper(name, best->model);
-        aster_str_printf(s, "\n\nBest Performance (among completed experiments):\n  Encoding: %s\n  Model: %s\n  F1 Score: %.4f\n  Accuracy: %.4f\n"
-                         "  MCC: %.4f\n\n", best->encoding, name, best->at_best.f1, best->at_best.accuracy, best->at_best.mcc);
+        aster_str_printf(s,
+                         "\n\nBest Performance (among completed experiments):\n  Encoding: %s\n  "
+                         "Model: %s\n  F1 Score: %.4f\n  Accuracy: %.4f\n"
+                         "  MCC: %.4f\n\n",
+                         best->encoding, name, best->at_best.f1, best->at_best.accuracy,
+                         best->at_best.mcc);
     }
     if (missing)
         aster_str_add(s, "Missing or incomplete experiments:\n");
@@ -164,17 +180,23 @@ int aster_summary_write(struct aster_run *run, int64_t n, const struct aster_exp
     struct aster_str csv = {0}, text = {0};
     char name[16];
     long long done = 0;
-    aster_str_add(&csv, "Encoding,Model,Accuracy,Precision,Recall,F1,F1-Macro,MCC,AUC,Best Epoch,Total Epochs\n");
+    aster_str_add(
+        &csv,
+        "Encoding,Model,Accuracy,Precision,Recall,F1,F1-Macro,MCC,AUC,Best Epoch,Total Epochs\n");
     for (int64_t i = 0; i < n; i++) {
         const struct aster_metrics *m = &x[i].at_best;
         if (!x[i].done)
             continue;
         done++;
         upper(name, x[i].model);
-        aster_str_printf(&csv, "%s,%s,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%lld,%lld\n", x[i].encoding, name, m->accuracy, m->precision, m->recall,
-                         m->f1, m->f1_macro, m->mcc, m->auc, (long long)x[i].best + 1, (long long)x[i].epochs);
+        aster_str_printf(&csv, "%s,%s,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%lld,%lld\n",
+                         x[i].encoding, name, m->accuracy, m->precision, m->recall, m->f1,
+                         m->f1_macro, m->mcc, m->auc, (long long)x[i].best + 1,
+                         (long long)x[i].epochs);
     }
-    aster_str_printf(&text, "\n%s\nRCL Prediction Results Summary\n(%lld experiments completed)\n%s\n\n", rule40, done, rule40);
+    aster_str_printf(&text,
+                     "\n%s\nRCL Prediction Results Summary\n(%lld experiments completed)\n%s\n\n",
+                     rule40, done, rule40);
     int rc = done ? summary_tables(run->ctx, n, x, &text) : 0;
     best_and_missing(n, x, &text);
     if (rc == 0)
@@ -186,16 +208,18 @@ int aster_summary_write(struct aster_run *run, int64_t n, const struct aster_exp
     return rc;
 }
 
-/* ---- evaluations ------------------------------------------------------------------------------------------------ */
+/* ---- evaluations ---------------------------------------------------------------------------- */
 static void put_head(struct aster_str *s, const char *name, const char *mode)
 {
     char title[16];
     upper(title, name);
-    aster_str_printf(s, "%s\n%s SET EVALUATION RESULTS\nEvaluation Mode: %s\n", rule80, title, mode);
+    aster_str_printf(s, "%s\n%s SET EVALUATION RESULTS\nEvaluation Mode: %s\n", rule80, title,
+                     mode);
 }
 
 /* Highest exact match, then F1 (sequence); highest F1, then MCC (residue). */
-static const struct aster_experiment *best_of(int64_t n, const struct aster_experiment *x, int which, bool sequence)
+static const struct aster_experiment *best_of(int64_t n, const struct aster_experiment *x,
+                                              int which, bool sequence)
 {
     const struct aster_experiment *best = NULL;
     for (int64_t i = 0; i < n; i++) {
@@ -203,18 +227,24 @@ static const struct aster_experiment *best_of(int64_t n, const struct aster_expe
             continue;
         double a = sequence ? x[i].sequence[which].exact_match_pct : x[i].residue[which].f1;
         double b = sequence ? x[i].sequence[which].f1 : x[i].residue[which].mcc;
-        double c = !best ? -INFINITY : sequence ? best->sequence[which].exact_match_pct : best->residue[which].f1;
-        double d = !best ? -INFINITY : sequence ? best->sequence[which].f1 : best->residue[which].mcc;
+        double c = !best      ? -INFINITY
+                   : sequence ? best->sequence[which].exact_match_pct
+                              : best->residue[which].f1;
+        double d = !best      ? -INFINITY
+                   : sequence ? best->sequence[which].f1
+                              : best->residue[which].mcc;
         if (a > c || (a == c && b > d))
             best = &x[i];
     }
     return best;
 }
 
-static int sequence_text(struct aster_run *run, const char *name, const char *file, int which, double threshold, int64_t min_consecutive,
-                         int64_t n, const struct aster_experiment *x)
+static int sequence_text(struct aster_run *run, const char *name, const char *file, int which,
+                         double threshold, int64_t min_consecutive, int64_t n,
+                         const struct aster_experiment *x)
 {
-    static const char *const columns[] = {"Encoding", "Model", "Accuracy", "Precision", "Recall", "F1", "Mean IoU", "Exact Match %"};
+    static const char *const columns[] = {"Encoding", "Model", "Accuracy", "Precision",
+                                          "Recall",   "F1",    "Mean IoU", "Exact Match %"};
     const struct aster_experiment *best = best_of(n, x, which, true);
     struct table t = {.n_columns = 8};
     struct aster_str s = {0};
@@ -227,7 +257,8 @@ static int sequence_text(struct aster_run *run, const char *name, const char *fi
     ASTER_GOTO(add_header(run->ctx, &t, columns), done);
     for (int64_t i = 0; i < n; i++) {
         const struct aster_sequence_metrics *m = &x[i].sequence[which];
-        const double v[] = {m->accuracy, m->precision, m->recall, m->f1, m->mean_iou, m->exact_match_pct};
+        const double v[] = {m->accuracy, m->precision, m->recall,
+                            m->f1,       m->mean_iou,  m->exact_match_pct};
         if (!x[i].has[which])
             continue;
         ASTER_GOTO(add_names(run->ctx, &t, &x[i]), done);
@@ -237,8 +268,9 @@ static int sequence_text(struct aster_run *run, const char *name, const char *fi
     put_table(&s, &t);
     if (best) {
         upper(model, best->model);
-        aster_str_printf(&s, "\nBEST MODEL: %s + %s (Exact Match %% = %.4f, F1 = %.4f)\n", best->encoding, model,
-                         best->sequence[which].exact_match_pct, best->sequence[which].f1);
+        aster_str_printf(&s, "\nBEST MODEL: %s + %s (Exact Match %% = %.4f, F1 = %.4f)\n",
+                         best->encoding, model, best->sequence[which].exact_match_pct,
+                         best->sequence[which].f1);
     }
     rc = aster_run_write(run, file, &s);
 done:
@@ -247,7 +279,8 @@ done:
     return rc;
 }
 
-static int residue_text(struct aster_run *run, const char *name, const char *file, int which, int64_t n, const struct aster_experiment *x)
+static int residue_text(struct aster_run *run, const char *name, const char *file, int which,
+                        int64_t n, const struct aster_experiment *x)
 {
     const struct aster_experiment *best = best_of(n, x, which, false);
     struct table t = {.n_columns = 9};
@@ -266,8 +299,8 @@ static int residue_text(struct aster_run *run, const char *name, const char *fil
     put_table(&s, &t);
     if (best) {
         upper(model, best->model);
-        aster_str_printf(&s, "\nBEST MODEL: %s + %s (F1 = %.4f, MCC = %.4f)\n", best->encoding, model, best->residue[which].f1,
-                         best->residue[which].mcc);
+        aster_str_printf(&s, "\nBEST MODEL: %s + %s (F1 = %.4f, MCC = %.4f)\n", best->encoding,
+                         model, best->residue[which].f1, best->residue[which].mcc);
     }
     rc = aster_run_write(run, file, &s);
 done:
@@ -276,10 +309,12 @@ done:
     return rc;
 }
 
-static void sequence_csv(struct aster_str *s, int which, int64_t n, const struct aster_experiment *x)
+static void sequence_csv(struct aster_str *s, int which, int64_t n,
+                         const struct aster_experiment *x)
 {
     char model[16];
-    aster_str_add(s, "binary_accuracy,binary_precision,binary_recall,binary_f1,mean_iou,exact_match_pct,num_sequences,num_true_rcl,num_pred_rcl,"
+    aster_str_add(s, "binary_accuracy,binary_precision,binary_recall,binary_f1,mean_iou,exact_"
+                     "match_pct,num_sequences,num_true_rcl,num_pred_rcl,"
                      "true_positives,false_positives,false_negatives,encoding,model\n");
     for (int64_t i = 0; i < n; i++) {
         const struct aster_sequence_metrics *m = &x[i].sequence[which];
@@ -287,9 +322,11 @@ static void sequence_csv(struct aster_str *s, int which, int64_t n, const struct
         if (!x[i].has[which])
             continue;
         upper(model, x[i].model);
-        aster_str_printf(s, "%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%lld,%lld,%lld,%lld,%lld,%lld,%s,%s\n", m->accuracy, m->precision, m->recall, m->f1,
-                         m->mean_iou, m->exact_match_pct, (long long)m->n, (long long)m->n_true, (long long)m->n_found, (long long)c->tp,
-                         (long long)c->fp, (long long)c->fn, x[i].encoding, model);
+        aster_str_printf(s, "%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%lld,%lld,%lld,%lld,%lld,%lld,%s,%s\n",
+                         m->accuracy, m->precision, m->recall, m->f1, m->mean_iou,
+                         m->exact_match_pct, (long long)m->n, (long long)m->n_true,
+                         (long long)m->n_found, (long long)c->tp, (long long)c->fp,
+                         (long long)c->fn, x[i].encoding, model);
     }
 }
 
@@ -302,13 +339,13 @@ static void residue_csv(struct aster_str *s, int which, int64_t n, const struct 
         if (!x[i].has[which])
             continue;
         upper(model, x[i].model);
-        aster_str_printf(s, "%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%s,%s\n", m->accuracy, m->precision, m->recall, m->f1, m->f1_macro, m->mcc,
-                         m->auc, x[i].encoding, model);
+        aster_str_printf(s, "%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%s,%s\n", m->accuracy, m->precision,
+                         m->recall, m->f1, m->f1_macro, m->mcc, m->auc, x[i].encoding, model);
     }
 }
 
-int aster_evaluations_write(struct aster_run *run, const char *name, int which, double threshold, int64_t min_consecutive, int64_t n,
-                            const struct aster_experiment *x)
+int aster_evaluations_write(struct aster_run *run, const char *name, int which, double threshold,
+                            int64_t min_consecutive, int64_t n, const struct aster_experiment *x)
 {
     struct aster_str s = {0};
     char file[80], part[32] = "";
@@ -328,12 +365,15 @@ int aster_evaluations_write(struct aster_run *run, const char *name, int which, 
 
 static void put_values(struct aster_str *s, const struct aster_metrics *m)
 {
-    aster_str_printf(s, ",%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f", m->accuracy, m->precision, m->recall, m->f1, m->f1_macro, m->mcc, m->auc);
+    aster_str_printf(s, ",%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f", m->accuracy, m->precision, m->recall,
+                     m->f1, m->f1_macro, m->mcc, m->auc);
 }
 
 int aster_model_comparison_write(struct aster_run *run, int64_t n, const struct aster_experiment *x)
 {
-    static const char *const parts[] = {"Val", "Test"}, *const names[] = {"Accuracy", "Precision", "Recall", "F1", "F1-Macro", "MCC", "AUC"};
+    static const char *const parts[] = {"Val", "Test"}, *const names[] = {
+                                                            "Accuracy", "Precision", "Recall", "F1",
+                                                            "F1-Macro", "MCC",       "AUC"};
     struct aster_str s = {0};
     char model[16];
     aster_str_add(&s, "Encoding,Model");

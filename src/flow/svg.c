@@ -5,16 +5,21 @@
 #include <math.h>
 #include <string.h>
 
-#define LEFT 62.0
-#define RIGHT 14.0
-#define TOP 30.0
+#define LEFT   62.0
+#define RIGHT  14.0
+#define TOP    30.0
 #define BOTTOM 44.0
 
 void aster_svg_begin(struct aster_str *s, double w, double h)
 {
-    aster_str_printf(s, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" role=\"img\">\n", w, h, w, h);
-    aster_str_add(s, "<style>.bg{fill:#fff}.tx{fill:#222;font-family:sans-serif}.ax{stroke:#444;fill:none}.gr{stroke:#ddd;fill:none}"
-                     ".cell{fill:#1a80bb}@media(prefers-color-scheme:dark){.bg{fill:#1c1c1e}.tx{fill:#ddd}.ax{stroke:#aaa}.gr{stroke:#3a3a3c}}"
+    aster_str_printf(s,
+                     "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" "
+                     "height=\"%g\" role=\"img\">\n",
+                     w, h, w, h);
+    aster_str_add(s, "<style>.bg{fill:#fff}.tx{fill:#222;font-family:sans-serif}.ax{stroke:#444;"
+                     "fill:none}.gr{stroke:#ddd;fill:none}"
+                     ".cell{fill:#1a80bb}@media(prefers-color-scheme:dark){.bg{fill:#1c1c1e}.tx{"
+                     "fill:#ddd}.ax{stroke:#aaa}.gr{stroke:#3a3a3c}}"
                      "</style>\n");
     aster_str_printf(s, "<rect class=\"bg\" width=\"%g\" height=\"%g\"/>\n", w, h);
 }
@@ -28,17 +33,29 @@ void aster_svg_escape(struct aster_str *s, const char *text)
 {
     for (; *text; text++)
         switch (*text) {
-        case '&': aster_str_add(s, "&amp;"); break;
-        case '<': aster_str_add(s, "&lt;"); break;
-        case '>': aster_str_add(s, "&gt;"); break;
-        case '"': aster_str_add(s, "&quot;"); break;
-        default: aster_str_addn(s, text, 1);
+        case '&':
+            aster_str_add(s, "&amp;");
+            break;
+        case '<':
+            aster_str_add(s, "&lt;");
+            break;
+        case '>':
+            aster_str_add(s, "&gt;");
+            break;
+        case '"':
+            aster_str_add(s, "&quot;");
+            break;
+        default:
+            aster_str_addn(s, text, 1);
         }
 }
 
-void aster_svg_text(struct aster_str *s, double x, double y, const char *anchor, int size, const char *text)
+void aster_svg_text(struct aster_str *s, double x, double y, const char *anchor, int size,
+                    const char *text)
 {
-    aster_str_printf(s, "<text class=\"tx\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" font-size=\"%d\">", x, y, anchor, size);
+    aster_str_printf(
+        s, "<text class=\"tx\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" font-size=\"%d\">", x, y,
+        anchor, size);
     aster_svg_escape(s, text);
     aster_str_add(s, "</text>\n");
 }
@@ -50,7 +67,10 @@ static double nice_step(double range, int n)
     return p * (f <= 1 ? 1 : f <= 2 ? 2 : f <= 5 ? 5 : 10);
 }
 
-struct axes { struct aster_box in; double x0, x1, y0, y1; };
+struct axes {
+    struct aster_box in;
+    double x0, x1, y0, y1;
+};
 
 static double px(const struct axes *a, double x)
 {
@@ -77,7 +97,9 @@ static void y_ticks(struct aster_str *s, const struct axes *a)
     char text[32];
     double step = nice_step(a->y1 - a->y0, 5);
     for (double v = ceil(a->y0 / step - 1e-9) * step; v <= a->y1 + 1e-9 * step; v += step) {
-        aster_str_printf(s, "<line class=\"gr\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n", a->in.x, a->in.x + a->in.w, py(a, v), py(a, v));
+        aster_str_printf(s,
+                         "<line class=\"gr\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
+                         a->in.x, a->in.x + a->in.w, py(a, v), py(a, v));
         tick_text(text, v);
         aster_svg_text(s, a->in.x - 6, py(a, v) + 4, "end", 11, text);
     }
@@ -95,17 +117,22 @@ static void x_ticks(struct aster_str *s, const struct axes *a, bool whole)
     }
 }
 
-static void frame(struct aster_str *s, struct aster_box box, const struct aster_box *in, const char *title, const char *x_label, const char *y_label)
+static void frame(struct aster_str *s, struct aster_box box, const struct aster_box *in,
+                  const char *title, const char *x_label, const char *y_label)
 {
-    aster_str_printf(s, "<rect class=\"ax\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", in->x, in->y, in->w, in->h);
+    aster_str_printf(s,
+                     "<rect class=\"ax\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
+                     in->x, in->y, in->w, in->h);
     aster_svg_text(s, in->x + in->w / 2, box.y + 18, "middle", 14, title);
     aster_svg_text(s, in->x + in->w / 2, box.y + box.h - 8, "middle", 12, x_label);
-    aster_str_printf(s, "<g transform=\"translate(%.1f %.1f) rotate(-90)\">", box.x + 14, in->y + in->h / 2);
+    aster_str_printf(s, "<g transform=\"translate(%.1f %.1f) rotate(-90)\">", box.x + 14,
+                     in->y + in->h / 2);
     aster_svg_text(s, 0, 0, "middle", 12, y_label);
     aster_str_add(s, "</g>\n");
 }
 
-static void legend(struct aster_str *s, const struct aster_box *in, int n, const char *const *names, const char *const *colors)
+static void legend(struct aster_str *s, const struct aster_box *in, int n, const char *const *names,
+                   const char *const *colors)
 {
     size_t longest = 0;
     for (int k = 0; k < n; k++)
@@ -113,9 +140,14 @@ static void legend(struct aster_str *s, const struct aster_box *in, int n, const
     double w = 28 + 7.0 * (double)longest, x = in->x + in->w - w - 6, y = in->y + 6;
     if (n < 2)
         return;
-    aster_str_printf(s, "<rect class=\"bg\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" opacity=\"0.8\"/>\n", x, y, w, 16 * n + 6);
+    aster_str_printf(
+        s,
+        "<rect class=\"bg\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" opacity=\"0.8\"/>\n",
+        x, y, w, 16 * n + 6);
     for (int k = 0; k < n; k++) {
-        aster_str_printf(s, "<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"10\" fill=\"%s\"/>\n", x + 5, y + 6 + 16 * k, colors[k]);
+        aster_str_printf(s,
+                         "<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"10\" fill=\"%s\"/>\n",
+                         x + 5, y + 6 + 16 * k, colors[k]);
         aster_svg_text(s, x + 22, y + 15 + 16 * k, "start", 11, names[k]);
     }
 }
@@ -148,7 +180,9 @@ static void curve(struct aster_str *s, const struct axes *a, const struct aster_
     for (int64_t i = 0; i < c->n; i++) {
         bool good = isfinite(c->x[i]) && isfinite(c->y[i]);
         if (good && !open)
-            aster_str_printf(s, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.8\" points=\"", c->color);
+            aster_str_printf(s,
+                             "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.8\" points=\"",
+                             c->color);
         if (good)
             aster_str_printf(s, "%.1f,%.1f ", px(a, c->x[i]), py(a, c->y[i]));
         if (open && !good)
@@ -159,10 +193,12 @@ static void curve(struct aster_str *s, const struct axes *a, const struct aster_
         aster_str_add(s, "\"/>\n");
     for (int64_t i = 0; c->n <= 60 && i < c->n; i++)
         if (isfinite(c->x[i]) && isfinite(c->y[i]))
-            aster_str_printf(s, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.2\" fill=\"%s\"/>\n", px(a, c->x[i]), py(a, c->y[i]), c->color);
+            aster_str_printf(s, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.2\" fill=\"%s\"/>\n",
+                             px(a, c->x[i]), py(a, c->y[i]), c->color);
 }
 
-void aster_svg_curves(struct aster_str *s, struct aster_box box, const char *title, const char *x_label, const char *y_label, int n,
+void aster_svg_curves(struct aster_str *s, struct aster_box box, const char *title,
+                      const char *x_label, const char *y_label, int n,
                       const struct aster_series *series)
 {
     const char *names[8], *colors[8];
@@ -180,8 +216,10 @@ void aster_svg_curves(struct aster_str *s, struct aster_box box, const char *tit
     legend(s, &a.in, n < 8 ? n : 8, names, colors);
 }
 
-void aster_svg_bars(struct aster_str *s, struct aster_box box, const char *title, const char *x_label, const char *y_label, int64_t n_groups,
-                    const char *const *groups, int n, const char *const *colors, const double *values, double top)
+void aster_svg_bars(struct aster_str *s, struct aster_box box, const char *title,
+                    const char *x_label, const char *y_label, int64_t n_groups,
+                    const char *const *groups, int n, const char *const *colors,
+                    const double *values, double top)
 {
     struct axes a = {.in = inside(box), .x0 = 0, .x1 = (double)aster_max64(n_groups, 1)};
     double highest = 0, width = 0.8 / (n > 0 ? n : 1);
@@ -195,27 +233,34 @@ void aster_svg_bars(struct aster_str *s, struct aster_box box, const char *title
         for (int k = 0; k < n; k++) {
             double v = values[g * n + k], x = px(&a, (double)g + 0.1 + width * k);
             if (isfinite(v))
-                aster_str_printf(s, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"><title>%.6g</title></rect>\n", x,
-                                 py(&a, fmin(v, a.y1)), fmax(width * a.in.w / a.x1 - 1, 0.5), fmax(a.in.y + a.in.h - py(&a, fmin(v, a.y1)), 0),
-                                 colors[k], v);
+                aster_str_printf(s,
+                                 "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
+                                 "fill=\"%s\"><title>%.6g</title></rect>\n",
+                                 x, py(&a, fmin(v, a.y1)), fmax(width * a.in.w / a.x1 - 1, 0.5),
+                                 fmax(a.in.y + a.in.h - py(&a, fmin(v, a.y1)), 0), colors[k], v);
         }
         if (g % each == 0)
-            aster_svg_text(s, px(&a, (double)g + 0.5), a.in.y + a.in.h + 16, "middle", 11, groups[g]);
+            aster_svg_text(s, px(&a, (double)g + 0.5), a.in.y + a.in.h + 16, "middle", 11,
+                           groups[g]);
     }
     frame(s, box, &a.in, title, x_label, y_label);
 }
 
-void aster_svg_matrix(struct aster_str *s, struct aster_box box, const char *title, const char *x_label, const char *y_label,
-                      const char *const labels[2], const int64_t counts[4])
+void aster_svg_matrix(struct aster_str *s, struct aster_box box, const char *title,
+                      const char *x_label, const char *y_label, const char *const labels[2],
+                      const int64_t counts[4])
 {
     struct aster_box in = inside(box);
     char text[32];
     for (int r = 0; r < 2; r++) {
         double row = (double)(counts[2 * r] + counts[2 * r + 1]);
         for (int c = 0; c < 2; c++) {
-            double share = row > 0 ? (double)counts[2 * r + c] / row : 0, x = in.x + c * in.w / 2, y = in.y + r * in.h / 2;
-            aster_str_printf(s, "<rect class=\"cell\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" opacity=\"%.3f\"/>\n", x, y, in.w / 2, in.h / 2,
-                             0.08 + 0.6 * share);
+            double share = row > 0 ? (double)counts[2 * r + c] / row : 0, x = in.x + c * in.w / 2,
+                   y = in.y + r * in.h / 2;
+            aster_str_printf(s,
+                             "<rect class=\"cell\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                             "height=\"%.1f\" opacity=\"%.3f\"/>\n",
+                             x, y, in.w / 2, in.h / 2, 0.08 + 0.6 * share);
             snprintf(text, sizeof text, "%lld", (long long)counts[2 * r + c]);
             aster_svg_text(s, x + in.w / 4, y + in.h / 4, "middle", 18, text);
             snprintf(text, sizeof text, "%.2f %%", 100 * share);
@@ -227,8 +272,8 @@ void aster_svg_matrix(struct aster_str *s, struct aster_box box, const char *tit
     frame(s, box, &in, title, x_label, y_label);
 }
 
-void aster_svg_strips(struct aster_str *s, struct aster_box box, const char *title, int64_t n_rows, const char *const *rows, int64_t n,
-                      const double *values, double seconds)
+void aster_svg_strips(struct aster_str *s, struct aster_box box, const char *title, int64_t n_rows,
+                      const char *const *rows, int64_t n, const double *values, double seconds)
 {
     struct axes a = {.in = inside(box), .x0 = 0, .x1 = seconds > 0 ? seconds : 1, .y0 = 0, .y1 = 1};
     double h = a.in.h / (double)aster_max64(n_rows, 1), w = a.in.w / (double)aster_max64(n, 1);
@@ -239,8 +284,11 @@ void aster_svg_strips(struct aster_str *s, struct aster_box box, const char *tit
             while (end < n && (int)(20 * values[r * n + end] + 0.5) == level)
                 end++;
             if (level > 0)
-                aster_str_printf(s, "<rect class=\"cell\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" opacity=\"%.2f\"/>\n",
-                                 a.in.x + w * (double)i, a.in.y + h * (double)r + 0.5, w * (double)(end - i), fmax(h - 1, 0.5), level / 20.0);
+                aster_str_printf(s,
+                                 "<rect class=\"cell\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" "
+                                 "height=\"%.2f\" opacity=\"%.2f\"/>\n",
+                                 a.in.x + w * (double)i, a.in.y + h * (double)r + 0.5,
+                                 w * (double)(end - i), fmax(h - 1, 0.5), level / 20.0);
             i = end;
         }
         if (n_rows <= 32)

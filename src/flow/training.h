@@ -5,26 +5,34 @@
 
 #include "flow/embeddings.h"
 
-struct aster_history { int64_t n, cap; struct aster_epoch *e; };
-ASTER_CHECKED int aster_history_read(struct aster_ctx *ctx, const char *dir, struct aster_history *out); /* empty when there is none */
+struct aster_history {
+    int64_t n, cap;
+    struct aster_epoch *e;
+};
+ASTER_CHECKED int aster_history_read(struct aster_ctx *ctx, const char *dir,
+                                     struct aster_history *out); /* empty when there is none */
 /* Replaces what is there from this epoch on: an epoch that a resumed run repeats counts once. */
-ASTER_CHECKED int aster_history_add(struct aster_ctx *ctx, struct aster_history *h, const struct aster_epoch *e);
-ASTER_CHECKED int aster_history_write(struct aster_ctx *ctx, const char *dir, const struct aster_history *h); /* history.csv, training_history.json */
+ASTER_CHECKED int aster_history_add(struct aster_ctx *ctx, struct aster_history *h,
+                                    const struct aster_epoch *e);
+ASTER_CHECKED int
+aster_history_write(struct aster_ctx *ctx, const char *dir,
+                    const struct aster_history *h); /* history.csv, training_history.json */
 void aster_history_free(struct aster_history *h);
 
 struct aster_training {
     struct aster_run *run;
-    int stage;                       /* whose options say how */
+    int stage; /* whose options say how */
     const struct aster_split *split;
     struct aster_embeddings *embeddings;
-    const char *encoding, *model;    /* names */
+    const char *encoding, *model; /* names */
     int64_t batch_size;
     const char *dir;
-    const char *label;               /* for the progress */
+    const char *label; /* for the progress */
 };
 /* Trains into dir (or goes on there); h gets the whole history. */
 ASTER_CHECKED int aster_training_run(const struct aster_training *t, struct aster_history *h);
-ASTER_CHECKED int aster_training_config(const struct aster_training *t, int64_t dim, struct aster_train_config *out);
+ASTER_CHECKED int aster_training_config(const struct aster_training *t, int64_t dim,
+                                        struct aster_train_config *out);
 ASTER_CHECKED int aster_config_json(const struct aster_training *t); /* config.json of dir */
 
 #endif

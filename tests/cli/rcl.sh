@@ -3,7 +3,7 @@
 # The loop pipelines from the command line: every file of a run, every kind of input, and what the reference's own programs
 # print for a model that they trained.
 src=$(cd "${srcdir:-.}" && pwd)
-. "$src/tests/cli/tap.sh"
+. "$src/tests/cli/tap.sh" || exit 1
 data=$src/data/synthetic
 shared=${ASTERISM_TEST_DATA:-$src/../shared/data}/rcl
 cd "$work" || exit 1

@@ -3,7 +3,7 @@
 # A run killed at random moments and resumed ends with the same bytes as one that was left alone: prediction and training.
 # ASTERISM_KILLS: how many kills of each (4; 50 in the long tests). ASTERISM_SEED picks the moments again.
 src=$(cd "${srcdir:-.}" && pwd)
-. "$src/tests/cli/tap.sh"
+. "$src/tests/cli/tap.sh" || exit 1
 data=$src/data/synthetic
 kills=${ASTERISM_KILLS:-$([ -n "${ASTERISM_LONG-}" ] && echo 50 || echo 4)}
 seed=${ASTERISM_SEED:-$$}
@@ -47,7 +47,7 @@ train="$train train_serpin=$data/serpins_train.csv train_non_serpin=$data/negati
 t0=$(milliseconds)
 asterism run $train --out whole --quiet
 expect 0 "training, left alone"
-killed broken $((($(milliseconds) - t0) * 3 / kills + 300)) $train
+killed broken $((($(milliseconds) - t0) * 2 / kills + 200)) $train
 expect 0 "training, killed and resumed"
 cmp -s whole/training_history.json broken/training_history.json
 ok $? "the same training_history.json"
@@ -79,7 +79,7 @@ predict="$predict probabilities=true threshold=0.3 min_consecutive=3"
 t0=$(milliseconds)
 asterism run $predict --out p_whole --quiet
 expect 2 "prediction, left alone"
-killed p_broken $((($(milliseconds) - t0) * 3 / kills + 300)) $predict
+killed p_broken $((($(milliseconds) - t0) * 2 / kills + 200)) $predict
 expect 2 "prediction, killed and resumed"
 for file in p_whole/input_*thr* p_whole/failed_items.tsv; do
     cmp -s "$file" "p_broken/${file#*/}"
