@@ -277,8 +277,9 @@ ASTER_VFN aster_vf32 aster_vlog_f32(aster_vf32 x)
     const float tiny = 1.17549435e-38f, huge = 3.40282347e38f;
     aster_vi32 small = x < aster_vset_f32(tiny);
     aster_vf32 y = aster_vsel_f32(small, x * 8388608.0f, x);
-    aster_vi32 k = ((aster_vi32)y - 0x3f3504f3) >> 23;
-    aster_vf32 f = (aster_vf32)((aster_vi32)y - (k << 23)) - 1.0f;
+    aster_vu32 bits = (aster_vu32)y; /* unsigned: the difference wraps around for NaN and negative numbers */
+    aster_vi32 k = (aster_vi32)(bits - 0x3f3504f3U) >> 23;
+    aster_vf32 f = (aster_vf32)(bits - ((aster_vu32)k << 23)) - 1.0f;
     k -= small & 23;
     aster_vf32 n = __builtin_convertvector(k, aster_vf32);
     aster_vf32 s = f / (2.0f + f), z = s * s;

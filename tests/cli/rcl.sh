@@ -68,17 +68,22 @@ ok $? "a row for each protein"
 [ "$(awk -F, 'NR > 1 { n += $2 } END { print n }' e/error_counts.csv)" = 106 ]
 ok $? "error_counts.csv counts each once"
 has e/sequence_metrics.json '"num_true_rcl": 50' "loops and negatives are told apart"
-asterism run rcl-evaluate $tests model=t test_non_serpin= max_length=256 --out e2 --quiet
+asterism run rcl-evaluate test_serpin="$data/serpins_test.csv" model=t test_non_serpin= max_length=256 --out e2 --quiet
 expect 0 "without negatives"
 
 # -- predict: plain, gzip, standard input, one record per batch: the same rows
 predict="rcl-predict model=t threshold=0.3 min_consecutive=2"
 asterism run $predict input="$data/predict.fasta" annotated_fasta=true --out p
-expect 2 "rcl-predict: longer records have no result"
+expect 0 "rcl-predict"
 name=predict_onehot
-files "its files" p/${name}_RCL_predictions_thr0p30.tsv p/${name}_all_thr0p30.csv p/${name}_annotated_thr0p30.fasta p/results.h5 p/failed_items.tsv
+files "its files" p/${name}_RCL_predictions_thr0p30.tsv p/${name}_all_thr0p30.csv p/${name}_annotated_thr0p30.fasta p/results.h5
 [ "$(wc -l <p/${name}_all_thr0p30.csv)" = $(($(grep -c '^>' "$data/predict.fasta") + 1)) ]
 ok $? "the CSV has every record"
+{ cat "$data/predict.fasta"; echo ">long"; head -c 300 /dev/zero | tr '\0' A; echo; } >long.fasta
+asterism run $predict input=long.fasta --out pl --quiet
+expect 2 "a record longer than the model's length has no result"
+grep -q "^long	" pl/failed_items.tsv
+ok $? "failed_items.tsv names it"
 gzip -c "$data/predict.fasta" >predict.fasta.gz
 asterism run $predict input=predict.fasta.gz batch_size=1 shard_size=7 --out pz --quiet
 same p/${name}_all_thr0p30.csv pz/${name}_all_thr0p30.csv "gzip, other batches and shards: the same rows"

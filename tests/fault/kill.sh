@@ -61,7 +61,7 @@ for file in best_model final_model; do
 done
 (cd whole && ls | grep -v svg) >l1
 (cd broken && ls | grep -v svg) >l2
-cmp -s l1 l2
+diff l1 l2 >"$out"
 ok $? "the same files"
 [ -z "$(find broken -name '*.tmp')" ]
 ok $? "and nothing half-written"
