@@ -128,7 +128,7 @@ static bool whole_number(const char *s, int64_t *out)
     double x;
     if (aster_parse_i64(s, out) == 0)
         return true;
-    if (aster_parse_f64(s, &x) < 0 || x != (double)(int64_t)x || x > 1e15 || x < -1e15)
+    if (aster_parse_f64(s, &x) < 0 || x > 1e15 || x < -1e15 || x != (double)(int64_t)x)
         return false;
     *out = (int64_t)x;
     return true;

@@ -5,3 +5,7 @@ tests_fuzz_readers_SOURCES = tests/fault/fuzz_readers.c
 tests_fuzz_readers_LDADD = $(IO_LDADD)
 SANITIZE_TESTS += tests/fuzz-readers
 dist_check_SCRIPTS += tests/fault/kill.sh
+noinst_PROGRAMS += tests/make-inputs
+tests_make_inputs_SOURCES = tests/fault/make_inputs.c
+tests_make_inputs_LDADD = $(IO_LDADD)
+dist_check_SCRIPTS += tests/fault/bad-inputs.sh
