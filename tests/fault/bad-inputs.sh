@@ -112,7 +112,8 @@ cat >want <<'WANT'
 WANT
 grep '^rows.csv' bad_run/rejected_rows.tsv | cut -f2- | tr '\t' ' ' | diff want - >"$out"
 ok $? "rows: rejected_rows.tsv names line, id and reason of each"
-bad 2 "rows: rcl-validate" '15 rows, 4 errors in 4 rows' run rcl-validate files=rows.csv
+sed '1s/$/,rcl_seq/; 2,$s/$/,FGHIK/' rows.csv >loops.csv
+bad 2 "rows: rcl-validate" 'Non-numeric RCL indices|End index before start index|End index beyond sequence|15 rows, 17 errors in 14 rows' run rcl-validate files=loops.csv
 printf "$head\n$row\nP2,KKKK,1,2\nP1,RRRR,1,2\n" >again.csv
 bad 0 "rows: an id again is said" "again.csv:4: id 'P1' is on line 2 already" run rcl-train $tiny train_non_serpin="$data/negatives_train.csv" train_serpin=again.csv
 printf '\xef\xbb\xbf'"$head\r\n\r\n$row\r\nP2,kkkk,1,2" >foreign.csv
@@ -175,4 +176,114 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 else
     skip "files that may not be read: needs root and setpriv"
 fi
+
+# ---- residue vectors
+mkdir in
+"$make_inputs" in
+ok $? "residue vectors are made"
+cnn='model=cnn cnn_channels=4 cnn_kernel_sizes=3 max_length=12 epochs=1 batch_size=4 shards=2 tensorboard=false encoding=esm2_650m'
+printf "id,Sequence\nP8,$(sed -n 's/^P8,\([A-Z]*\),.*/\1/p' in/proteins.csv)\n" >negative.csv
+esm="run rcl-train --quiet $cnn train_serpin=in/proteins.csv train_non_serpin=negative.csv"
+vectors() { # vectors FILE WORDS
+    bad 1 "vectors: $1" "in/$1: |$2" $esm precomputed="in/$1"
+}
+fine "vectors: a ragged .h5" $esm precomputed=in/good.h5
+fine "vectors: an .npz" $esm precomputed=in/good.npz
+bad 1 "vectors: none" 'encoding esm2_650m needs residue vectors made before; give precomputed=FILE' $esm
+vectors other_encoding.h5 'holds vectors of blosum, expected esm2_650m'
+vectors narrow.h5 'values has rank 2, numbers of width 1279; numbers [residues, 1280] are expected'
+vectors rank.h5 'values has rank 3, numbers of width 1; numbers [residues, 1280] are expected'
+vectors text.h5 'values has rank 1, texts'
+vectors no_values.h5 "'values': no dataset of this name"
+vectors no_ids.h5 "'ids': no dataset of this name"
+vectors few_ids.h5 '7 ids and 8 sequences for 8 entries'
+vectors few_offsets.h5 '8 ids and 8 sequences for 7 entries'
+vectors back.h5 'offsets[3] is 12; offsets grow from 0 to 96'
+vectors beyond.h5 'offsets[8] is 97; offsets grow from 0 to 96'
+vectors uneven.h5 "'P1' has 12 residues and 11 vectors"
+vectors missing.h5 "'P2' is not in the store of residue vectors"
+vectors other_sequence.h5 "'P2' has another sequence in the store of residue vectors"
+vectors loop.h5 "loop [2, 13) of 'P2' does not fit its 12 residues"
+vectors nan.h5 'the vector of residue 1 of entry 2 has the value nan; finite numbers are expected'
+bad 1 "vectors: huge.h5" 'the loss is|lower learning_rate or set clip_norm' $esm precomputed=in/huge.h5
+vectors crc.npz 'CRC-32'
+vectors deflate.npz 'encodings.npy'
+vectors method.npz 'encodings.npy|method 12'
+vectors encrypted.npz 'encodings.npy|encrypted'
+vectors size.npz 'encodings.npy'
+vectors object.npz "'encodings': holds Python objects; numbers or texts are expected"
+vectors fortran.npz 'Fortran'
+vectors shape.npz 'encodings'
+vectors rank.npz 'encodings has rank 2; numbers [proteins, length, 1280] are expected'
+vectors narrow.npz 'its vectors have width 640, expected 1280'
+vectors dictionary.npz 'encodings'
+vectors few_ids.npz '7 ids and 8 sequences for 8 entries'
+vectors no_sequences.npz "'sequences'"
+vectors labels.npz "labels of 'P2' at residue 1 are 3, 0; 1, 0 or 0, 1 is expected"
+head -c 300000 in/good.npz >in/cut.npz
+vectors cut.npz 'zip'
+head -c 300000 in/good.h5 >in/cut.h5
+vectors cut.h5 'truncated'
+cp two.fasta in/fasta.h5
+vectors fasta.h5 'is no HDF5 file (its first bytes are others)'
+cp two.fasta in/fasta.npz
+vectors fasta.npz 'zip'
+: >in/nothing.h5
+vectors nothing.h5 'is no HDF5 file (it is empty)'
+: >in/nothing.npz
+vectors nothing.npz 'is no npz file (it is empty)'
+cp in/good.h5 in/good.bin
+fine "vectors: HDF5 by any other name" $esm precomputed=in/good.bin
+
+# ---- weights
+model() { # model FILE WORDS: by rcl-predict
+    bad 1 "model: $1" "$1|$2" run rcl-predict --quiet input=two.fasta model="$1"
+}
+changed() { # changed NAME COMMAND [ARGUMENTS]: a copy of the model with one change
+    cp t/best_model.h5 "$1.h5"
+    "$make_inputs" "$2" "$1.h5" "${@:3}" || ok 1 "changed $*"
+}
+model nowhere 'there is no such file'
+mkdir no_run two_models
+model no_run "has no best_model.h5 and 0 other weights files; name one file"
+cp t/best_model.h5 two_models/a.h5
+cp t/best_model.h5 two_models/b.h5
+model two_models "has no best_model.h5 and 2 other weights files; name one file"
+: >nothing.h5
+model nothing.h5 'is no HDF5 file (it is empty)'
+model in/good.h5 'is no model file of this program|attributes model and encoding are missing'
+changed other_model set model text '{"name": "gnn"}'
+model other_model.h5 "its model description has no text 'kind'"
+changed no_model set model text 'nonsense'
+model no_model.h5 "'/' has no attribute 'max_length'"
+changed bad_json set model text '{"kind": '
+model bad_json.h5 'the text ends here; a value is expected'
+changed int_model set model int 7
+model int_model.h5 "attribute 'model' is no text"
+changed other_encoding set encoding text blosum
+model other_encoding.h5 'its model reads 21 values per residue, its encoding blosum gives 20'
+changed unknown_encoding set encoding text quaternary
+model unknown_encoding.h5 "its encoding is 'quaternary', expected onehot, blosum, esm2 or esm2_650m"
+changed no_encoding drop encoding
+model no_encoding.h5 'attributes model and encoding are missing'
+changed no_class_weight drop class_weight_0
+model no_class_weight.h5 "'/' has no attribute 'class_weight_0'"
+changed text_class_weight set class_weight_0 text heavy
+model text_class_weight.h5 "attribute 'class_weight_0' is no number"
+h5_name=$(sed -n 's/.*"\(weights[^"]*\)".*/\1/p' <<<'"weights/conv_layers.0.weight"')
+changed no_tensor drop $h5_name
+model no_tensor.h5 "'$h5_name'"
+changed nan_tensor poke $h5_name
+model nan_tensor.h5 "'$h5_name': element 0 is nan; a finite number is expected"
+"$ASTERISM" convert t/best_model.h5 good.safetensors
+for at in 100 2000 5000 -100; do
+    cp t/best_model.h5 flipped.h5
+    size=$(stat -c %s flipped.h5)
+    printf '\x5a\xa5\x5a\xa5' | dd of=flipped.h5 bs=1 seek=$(((at + size) % size)) conv=notrunc 2>/dev/null
+    model flipped.h5 ''
+done
+for n in 7 8 100 3000 $((size - 1)); do
+    head -c $n t/best_model.h5 >short.h5
+    model short.h5 ''
+done
 finish
