@@ -126,9 +126,14 @@ int aster_h5_create(struct aster_ctx *ctx, const char *path, struct aster_h5 **o
     /* in this version of the format all but the data itself has checksums */
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_LATEST);
+    errno = 0;
     (*out)->id = H5Fcreate((*out)->tmp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    int why = errno, rc = 0;
     H5Pclose(access);
-    int rc = (*out)->id < 0 ? aster_h5_fail(*out, NULL, "cannot be made") : 0;
+    if ((*out)->id < 0)
+        rc = aster_fail(ctx, ASTER_EIO, "%s: cannot be made: %s", (*out)->tmp,
+                        why ? strerror(why) : "the HDF5 library refuses");
+    H5Eclear2(H5E_DEFAULT);
     aster_h5_unlock();
     if (rc < 0)
         aster_h5_close(out);

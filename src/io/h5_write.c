@@ -27,12 +27,13 @@ static hid_t links_with_groups(void)
     return l;
 }
 
-/* In chunks of at most 4 MiB, each with its checksum. A scalar and what is empty stays as it is. */
+/* In chunks of at most 4 MiB, each with its checksum. Scalars, what is empty, and texts, which lie elsewhere in the file, stay
+ * as they are. */
 static hid_t with_checksums(hid_t stored, int rank, const hsize_t *n, bool empty)
 {
     hid_t create = H5Pcreate(H5P_DATASET_CREATE);
     hsize_t chunk[8], bytes = H5Tget_size(stored);
-    if (rank < 1 || rank > 8 || empty)
+    if (rank < 1 || rank > 8 || empty || H5Tget_class(stored) == H5T_STRING)
         return create;
     for (int k = rank - 1; k >= 0; k--) {
         chunk[k] = (4 << 20) / bytes;

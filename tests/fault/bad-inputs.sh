@@ -1,59 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What users give wrong, each with the end that it must come to: an exit status, a message that says where, what and what
-# else was expected; no signal, no hang. Under it: full disks, damaged checkpoints, folders that are taken.
+# else was expected; no signal, no hang. Tables, FASTA, residue vectors, pipeline files, values.
 src=$(cd "${srcdir:-.}" && pwd)
-. "$src/tests/cli/tap.sh" || exit 1
-make_inputs=$(cd "${builddir:-.}" && pwd)/tests/make-inputs
-data=$src/data/synthetic
-disk=
-trap '[ -z "$disk" ] || umount "$disk"; rm -rf "$work"' EXIT
-cd "$work" || exit 1
-
-# bad STATUS NAME WORDS ARGUMENTS...: the program ends with this status, and its message has every one of the words, which
-# are separated by |. A run goes into a new folder of its own unless --out is among the arguments.
-bad() {
-    local want=$1 name=$2 words=$3 missing= word list
-    shift 3
-    case "$1 $*" in
-    run*--out*) ;;
-    run*) rm -rf bad_run; set -- "$@" --out bad_run ;;
-    esac
-    timeout -k 5 60 "$ASTERISM" "$@" >"$out" 2>"$err" </dev/null
-    rc=$?
-    cat "$out" "$err" >said
-    IFS='|' read -ra list <<<"$words"
-    for word in "${list[@]}"; do
-        grep -qF -- "$word" said || missing="$missing '$word'"
-    done
-    grep -qE 'Sanitizer|runtime error:|Assertion|our mistake' said && missing="$missing (a report of our own mistake)"
-    [ "$rc" = "$want" ] && [ -z "$missing" ]
-    ok $? "$name${missing:+; missing:$missing}"
-}
-
-# fine NAME ARGUMENTS...: what bad() refuses below differs from this in one thing.
-fine() {
-    local name=$1
-    shift
-    bad 0 "$name" "" "$@"
-}
-
-tables="train_serpin=$data/serpins_train.csv train_non_serpin=$data/negatives_train.csv"
-tiny="model=cnn cnn_channels=4 cnn_kernel_sizes=3 max_length=160 epochs=2 shards=2 tensorboard=false"
-train="run rcl-train --quiet $tiny train_non_serpin=$data/negatives_train.csv"
-fine "the training that the rest varies" run rcl-train --quiet $tiny $tables --out t
-printf '>a\nMKVA\n>b\nQQQQ\n' >two.fasta
-predict="run rcl-predict --quiet model=t"
-fine "the prediction that the rest varies" $predict input=two.fasta
+. "$src/tests/fault/bad.sh" || exit 1
 
 # ---- tables: the training table, one thing wrong at a time
-head='id,Sequence,rcl_start,rcl_end'
-row='P1,ACDEFGHIKLMNPQRSTVWY,3,7'
 table() { # table NAME STATUS TEXT WORDS: as the table of proteins with a loop
     printf "$3" >"$1.csv"
     bad "$2" "table: $1" "$4" $train "train_serpin=$1.csv"
 }
-printf "$head\n$row\nP2,KKKK,1,2\n" >table.csv
 fine "the table that the rest varies" $train train_serpin=table.csv
 table empty 1 '' 'empty.csv: is empty|a header line with column names is expected'
 table blank_lines 1 '\n\n\n' 'blank_lines.csv: is empty'
@@ -89,10 +45,10 @@ bad 1 "table: a link to itself" 'loop_link' $train train_serpin=loop_link
     printf "$head\n$row\n"
     printf 'E1,,3,7\nE2,   ,3,7\nL1,%0161d,3,7\n' 0
     printf 'B1,ACDEF,,3\nB2,ACDEF,No start,3\nN1,ACDEF,two,3\nN2,ACDEF,1e3x,3\n'
-    printf 'O1,ACDEF,0,3\nO2,ACDEF,-4,3\nO3,ACDEF,4,2\nO4,ACDEF,2,6\nO5,ACDEF,99999999999999999999,3\nO6,ACDEF,9223372036854775807,9223372036854775807\n'
+    printf 'O1,ACDEF,0,3\nO2,ACDEF,-4,3\nO3,ACDEF,4,2\nO4,ACDEF,2,6\nO5,ACDEF,99999999999999999999,3\nO6,ACDEF,9223372036854775807,9223372036854775807\nO7,ACDEF,-9223372036854775808,9223372036854775807\n'
     printf '"tab\tand\nline",,1,2\n'
 } >rows.csv
-bad 0 "rows: kept and rejected are counted" '1 of 15 rows kept|3 empty, 1 too long, 2 without bounds, 3 bounds no integers, 5 bounds outside' \
+bad 0 "rows: kept and rejected are counted" '1 of 16 rows kept|3 empty, 1 too long, 2 without bounds, 3 bounds no integers, 6 bounds outside' \
     run rcl-train $tiny train_non_serpin="$data/negatives_train.csv" train_serpin=rows.csv
 cat >want <<'WANT'
 3 E1 empty sequence
@@ -108,12 +64,13 @@ cat >want <<'WANT'
 13 O4 loop bounds outside the sequence
 14 O5 loop bounds are no integers
 15 O6 loop bounds outside the sequence
-16 tab and line empty sequence
+16 O7 loop bounds outside the sequence
+17 tab and line empty sequence
 WANT
 grep '^rows.csv' bad_run/rejected_rows.tsv | cut -f2- | tr '\t' ' ' | diff want - >"$out"
 ok $? "rows: rejected_rows.tsv names line, id and reason of each"
 sed '1s/$/,rcl_seq/; 2,$s/$/,FGHIK/' rows.csv >loops.csv
-bad 2 "rows: rcl-validate" 'Non-numeric RCL indices|End index before start index|End index beyond sequence|15 rows, 17 errors in 14 rows' run rcl-validate files=loops.csv
+bad 2 "rows: rcl-validate" 'Non-numeric RCL indices|End index before start index|End index beyond sequence|16 rows, 17 errors in 14 rows' run rcl-validate files=loops.csv
 printf "$head\n$row\nP2,KKKK,1,2\nP1,RRRR,1,2\n" >again.csv
 bad 0 "rows: an id again is said" "again.csv:4: id 'P1' is on line 2 already" run rcl-train $tiny train_non_serpin="$data/negatives_train.csv" train_serpin=again.csv
 printf '\xef\xbb\xbf'"$head\r\n\r\n$row\r\nP2,kkkk,1,2" >foreign.csv
@@ -178,9 +135,6 @@ else
 fi
 
 # ---- residue vectors
-mkdir in
-"$make_inputs" in
-ok $? "residue vectors are made"
 cnn='model=cnn cnn_channels=4 cnn_kernel_sizes=3 max_length=12 epochs=1 batch_size=4 shards=2 tensorboard=false encoding=esm2_650m'
 printf "id,Sequence\nP8,$(sed -n 's/^P8,\([A-Z]*\),.*/\1/p' in/proteins.csv)\n" >negative.csv
 esm="run rcl-train --quiet $cnn train_serpin=in/proteins.csv train_non_serpin=negative.csv"
@@ -235,55 +189,93 @@ vectors nothing.npz 'is no npz file (it is empty)'
 cp in/good.h5 in/good.bin
 fine "vectors: HDF5 by any other name" $esm precomputed=in/good.bin
 
-# ---- weights
-model() { # model FILE WORDS: by rcl-predict
-    bad 1 "model: $1" "$1|$2" run rcl-predict --quiet input=two.fasta model="$1"
+# ---- pipeline files
+yaml() { # yaml NAME TEXT WORDS: by check; the words begin behind the file's name
+    printf "$2" >"$1.yaml"
+    bad 1 "YAML: $1" "$1.yaml:$3" check "$1.yaml"
 }
-changed() { # changed NAME COMMAND [ARGUMENTS]: a copy of the model with one change
-    cp t/best_model.h5 "$1.h5"
-    "$make_inputs" "$2" "$1.h5" "${@:3}" || ok 1 "changed $*"
+top='asterism: 1\npipeline: p\n'
+stages="${top}stages:\n"
+source="$stages  s: {stage: read-fasta, file: two.fasta}\n"
+printf "$source" >good.yaml
+fine "YAML: the file that the rest varies" check good.yaml
+yaml empty '' '1:1: the file is empty'
+yaml tab "$stages\ts: {stage: read-fasta}\n" '4:1: a tab in the indentation; use spaces'
+yaml again "${source}  s: {stage: read-fasta, file: two.fasta}\n" "5:3: key 's' again; it is on line 4 already"
+yaml unknown_key "${source}colour: red\n" "5:1: unknown key 'colour'; a pipeline file has asterism, pipeline, description, parameters and stages"
+yaml unknown_option "$stages  s: {stage: read-fasta, file: two.fasta, uper_case: true}\n" "4:43: unknown key 'uper_case'|did you mean 'upper_case'?"
+yaml unknown_step "$stages  s: {stage: read-fastq, file: two.fasta}\n" "4:14: no kind of stage is called 'read-fastq'; did you mean 'read-fasta'?"
+yaml unknown_stage "${source}  t: {stage: split, from: u}\n" "5:27: from: no stage is called 'u'"
+yaml cycle "$stages  a: {stage: split, from: b}\n  b: {stage: split, from: a}\n" '4:|cycle'
+yaml wrong_kind "${source}  t: {stage: split, from: s}\n" "5:27: from: "
+yaml anchor "$stages  s: &a {stage: read-fasta, file: two.fasta}\n" "4:6: anchor '&a'; anchors and aliases are not used here"
+yaml alias "$stages  s: *a\n" "4:6: alias '*a'; anchors and aliases are not used here"
+yaml merge "$stages  s: {<<: {stage: read-fasta}}\n" "4:3: stage 's' has no key 'stage', which names its kind"
+yaml tag "$stages  s: !!python/object:os.system {stage: read-fasta}\n" "4:6: tag 'tag:yaml.org,2002:python/object:os.system'; tags are not used here"
+yaml documents "$source---\na: 1\n" '5:1: a second document; a file holds one pipeline'
+yaml deep "a: $(printf '[%.0s' $(seq 2000))\n" '1:11: nested more than 8 deep'
+yaml bracket "$stages  s: {stage: read-fasta, file: two.fasta\n" "5:1: not YAML: did not find expected ',' or '}' (while parsing a flow mapping from line 4 on)"
+yaml quote "${top}description: \"open\n" '4:1: not YAML: found unexpected end of stream (while scanning a quoted scalar from line 3 on)'
+yaml indentation "$source   t: {stage: split}\n" '5:4: not YAML: '
+yaml list '[asterism, 1]\n' '1:1: expected a mapping with the keys asterism, pipeline and stages, found a list'
+yaml version 'asterism: 2\npipeline: p\n' "1:11: asterism: expected 1, the version of the format, found '2'"
+yaml no_stages "$top" "1:1: key 'stages' is missing; there is nothing to do"
+yaml no_name 'asterism: 1\nstages: {s: {stage: read-fasta, file: two.fasta}}\n' "1:1: key 'pipeline' is missing"
+yaml path_name "asterism: 1\npipeline: ../../etc\nstages: {s: {stage: read-fasta, file: two.fasta}}\n" "2:11: pipeline: "
+yaml latin1 "${top}description: caf\xe9\n" '3:17: byte 0xe9 is not UTF-8; save the file as UTF-8'
+yaml nul "${top}description: a\\0b\n" '3:15: control character 0x00; a pipeline file is text'
+yaml utf16 '\xff\xfea\0s\0t\0' '1:1: byte 0xff is not UTF-8; save the file as UTF-8'
+yaml missing "$stages  s: {stage: read-fasta}\n" "4:|file"
+yaml type "$stages  s: {stage: read-fasta, file: two.fasta, upper_case: yes}\n" "4:55: upper_case: expected true or false, found 'yes'; write true"
+yaml range "${source}  t: {stage: read-table, file: table.csv, max_length: 0}\n" "5:55: max_length: expected an int in 1..|found '0'"
+yaml huge "${source}  t: {stage: read-table, file: table.csv, max_length: 99999999999999999999}\n" "5:55: max_length: expected an int in 1..|found '99999999999999999999'"
+yaml nan "${source}  t: {stage: split, from: s, train_split: .nan}\n" "5:43: train_split: expected a real number in 0..1, found '.nan'; only finite numbers"
+yaml parameter "$stages  s: {stage: read-fasta, file: \$inptu}\n" "4:32: no parameter is called 'inptu'"
+yaml default "${top}parameters:\n  n: {type: int, min: 1, default: x, help: N.}\nstages:\n  s: {stage: read-fasta, file: \$n}\n" "4:35: default: expected an int, at least 1, found 'x'"
+yaml param_type "${top}parameters:\n  n: {type: integer, help: N.}\nstages:\n  s: {stage: read-fasta, file: \$n}\n" "4:13: |integer"
+{ printf "${source}"; printf 'description: "'; head -c 10000000 /dev/zero | tr '\0' x; printf '"\n'; } >large.yaml
+bad 1 "YAML: ten million characters" 'large.yaml: has more than 1048576 bytes' check large.yaml
+{ printf "$stages"; for i in $(seq 1200); do printf '  s%d: {stage: read-fasta, file: two.fasta}\n' "$i"; done; } >many.yaml
+bad 1 "YAML: too many stages" 'many.yaml:1004:10: more than 1000 entries' check many.yaml
+bad 1 "YAML: a folder" "no pipeline '$data/'" check "$data/"
+bad 1 "YAML: a table" 'table.csv:1:1: ' check ./table.csv
+bad 1 "YAML: nowhere" "nowhere.yaml" check nowhere.yaml
+bad 1 "YAML: /dev/zero" 'zero' check /dev/zero
+
+# ---- values
+value() { # value NAME=VALUE WORDS: of rcl-train
+    bad 1 "value: $1" "$2" run rcl-train --quiet $tables "$1"
 }
-model nowhere 'there is no such file'
-mkdir no_run two_models
-model no_run "has no best_model.h5 and 0 other weights files; name one file"
-cp t/best_model.h5 two_models/a.h5
-cp t/best_model.h5 two_models/b.h5
-model two_models "has no best_model.h5 and 2 other weights files; name one file"
-: >nothing.h5
-model nothing.h5 'is no HDF5 file (it is empty)'
-model in/good.h5 'is no model file of this program|attributes model and encoding are missing'
-changed other_model set model text '{"name": "gnn"}'
-model other_model.h5 "its model description has no text 'kind'"
-changed no_model set model text 'nonsense'
-model no_model.h5 "'/' has no attribute 'max_length'"
-changed bad_json set model text '{"kind": '
-model bad_json.h5 'the text ends here; a value is expected'
-changed int_model set model int 7
-model int_model.h5 "attribute 'model' is no text"
-changed other_encoding set encoding text blosum
-model other_encoding.h5 'its model reads 21 values per residue, its encoding blosum gives 20'
-changed unknown_encoding set encoding text quaternary
-model unknown_encoding.h5 "its encoding is 'quaternary', expected onehot, blosum, esm2 or esm2_650m"
-changed no_encoding drop encoding
-model no_encoding.h5 'attributes model and encoding are missing'
-changed no_class_weight drop class_weight_0
-model no_class_weight.h5 "'/' has no attribute 'class_weight_0'"
-changed text_class_weight set class_weight_0 text heavy
-model text_class_weight.h5 "attribute 'class_weight_0' is no number"
-h5_name=$(sed -n 's/.*"\(weights[^"]*\)".*/\1/p' <<<'"weights/conv_layers.0.weight"')
-changed no_tensor drop $h5_name
-model no_tensor.h5 "'$h5_name'"
-changed nan_tensor poke $h5_name
-model nan_tensor.h5 "'$h5_name': element 0 is nan; a finite number is expected"
-"$ASTERISM" convert t/best_model.h5 good.safetensors
-for at in 100 2000 5000 -100; do
-    cp t/best_model.h5 flipped.h5
-    size=$(stat -c %s flipped.h5)
-    printf '\x5a\xa5\x5a\xa5' | dd of=flipped.h5 bs=1 seek=$(((at + size) % size)) conv=notrunc 2>/dev/null
-    model flipped.h5 ''
-done
-for n in 7 8 100 3000 $((size - 1)); do
-    head -c $n t/best_model.h5 >short.h5
-    model short.h5 ''
-done
+value epochs=0 "argument 'epochs=0': |an int in 1..100000"
+value epochs=1.5 "found '1.5'"
+value epochs=1e9 "found '1e9'"
+value epochs= "argument 'epochs='"
+value epochs=99999999999999999999 "an int in 1..100000|found '99999999999999999999'"
+value learning_rate=nan "a real number in 0..10|found 'nan'"
+value learning_rate=-1 "found '-1'"
+value learning_rate=1e999 "found '1e999'"
+value loss_weights=1,2,3 'loss_weights'
+value loss_weights=0,0 'loss_weights are all 0; one of them must be above 0'
+value model=gnn 'one of cnn, unet, lstm'
+value train_split=1 'leaves 410 to train on and 0 to validate; both must have one at least'
+value train_split=0 'leaves 0 to train on and 410 to validate; both must have one at least'
+value cnn_kernel_sizes=7,5,5,4 'kernel_sizes[3] is 4, expected an odd number'
+value cnn_kernel_sizes=7 'cnn'
+value cnn_channels= 'cnn'
+value cnn_dropout=1 'dropout is 1, expected at least 0 and less than 1'
+value tensorboard=maybe "true or false"
+value shard=3 "did you mean 'shards'?"
+bad 1 "value: a U-Net deeper than the sequence" 'unet' run rcl-train --quiet $tables model=unet unet_depth=8 max_length=200
+bad 1 "value: no memory" 'training with batch_size 32 needs 157.5 MB, 0.0 MB of the memory limit are free; lower batch_size' run rcl-train --quiet $tables --memory 1K
+bad 1 "value: no CPUs" 'cpus' run rcl-train --quiet $tables --cpus 0
+bad 1 "value: no such scheduler" 'scheduler|nosuch' run rcl-train --quiet $tables --scheduler nosuch
+
+# a batch of one row has no variance
+{ echo "$head"; for i in 1 2 3 4 5 6 7 8 9; do echo "P$i,MK,1,2"; done; } >pairs.csv
+printf 'id,Sequence\nN1,MK\n' >pair.csv
+pairs='run rcl-train --quiet model=unet unet_base_filters=2 unet_depth=1 max_length=2 epochs=1 train_serpin=pairs.csv train_non_serpin=pair.csv'
+fine "one row: batches of 4" $pairs batch_size=4
+bad 1 "one row: batches of 7 and one of 1" '8 training samples in batches of 7 leave a batch of one, where batch normalisation would see a single row; choose another batch_size or a larger max_length' $pairs batch_size=7
+bad 1 "one row: in a shard" 'leave a shard of one' $pairs batch_size=8 shards=8 bn=local
+fine "one row: not in the batch" $pairs batch_size=8 shards=8
 finish

@@ -8,4 +8,5 @@ dist_check_SCRIPTS += tests/fault/kill.sh
 noinst_PROGRAMS += tests/make-inputs
 tests_make_inputs_SOURCES = tests/fault/make_inputs.c
 tests_make_inputs_LDADD = $(IO_LDADD)
-dist_check_SCRIPTS += tests/fault/bad-inputs.sh
+dist_check_SCRIPTS += tests/fault/bad-inputs.sh tests/fault/damaged.sh
+EXTRA_DIST += tests/fault/bad.sh
