@@ -119,7 +119,7 @@ static int run(struct work *w, char **argv, bool full_padding)
     w->config.real = ASTER_F32;
     w->config.epochs = 1;
     w->config.batch_size = BATCH;
-    w->config.shards = kind == ASTER_MODEL_LSTM ? 2 : 8;
+    w->config.shards = 8;
     w->config.learning_rate = 1e-3;
     w->config.weight_decay = 1e-4;
     w->config.beta1 = 0.9;

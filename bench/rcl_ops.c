@@ -21,8 +21,8 @@ static int setup(struct bench *b, const struct aster_model_config *c, int64_t n,
 {
     struct aster_model_loss loss = {.class_weights = {1, 5}, .sync_bn = train};
     ASTER_TRY(aster_model_program(b->ctx, c, ASTER_F32, train ? ASTER_USE_TRAIN : ASTER_USE_EVAL, &loss, &b->p));
-    struct aster_bind bind[] = {{"B", n}, {"L", c->max_length}, {"BG", n}};
-    ASTER_TRY(aster_plan_new(b->ctx, b->p, 3, bind, NULL, &b->plan));
+    struct aster_bind bind[] = {{"B", n}, {"L", c->max_length}, {"BG", n}, {"S", c->max_length}};
+    ASTER_TRY(aster_plan_new(b->ctx, b->p, 4, bind, NULL, &b->plan));
     for (int k = 0; k < ASTER_N_CLASSES; k++)
         ASTER_TRY(aster_alloc(b->ctx, aster_plan_bytes(b->plan, (enum aster_class)k), 1, &b->at[k]));
     aster_program_init_params(b->p, 1, b->at[ASTER_CLASS_PARAM]);

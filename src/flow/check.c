@@ -93,13 +93,13 @@ static int describe_model(struct check *c, const struct aster_model_config *m,
     struct aster_model_loss loss = {.class_weights = {1, 1}};
     struct aster_program *p = NULL;
     struct aster_plan *plan = NULL;
-    const struct aster_bind bind[] = {{"B", n}, {"L", m->max_length}, {"BG", n}};
+    const struct aster_bind bind[] = {{"B", n}, {"L", m->max_length}, {"BG", n}, {"S", m->max_length}};
     double flops = 0, f, b;
     int rc;
     ASTER_GOTO(aster_model_program(c->run.ctx, m, real, train ? ASTER_USE_TRAIN : ASTER_USE_EVAL,
                                    &loss, &p),
                done);
-    ASTER_GOTO(aster_plan_new(c->run.ctx, p, 3, bind, NULL, &plan), done);
+    ASTER_GOTO(aster_plan_new(c->run.ctx, p, 4, bind, NULL, &plan), done);
     for (int k = 0; k < aster_plan_n_segments(plan); k++) {
         aster_plan_cost(plan, k, &f, &b);
         flops += f;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The recurrent labeller: bidirectional LSTM layers over all positions, then two linear layers. Time-major. */
+/* The recurrent labeller: bidirectional LSTM layers over all positions, then two linear layers. Time-major.
+ *
+ * What lies behind the last residue of every sample (from position S on) reaches the results only through states that run from the
+ * end to the front. So the last layer's direction that runs up, and all that follows, stops at S, and nothing is lost. */
 #include "model/build.h"
 
 #include <math.h>
@@ -49,14 +52,23 @@ static aster_val fully_connected(struct builder *b, aster_val x, const char *nam
     return aster_emit_linear(b->p, x, w, bias_param(b, text, out, in), act);
 }
 
+/* Positions before S */
+static aster_val front(struct builder *b, aster_val x)
+{
+    return aster_emit_slice(b->p, x, 0, aster_size(b->p, 0), b->active);
+}
+
 aster_val aster_build_bilstm(struct builder *b, aster_val x)
 {
     const struct aster_model_config *c = b->c;
     int64_t h = c->hidden_dim, in = c->input_dim;
     for (int k = 0; k < c->num_layers; k++) {
+        bool last = k + 1 == c->num_layers;
         aster_val both[2];
-        both[0] = direction(b, x, k, in, false);
+        both[0] = direction(b, last ? front(b, x) : x, k, in, false);
         both[1] = direction(b, x, k, in, true);
+        if (last)
+            both[1] = front(b, both[1]);
         x = drop(b, aster_emit_concat(b->p, 2, both, 2));
         in = 2 * h;
     }

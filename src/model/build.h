@@ -10,6 +10,7 @@ struct builder {
     const struct aster_model_config *c;
     bool training, sync;
     aster_sz samples;       /* B */
+    aster_sz active;        /* S, of time-major models */
     aster_sz batch_samples; /* rows of a batch norm are counted over these: B, or BG with sync */
 };
 
@@ -24,7 +25,7 @@ aster_val aster_norm_relu(struct builder *b, aster_val x, const char *name, doub
 /* x [B, L, D] -> logits [B, L, 2] */
 aster_val aster_build_cnn(struct builder *b, aster_val x);
 aster_val aster_build_unet(struct builder *b, aster_val x);
-/* x [L, B, D] -> logits [L, B, 2] */
+/* x [L, B, D] -> logits [S, B, 2] */
 aster_val aster_build_bilstm(struct builder *b, aster_val x);
 
 #endif

@@ -58,11 +58,14 @@ static int build(struct aster_program *p, const struct aster_model_config *c, en
     if (aster_model_time_major(c->kind)) {
         dim[0] = length;
         dim[1] = b.samples;
+        b.active = aster_size_symbol(p, "S");
     }
     aster_sz one = aster_size(p, 1);
     aster_val x = aster_emit_input(p, "x", aster_program_real(p), 3, dim);
     aster_val labels = aster_emit_input(p, "labels", ASTER_U8, 2, dim);
     aster_val n = aster_emit_input(p, "n", ASTER_F64, 1, &one);
+    if (aster_model_time_major(c->kind))
+        labels = aster_emit_slice(p, labels, 0, aster_size(p, 0), b.active);
     aster_val logits = logits_of(&b, x), probs = -1;
     aster_val mean = aster_emit_xent(p, logits, labels, n, 2, loss->class_weights, 1e-8, &probs);
     aster_emit_output(p, "loss", mean);

@@ -30,9 +30,9 @@ void aster_model_defaults(enum aster_model_kind kind, int64_t input_dim, struct 
 ASTER_CHECKED int aster_model_check(struct aster_ctx *ctx, const struct aster_model_config *c); /* ranges of every field */
 const char *aster_model_name(enum aster_model_kind kind);
 /* Symbols: B (samples of the shard), L (positions: bind it to max_length, by which the unet chooses its resizes), BG (samples of the whole
- * batch; only with sync_bn).
+ * batch; only with sync_bn), S (lstm only: positions for which there are results, at most L; no sample may be longer).
  * Inputs: x real [B, L, D] ([L, B, D] for lstm), labels u8 [B, L] ([L, B]) with 255 for padding, n f64 [1] (counted residues of the whole batch).
- * Outputs: probs real [B, L, 2] ([L, B, 2]), logits the same, loss f64 [1] (eval programs have it too); TRAIN: every gradient in GRAD. */
+ * Outputs: probs real [B, L, 2] ([S, B, 2]), logits the same, loss f64 [1] (eval programs have it too); TRAIN: every gradient in GRAD. */
 ASTER_CHECKED int aster_model_program(struct aster_ctx *ctx, const struct aster_model_config *c, enum aster_dtype real,
                                       enum aster_program_use use, const struct aster_model_loss *loss, struct aster_program **out);
 /* Positions of a sample where batch normalisation sees the fewest; 0 for a model without any. */

@@ -24,6 +24,7 @@ void slots_wait(struct slots *s); /* until all are free */
 struct planned {
     struct aster_plan *plan;
     int64_t n, n_batch; /* samples of the shard, of the whole batch */
+    int64_t active;     /* positions for which there are results */
     int n_segments;
     int64_t x, labels, count, loss, probs; /* where they lie in INPUT and OUTPUT, bytes */
 };
@@ -32,12 +33,14 @@ struct plans {
     const struct aster_program *program;
     int64_t length;
     bool extents;
+    bool cut; /* results end with the longest sample (of time-major models, unless all padding is wanted) */
     struct planned **list;
     int64_t n, cap;
 };
 ASTER_CHECKED int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real,
                                const double *class_weights, struct aster_program **out);
-ASTER_CHECKED int plans_get(struct plans *p, int64_t n, int64_t n_batch, const struct planned **out);
+/* For samples of at most that length. No plan is larger than the one for the whole length. */
+ASTER_CHECKED int plans_get(struct plans *p, int64_t n, int64_t n_batch, int64_t longest, const struct planned **out);
 void plans_done(struct plans *p);
 ASTER_CHECKED int planned_look(struct aster_ctx *ctx, struct planned *p); /* fills what follows from the plan */
 /* Role by role; the caller sets at[], info, lengths. */
@@ -47,6 +50,9 @@ int64_t planned_bytes(const struct planned *p, enum aster_class c);
 /* ---- samples --------------------------------------------------------------------------------------------------------------------- */
 int64_t sample_counted(const struct aster_sample *s); /* residues that count in the loss */
 int64_t chunk_of(int64_t n, int64_t shards);          /* samples per shard: ceil(n / shards) */
+int64_t longest_of(int64_t n, const struct aster_sample *const *s); /* NULL among them: of no length */
+/* Of one array; longest first, equal ones in the array's order. */
+void sort_by_length(int64_t n, const struct aster_sample **s);
 
 /* ---- predict.c ------------------------------------------------------------------------------------------------------------------- */
 struct predictor_setup { /* what aster_predictor_new decides by itself and a trainer prescribes */

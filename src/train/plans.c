@@ -2,6 +2,8 @@
 /* Programs bound to the batch shapes that occur: a few, made once. */
 #include "train/internal.h"
 
+#include <stdlib.h>
+
 int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real, const double *class_weights,
                  struct aster_program **out)
 {
@@ -19,15 +21,17 @@ int planned_look(struct aster_ctx *ctx, struct planned *p)
     return aster_plan_find(ctx, p->plan, ASTER_CLASS_OUTPUT, "probs", NULL, &p->probs);
 }
 
-static int add(struct plans *p, int64_t n, int64_t n_batch, struct planned **out)
+#define ACTIVE_STEP 32 /* a plan for every so many positions */
+
+static int add(struct plans *p, int64_t n, int64_t n_batch, int64_t active, struct planned **out)
 {
-    struct aster_bind bind[] = {{"B", n}, {"L", p->length}, {"BG", n_batch}};
+    struct aster_bind bind[] = {{"B", n}, {"L", p->length}, {"BG", n_batch}, {"S", active}};
     struct aster_plan_options options = {.extents = p->extents};
     ASTER_TRY(aster_grow(p->ctx, p->n + 1, sizeof *p->list, &p->cap, &p->list));
     struct planned *e;
     ASTER_TRY(aster_alloc(p->ctx, 1, sizeof *e, &e));
-    *e = (struct planned){.n = n, .n_batch = n_batch};
-    int rc = aster_plan_new(p->ctx, p->program, 3, bind, &options, &e->plan);
+    *e = (struct planned){.n = n, .n_batch = n_batch, .active = active};
+    int rc = aster_plan_new(p->ctx, p->program, 4, bind, &options, &e->plan);
     if (rc == 0)
         rc = planned_look(p->ctx, e);
     if (rc < 0) {
@@ -40,16 +44,39 @@ static int add(struct plans *p, int64_t n, int64_t n_batch, struct planned **out
     return 0;
 }
 
-int plans_get(struct plans *p, int64_t n, int64_t n_batch, const struct planned **out)
+static int get(struct plans *p, int64_t n, int64_t n_batch, int64_t active, const struct planned **out)
 {
     for (int64_t k = 0; k < p->n; k++)
-        if (p->list[k]->n == n && p->list[k]->n_batch == n_batch) {
+        if (p->list[k]->n == n && p->list[k]->n_batch == n_batch && p->list[k]->active == active) {
             *out = p->list[k];
             return 0;
         }
     struct planned *e;
-    ASTER_TRY(add(p, n, n_batch, &e));
+    ASTER_TRY(add(p, n, n_batch, active, &e));
     *out = e;
+    return 0;
+}
+
+static bool fits(const struct planned *p, const struct planned *whole)
+{
+    for (int c = 0; c < ASTER_N_CLASSES; c++)
+        if (planned_bytes(p, (enum aster_class)c) > planned_bytes(whole, (enum aster_class)c))
+            return false;
+    return true;
+}
+
+int plans_get(struct plans *p, int64_t n, int64_t n_batch, int64_t longest, const struct planned **out)
+{
+    const struct planned *whole;
+    ASTER_TRY(get(p, n, n_batch, p->length, &whole));
+    *out = whole;
+    if (!p->cut)
+        return 0;
+    int64_t active = aster_round_up(aster_max64(longest, 1), ACTIVE_STEP);
+    if (active < p->length)
+        ASTER_TRY(get(p, n, n_batch, active, out));
+    if (!fits(*out, whole))
+        *out = whole;
     return 0;
 }
 
@@ -103,6 +130,29 @@ int64_t sample_counted(const struct aster_sample *s)
     for (int64_t k = 0; k < s->length; k++)
         n += s->labels[k] <= 1;
     return n;
+}
+
+int64_t longest_of(int64_t n, const struct aster_sample *const *s)
+{
+    int64_t longest = 0;
+    for (int64_t k = 0; k < n; k++)
+        if (s[k])
+            longest = aster_max64(longest, s[k]->length);
+    return longest;
+}
+
+static int longer_first(const void *pa, const void *pb)
+{
+    const struct aster_sample *a = *(const struct aster_sample *const *)pa, *b = *(const struct aster_sample *const *)pb;
+    if (a->length != b->length)
+        return a->length < b->length ? 1 : -1;
+    return a < b ? -1 : a > b;
+}
+
+void sort_by_length(int64_t n, const struct aster_sample **s)
+{
+    if (n > 0)
+        qsort(s, (size_t)n, sizeof *s, longer_first);
 }
 
 int64_t chunk_of(int64_t n, int64_t shards)

@@ -15,6 +15,8 @@ struct request { /* one call of aster_predictor_submit */
     float *values;       /* P(class 1) of all residues */
     const float **probs; /* where each sample's begin */
     int32_t *status;
+    const struct aster_sample **sorted; /* as the parts take them */
+    int32_t *sorted_status;
     double *part_loss;
     _Atomic int64_t parts_left;
 };
@@ -62,9 +64,11 @@ static void take_sample(struct part *t, int64_t k, const char *probs)
 {
     struct request *r = t->request;
     const struct aster_predictor *p = t->p;
-    int64_t s = t->first + k, length = r->samples[s].length;
-    float *to = r->values + (r->probs[s] - r->values);
-    if (r->status[s] != 0) {
+    const struct aster_sample *sample = r->sorted[t->first + k];
+    int64_t length = sample->length;
+    float *to = r->values + (r->probs[sample - r->samples] - r->values);
+    int32_t *status = &r->sorted_status[t->first + k];
+    if (*status != 0) {
         memset(to, 0, (size_t)length * sizeof *to);
         return;
     }
@@ -72,7 +76,7 @@ static void take_sample(struct part *t, int64_t k, const char *probs)
         int64_t cell = p->time_major ? l * t->n + k : k * p->set.model.max_length + l;
         to[l] = (float)value_at(p, probs, cell);
         if (!isfinite(to[l]))
-            r->status[s] = ASTER_ENUMERIC;
+            *status = ASTER_ENUMERIC;
     }
 }
 
@@ -90,6 +94,8 @@ static void request_free(struct request **r)
     aster_free(&(*r)->values);
     aster_free(&(*r)->probs);
     aster_free(&(*r)->status);
+    aster_free(&(*r)->sorted);
+    aster_free(&(*r)->sorted_status);
     aster_free(&(*r)->part_loss);
     aster_free(r);
 }
@@ -98,6 +104,8 @@ static void part_over(struct request *r)
 {
     if (atomic_fetch_sub(&r->parts_left, 1) > 1)
         return;
+    for (int64_t k = 0; k < r->n; k++)
+        r->status[r->sorted[k] - r->samples] = r->sorted_status[k];
     double loss = r->p->set.with_loss ? aster_tree_sum(r->n_parts, r->part_loss) : NAN;
     r->done(r->arg, r->n, r->samples, r->probs, r->status, loss);
     request_free(&r);
@@ -111,6 +119,11 @@ static void part_done(void *arg)
 }
 
 /* ---- submission ---- */
+
+static bool refused(const struct aster_predictor *p, const struct aster_sample *s)
+{
+    return p->most == 0 || s->length > p->set.model.max_length;
+}
 
 static int request_new(struct aster_predictor *p, int64_t n, const struct aster_sample *samples, aster_predict_done *done, void *arg,
                        struct request **out)
@@ -127,17 +140,22 @@ static int request_new(struct aster_predictor *p, int64_t n, const struct aster_
     ASTER_GOTO(aster_alloc(p->ctx, residues, sizeof *r->values, &r->values), fail);
     ASTER_GOTO(aster_alloc(p->ctx, n, sizeof *r->probs, &r->probs), fail);
     ASTER_GOTO(aster_alloc(p->ctx, n, sizeof *r->status, &r->status), fail);
+    ASTER_GOTO(aster_alloc(p->ctx, n, sizeof *r->sorted, &r->sorted), fail);
+    ASTER_GOTO(aster_alloc(p->ctx, n, sizeof *r->sorted_status, &r->sorted_status), fail);
     ASTER_GOTO(aster_alloc(p->ctx, r->n_parts, sizeof *r->part_loss, &r->part_loss), fail);
     atomic_store(&r->parts_left, r->n_parts);
     residues = 0;
     for (int64_t k = 0; k < n; k++) {
         r->probs[k] = r->values + residues;
         residues += samples[k].length;
-        if (p->most == 0 || samples[k].length > p->set.model.max_length)
-            r->status[k] = ASTER_ELIMIT;
-        else if (p->set.with_loss)
+        r->sorted[k] = &samples[k];
+        if (!refused(p, &samples[k]) && p->set.with_loss)
             r->counted += (double)sample_counted(&samples[k]);
     }
+    if (p->plans.cut)
+        sort_by_length(n, r->sorted);
+    for (int64_t k = 0; k < n; k++)
+        r->sorted_status[k] = refused(p, r->sorted[k]) ? ASTER_ELIMIT : 0;
     if (r->counted == 0)
         r->counted = 1;
     *out = r;
@@ -153,7 +171,7 @@ static int submit_tasks(struct aster_predictor *p, struct part *t)
     struct aster_encode_task encode = {
         .enc = &p->enc, .real = p->set.real, .time_major = p->time_major, .with_labels = p->set.with_loss,
         .n = t->n, .n_positions = p->set.model.max_length, .samples = t->samples, .counted = r->counted,
-        .x = t->plan->x, .labels = t->plan->labels, .count = t->plan->count, .status = r->status + t->first, .input = t->input,
+        .x = t->plan->x, .labels = t->plan->labels, .count = t->plan->count, .status = r->sorted_status + t->first, .input = t->input,
     };
     ASTER_TRY(aster_cl_encode(p->env, &encode));
     struct aster_program_task program;
@@ -164,7 +182,7 @@ static int submit_tasks(struct aster_predictor *p, struct part *t)
     program.at[ASTER_ROLE_OUTPUT] = t->output;
     program.at[ASTER_ROLE_ARENA] = p->arena;
     program.at[ASTER_ROLE_BACKGROUND] = p->background;
-    program.info.status = r->status + t->first;
+    program.info.status = r->sorted_status + t->first;
     program.lengths = t->lengths;
     ASTER_TRY(aster_cl_program(p->env, &program));
     const struct aster_buffer *in[] = {t->output};
@@ -180,17 +198,17 @@ static int submit_part(struct aster_predictor *p, struct request *r, int64_t ind
     t->first = index * p->most;
     t->n = aster_min64(p->most, r->n - t->first);
     for (int64_t k = 0; k < t->n; k++) {
-        const struct aster_sample *s = &r->samples[t->first + k];
-        t->samples[k] = r->status[t->first + k] == 0 ? s : NULL;
+        const struct aster_sample *s = r->sorted[t->first + k];
+        t->samples[k] = r->sorted_status[t->first + k] == 0 ? s : NULL;
         t->lengths[k] = t->samples[k] ? s->length : 0;
     }
-    int rc = plans_get(&p->plans, t->n, t->n, &t->plan);
+    int rc = plans_get(&p->plans, t->n, t->n, longest_of(t->n, t->samples), &t->plan);
     if (rc == 0)
         rc = submit_tasks(p, t);
     if (rc < 0) { /* what was submitted of it ends first */
         aster_runtime_wait(p->rt);
         for (int64_t k = 0; k < t->n; k++)
-            r->status[t->first + k] = rc;
+            r->sorted_status[t->first + k] = rc;
         part_done(t);
     }
     return rc;
@@ -227,7 +245,7 @@ struct sizes { int64_t fixed, arena, slot; };
 static int sizes_of(struct aster_predictor *p, int64_t n, struct sizes *s)
 {
     const struct planned *plan;
-    ASTER_TRY(plans_get(&p->plans, n, n, &plan));
+    ASTER_TRY(plans_get(&p->plans, n, n, p->plans.length, &plan));
     const struct aster_plan *empty = aster_plan_background(plan->plan);
     *s = (struct sizes){.arena = planned_bytes(plan, ASTER_CLASS_ARENA),
                         .slot = planned_bytes(plan, ASTER_CLASS_INPUT) + planned_bytes(plan, ASTER_CLASS_OUTPUT)};
@@ -272,7 +290,7 @@ static int decide_sizes(struct aster_predictor *p, int64_t *n_slots)
 static int make_parts(struct aster_predictor *p, int64_t n_slots)
 {
     const struct planned *plan;
-    ASTER_TRY(plans_get(&p->plans, p->most, p->most, &plan));
+    ASTER_TRY(plans_get(&p->plans, p->most, p->most, p->plans.length, &plan));
     ASTER_TRY(aster_buffer_new_scratch(p->rt, planned_bytes(plan, ASTER_CLASS_ARENA), &p->arena));
     ASTER_TRY(aster_alloc(p->ctx, n_slots, sizeof *p->parts, &p->parts));
     p->n_parts = (int)n_slots;
@@ -293,7 +311,7 @@ static int make_parts(struct aster_predictor *p, int64_t n_slots)
 static int make_background(struct aster_predictor *p)
 {
     const struct planned *plan;
-    ASTER_TRY(plans_get(&p->plans, p->most, p->most, &plan));
+    ASTER_TRY(plans_get(&p->plans, p->most, p->most, p->plans.length, &plan));
     const struct aster_plan *empty = aster_plan_background(plan->plan);
     if (!empty)
         return 0;
@@ -330,7 +348,8 @@ int predictor_refresh(struct aster_predictor *p)
 static int predictor_start(struct aster_predictor *p)
 {
     int64_t n_slots;
-    p->plans = (struct plans){.ctx = p->ctx, .program = p->set.program, .length = p->set.model.max_length, .extents = !p->set.full_padding};
+    p->plans = (struct plans){.ctx = p->ctx, .program = p->set.program, .length = p->set.model.max_length, .extents = !p->set.full_padding,
+                              .cut = p->time_major && !p->set.full_padding};
     ASTER_TRY(decide_sizes(p, &n_slots));
     ASTER_TRY(slots_init(p->ctx, &p->slots, (int)aster_max64(n_slots, 1)));
     if (p->most == 0)

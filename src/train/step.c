@@ -136,8 +136,12 @@ int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step,
         st->samples[k] = &tr->samples[order[k]];
         st->status[k] = 0;
     }
-    for (int64_t s = 0; s < st->n_shards && rc == 0; s++)
-        rc = plans_get(&tr->plans, aster_min64(chunk, n - s * chunk), n, &st->plan[s]);
+    if (tr->plans.cut)
+        sort_by_length(n, st->samples);
+    for (int64_t s = 0; s < st->n_shards && rc == 0; s++) {
+        int64_t m = aster_min64(chunk, n - s * chunk);
+        rc = plans_get(&tr->plans, m, n, longest_of(m, st->samples + s * chunk), &st->plan[s]);
+    }
     if (rc == 0)
         rc = submit_step(tr, st, step, lr);
     if (rc < 0) { /* what was submitted of it ends first */

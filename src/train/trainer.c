@@ -25,7 +25,7 @@ static int look_at_batch(struct trainer *tr, int64_t n, struct sizes *most)
         const struct planned *p;
         if (k == 1 && rest == 0)
             break;
-        ASTER_TRY(plans_get(&tr->plans, k ? rest : chunk, n, &p));
+        ASTER_TRY(plans_get(&tr->plans, k ? rest : chunk, n, tr->plans.length, &p));
         most->input = aster_max64(most->input, planned_bytes(p, ASTER_CLASS_INPUT));
         most->output = aster_max64(most->output, planned_bytes(p, ASTER_CLASS_OUTPUT));
         most->arena = aster_max64(most->arena, planned_bytes(p, ASTER_CLASS_ARENA));
@@ -95,7 +95,8 @@ static int trainer_start(struct trainer *tr)
     struct aster_model_loss loss = {.class_weights = {c->class_weights[0], c->class_weights[1]}, .sync_bn = c->bn == ASTER_BN_SYNC};
     struct sizes z = {0};
     ASTER_TRY(aster_model_program(tr->ctx, &c->model, c->real, ASTER_USE_TRAIN, &loss, &tr->program));
-    tr->plans = (struct plans){.ctx = tr->ctx, .program = tr->program, .length = c->model.max_length};
+    tr->plans = (struct plans){.ctx = tr->ctx, .program = tr->program, .length = c->model.max_length,
+                                .cut = aster_model_time_major(c->model.kind)};
     tr->n_param = aster_program_class_n(tr->program, ASTER_CLASS_PARAM);
     tr->n_running = aster_program_class_n(tr->program, ASTER_CLASS_BUFFER);
     int64_t full = aster_min64(c->batch_size, tr->n_train), last = tr->n_train % full;

@@ -106,9 +106,9 @@ static int fill_inputs(struct net *n, struct part *s)
 
 static int part_new(struct net *n, const struct aster_program *p, int64_t first, int64_t count, struct part *s)
 {
-    struct aster_bind bind[3] = {{"B", count}, {"L", n->g->length}, {"BG", n->g->batch}};
+    struct aster_bind bind[] = {{"B", count}, {"L", n->g->length}, {"BG", n->g->batch}, {"S", n->g->length}};
     *s = (struct part){.first = first, .count = count};
-    ASTER_TRY(aster_plan_new(n->g->ctx, p, 3, bind, NULL, &s->plan));
+    ASTER_TRY(aster_plan_new(n->g->ctx, p, 4, bind, NULL, &s->plan));
     for (int c = 0; c < ASTER_N_CLASSES; c++)
         if (c == ASTER_CLASS_PARAM)
             s->bound.at[c] = n->params;

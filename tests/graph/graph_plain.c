@@ -69,8 +69,30 @@ static double tree(int64_t n, double *x)
     return x[0];
 }
 
+/* A recurrent model takes the samples of a batch from the longest to the shortest; equal ones as they lie in memory. */
+static void sort(int64_t n, const struct aster_sample **s)
+{
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t j = k + 1; j < n; j++)
+            if (s[j]->length > s[k]->length || (s[j]->length == s[k]->length && s[j] < s[k])) {
+                const struct aster_sample *x = s[k];
+                s[k] = s[j];
+                s[j] = x;
+            }
+}
+
+/* Positions for which a recurrent model computes results: as many as the longest of n samples has, in steps of 32. */
+static int64_t active(int64_t n, const struct aster_sample *const *s)
+{
+    int64_t most = 32;
+    for (int64_t k = 0; k < n; k++)
+        while (most < s[k]->length)
+            most += 32;
+    return aster_min64(most, MAX_LENGTH);
+}
+
 /* Runs a program over a batch cut into shards; the loss, and P(class 1) of each sample when probs is given. */
-static double run_batch(struct plain *q, const struct aster_program *program, int64_t n, const struct aster_sample *const *s, int64_t step,
+static double run_batch(struct plain *q, const struct aster_program *program, int64_t n, const struct aster_sample **s, int64_t step,
                         float (*probs)[MAX_LENGTH])
 {
     int64_t whole = probs ? aster_min64(q->c.batch_size, N_VAL) : n; /* evaluation cuts a short batch into shards of the same size */
@@ -78,11 +100,15 @@ static double run_batch(struct plain *q, const struct aster_program *program, in
     struct aster_plan *plans[MAX_SHARDS] = {NULL};
     struct aster_bound bounds[MAX_SHARDS];
     double counted = 0, loss[MAX_SHARDS];
+    bool time_major = aster_model_time_major(q->c.model.kind);
     for (int64_t k = 0; k < n; k++)
         counted += (double)s[k]->length;
+    if (time_major)
+        sort(n, s);
     for (int64_t k = 0; k < shards; k++) {
         int64_t b = aster_min64(chunk, n - k * chunk);
-        must(aster_plan_new(NULL, program, 3, (struct aster_bind[]){{"B", b}, {"L", MAX_LENGTH}, {"BG", n}}, NULL, &plans[k]));
+        struct aster_bind bind[] = {{"B", b}, {"L", MAX_LENGTH}, {"BG", n}, {"S", active(b, s + k * chunk)}};
+        must(aster_plan_new(NULL, program, 4, bind, NULL, &plans[k]));
         q->input[k] = fresh(aster_plan_bytes(plans[k], ASTER_CLASS_INPUT));
         q->output[k] = fresh(aster_plan_bytes(plans[k], ASTER_CLASS_OUTPUT));
         q->arena[k] = fresh(aster_plan_bytes(plans[k], ASTER_CLASS_ARENA));
@@ -100,8 +126,8 @@ static double run_batch(struct plain *q, const struct aster_program *program, in
         loss[k] = *(double *)(q->output[k] + offset);
         must(aster_plan_find(NULL, plans[k], ASTER_CLASS_OUTPUT, "probs", NULL, &offset));
         for (int64_t i = 0; probs && i < b; i++)
-            for (int64_t l = 0; l < MAX_LENGTH; l++) {
-                int64_t at = aster_model_time_major(q->c.model.kind) ? l * b + i : i * MAX_LENGTH + l;
+            for (int64_t l = 0; l < s[k * chunk + i]->length; l++) {
+                int64_t at = time_major ? l * b + i : i * MAX_LENGTH + l;
                 const void *from = q->output[k] + offset;
                 probs[k * chunk + i][l] = q->c.real == ASTER_F64 ? (float)((const double *)from)[2 * at + 1] : ((const float *)from)[2 * at + 1];
             }

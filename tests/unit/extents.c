@@ -58,9 +58,9 @@ static int fill_input(struct aster_ctx *ctx, const struct aster_plan *plan, char
 static int evaluate(struct eval *e, const struct aster_program *p, const struct aster_backend *be, int64_t n, int64_t positions,
                     const int64_t *lengths, bool extents)
 {
-    struct aster_bind bind[] = {{"B", n}, {"L", positions}, {"BG", n}};
+    struct aster_bind bind[] = {{"B", n}, {"L", positions}, {"BG", n}, {"S", positions}};
     struct aster_plan_options opt = {.extents = extents};
-    ASTER_TRY(aster_plan_new(e->ctx, p, 3, bind, &opt, &e->plan));
+    ASTER_TRY(aster_plan_new(e->ctx, p, 4, bind, &opt, &e->plan));
     ASTER_TRY(allocate(e->ctx, e->plan, e->at));
     ASTER_TRY(fill_input(e->ctx, e->plan, e->at[ASTER_CLASS_INPUT], n, lengths));
     struct aster_bound b = {.lengths = extents ? lengths : NULL};
