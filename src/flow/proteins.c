@@ -144,11 +144,14 @@ static int look_at_columns(struct reading *r)
         rc = aster_fail(r->ctx, ASTER_EFORMAT,
                         "%s:1: has no column '%s'; columns id and Sequence are needed", r->path,
                         r->id < 0 ? "id" : "Sequence");
-    else if ((r->start < 0) != (r->end < 0))
-        rc = aster_fail(r->ctx, ASTER_EFORMAT,
-                        "%s:1: has a column '%s' and none named '%s'; a table with loops needs both",
-                        r->path, r->start < 0 ? "rcl_end" : "rcl_start",
-                        r->start < 0 ? "rcl_start" : "rcl_end");
+    if ((r->start < 0) != (r->end < 0))
+        aster_log(r->ctx, ASTER_LOG_WARN,
+                  "%s:1: has a column '%s' and none named '%s'; without both, none of its proteins "
+                  "has a loop",
+                  r->path, r->start < 0 ? "rcl_end" : "rcl_start",
+                  r->start < 0 ? "rcl_start" : "rcl_end");
+    if (r->start < 0 || r->end < 0)
+        r->start = r->end = -1;
     while (rc == 0 && r->start >= 0 && (rc = aster_csv_next(c, &f)) == 1) {
         rc = 0;
         for (int k = 0; k < 2; k++) {

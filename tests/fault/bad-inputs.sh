@@ -17,7 +17,7 @@ table fields 1 "$head\n$row\nP2,KKKK,1\n" 'fields.csv:3: 3 fields, the header ha
 table too_many_fields 1 "$head\n$row,9\n" 'too_many_fields.csv:2: 5 fields, the header has 4'
 table wrong_column 1 "id,Sequenz,rcl_start,rcl_end\n$row\n" "wrong_column.csv:1: has no column 'Sequence'|columns id and Sequence are needed"
 table no_id 1 "name,Sequence,rcl_start,rcl_end\n$row\n" "no_id.csv:1: has no column 'id'"
-table one_bound 1 'id,Sequence,rcl_start\nP1,ACDEF,1\n' "one_bound.csv:1: has a column 'rcl_start' and none named 'rcl_end'; a table with loops needs both"
+table one_bound 0 'id,Sequence,rcl_start\nP1,ACDEF,1\n' "one_bound.csv:1: has a column 'rcl_start' and none named 'rcl_end'; without both, none of its proteins has a loop"
 table two_columns 1 "id,Sequence,rcl_start,rcl_end,id\n$row,P1\n" "two_columns.csv:1: two columns are named 'id'"
 table open_quote 1 "$head\n$row\n\"P2,KKKK,1,2\nP3,KKKK,1,2\n" 'open_quote.csv:3: a quote is opened here and never closed'
 table after_quote 1 "$head\n\"P1\"x,ACDEF,1,2\n" "after_quote.csv:2: 'x' after a closing quote|a comma or the end of the line is expected"
