@@ -185,9 +185,10 @@ static int open_npz(struct aster_embeddings *e, int64_t max_length)
     ASTER_TRY(aster_npz_open(e->ctx, e->path, &e->npz));
     ASTER_TRY(aster_npz_shape(e->npz, "encodings", &s));
     if (s.rank != 3 || s.is_text)
-        return aster_fail(e->ctx, ASTER_EFORMAT,
-                          "%s: encodings has rank %d; numbers [proteins, length, %lld] are expected",
-                          e->path, s.rank, (long long)e->dim);
+        return aster_fail(
+            e->ctx, ASTER_EFORMAT,
+            "%s: encodings has rank %d; numbers [proteins, length, %lld] are expected", e->path,
+            s.rank, (long long)e->dim);
     if (s.dim[2] != e->dim)
         return aster_fail(e->ctx, ASTER_EFORMAT, "%s: its vectors have width %lld, expected %lld",
                           e->path, (long long)s.dim[2], (long long)e->dim);

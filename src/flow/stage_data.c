@@ -23,8 +23,9 @@ static int add_rejected(struct aster_run *run, const struct aster_str *rows)
     bool bad = !f || fwrite(rows->s, 1, rows->len, f) != rows->len;
     if (f)
         bad = fclose(f) || bad;
-    int rc = bad ? aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", path, strerror(errno))
-                 : 0;
+    int rc =
+        bad ? aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", path, strerror(errno))
+            : 0;
     aster_free(&path);
     return rc;
 }

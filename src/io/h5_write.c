@@ -27,8 +27,8 @@ static hid_t links_with_groups(void)
     return l;
 }
 
-/* In chunks of at most 4 MiB, each with its checksum. Scalars, what is empty, and texts, which lie elsewhere in the file, stay
- * as they are. */
+/* In chunks of at most 4 MiB, each with its checksum. Scalars, what is empty, and texts, which lie
+ * elsewhere in the file, stay as they are. */
 static hid_t with_checksums(hid_t stored, int rank, const hsize_t *n, bool empty)
 {
     hid_t create = H5Pcreate(H5P_DATASET_CREATE);

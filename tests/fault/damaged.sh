@@ -45,6 +45,12 @@ model text_class_weight.h5 "attribute 'class_weight_0' is no number"
 tensor=weights/conv_layers.0.conv.weight
 changed no_tensor drop $tensor
 model no_tensor.h5 "'$tensor'"
+changed flat_tensor replace $tensor numbers
+model flat_tensor.h5 "has shape [3], the model expects [4, 21, 3]"
+changed text_tensor replace weights/output.0.bias text
+model text_tensor.h5 "'weights/output.0.bias': is text, numbers are expected"
+changed text_scale replace buffers/conv_layers.0.bn.running_var text
+model text_scale.h5 "'conv_layers.0.bn.running_var' has shape [2], the model expects [4]"
 changed nan_tensor poke $tensor
 model nan_tensor.h5 "'$tensor': element 0 is nan; a finite number is expected"
 

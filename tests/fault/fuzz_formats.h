@@ -6,9 +6,7 @@
 #include "unit/files.h"
 #include "unit/pipeline_kinds.h"
 #include "unit/zip_build.h"
-#include "io/io.h"
-
-#include <hdf5.h>
+#include "io/h5_internal.h"
 
 enum { MOST_SEEDS = 8 };
 #define LARGEST_INPUT (1 << 20)

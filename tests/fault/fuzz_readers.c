@@ -290,9 +290,10 @@ int main(int argc, char **argv)
         "PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "PK\6\7", "(",    ")",          ",", "'",
         "<f8",    "<U9",    "|S1",    ">",      "|b1",    "True", "'shape': (", NULL};
     static const char *const yaml_words[] = {
-        "{",      "}",     "[",   "]",    ": ",     "\n",       "\n  ",  "- ", "? ",      "&a ", "*a",
-        "!!int ", "---\n", "\"",  "'",    "|\n",    ">-\n",     "$n",    "${n}", "$$",     "#",  "\t",
-        "null",   "1e999", ".nan", "0x10", "source", "stage: ", "%YAML 9.9\n", "\xef\xbb\xbf", "\xc3", NULL};
+        "{",    "}",    "[",      "]",       ": ",          "\n",           "\n  ", "- ",
+        "? ",   "&a ",  "*a",     "!!int ",  "---\n",       "\"",           "'",    "|\n",
+        ">-\n", "$n",   "${n}",   "$$",      "#",           "\t",           "null", "1e999",
+        ".nan", "0x10", "source", "stage: ", "%YAML 9.9\n", "\xef\xbb\xbf", "\xc3", NULL};
     struct reader readers[] = {
         {"csv", make_csv, read_csv, csv_words, false, {{0}}, 0},
         {"fasta", make_fasta, read_fasta, fasta_words, false, {{0}}, 0},

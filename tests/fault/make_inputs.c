@@ -3,9 +3,8 @@
  * kind and many that are wrong in one way each. */
 #include "unit/zip_build.h"
 
-#include "io/io.h"
+#include "io/h5_internal.h"
 
-#include <hdf5.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -58,7 +57,7 @@ static void make_proteins(void)
 struct store { /* what is not as it should be; the rest is made right */
     const char *name, *encoding;
     int width, values_rank, n_ids, n_offsets;
-    bool values_text, values_int, no_values, no_ids, not_finite, huge;
+    bool values_text, no_values, no_ids, not_finite, huge;
     int64_t offset_at, offset; /* offsets[offset_at] = offset where offset_at > 0 */
     const char *id;            /* of entry 2 */
     const char *sequence;      /* of entry 2 */
@@ -70,8 +69,8 @@ static void write_store(const struct store *s)
     struct aster_h5 *f;
     const char *id[N + 1], *sequence[N + 1];
     int64_t offsets[N + 1], begin[N], end[N], n = N, width = s->width ? s->width : WIDTH,
-                            n_offsets = s->n_offsets ? s->n_offsets : N + 1,
-                            dim[] = {N * LENGTH, width, 1};
+                                              n_offsets = s->n_offsets ? s->n_offsets : N + 1,
+                                              dim[] = {N * LENGTH, width, 1};
     float *v = malloc(sizeof values);
     if (!v)
         exit(1);
@@ -95,8 +94,7 @@ static void write_store(const struct store *s)
     if (s->values_text)
         must(aster_h5_write_strings(f, "values", N, sequence));
     else if (!s->no_values)
-        must(aster_h5_write(f, "values", s->values_int ? ASTER_I32 : ASTER_F32,
-                            s->values_rank ? s->values_rank : 2, dim, v));
+        must(aster_h5_write(f, "values", ASTER_F32, s->values_rank ? s->values_rank : 2, dim, v));
     must(aster_h5_write(f, "offsets", ASTER_I64, 1, &n_offsets, offsets));
     if (!s->no_ids)
         must(aster_h5_write_strings(f, "ids", s->n_ids ? s->n_ids : N, id));
@@ -162,7 +160,8 @@ struct archive {
 
 static void write_archive(const struct archive *a)
 {
-    static const char right[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 12, 1280), }";
+    static const char right[] =
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 12, 1280), }";
     static float labels[N * LENGTH * 2];
     struct aster_str file = {0}, encodings = {0}, id = {0}, sequence = {0}, label = {0};
     for (int k = 0; k < N * LENGTH; k++) {
@@ -173,8 +172,8 @@ static void write_archive(const struct archive *a)
     if (a->label)
         labels[2 * LENGTH] = (float)a->label;
     make_npy(&encodings, 1, a->head ? a->head : right, values, sizeof values);
-    npy_text(&id, a->n_ids ? a->n_ids : N, (const char(*)[LENGTH + 1])ids);
-    npy_text(&sequence, N, (const char(*)[LENGTH + 1])sequences);
+    npy_text(&id, a->n_ids ? a->n_ids : N, (const char(*)[LENGTH + 1]) ids);
+    npy_text(&sequence, N, (const char(*)[LENGTH + 1]) sequences);
     make_npy(&label, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 12, 2), }", labels,
              sizeof labels);
     struct entry e[] = {a->wrong,
@@ -221,8 +220,9 @@ static void make_archives(void)
         write_archive(&archives[k]);
 }
 
-/* ---- changes of an HDF5 file: make-inputs set FILE NAME int|real|text VALUE, ... drop FILE NAME,
- * ... poke FILE DATASET (its first value becomes NaN) ---- */
+/* ---- changes of an HDF5 file: make-inputs set FILE NAME int|real|text VALUE an attribute; drop
+ * FILE NAME; poke FILE DATASET, its first value becomes NaN; replace FILE DATASET numbers|text by
+ * three of them ---- */
 
 static hid_t open_file(const char *path)
 {
@@ -246,9 +246,10 @@ static int set_attribute(const char *path, const char *name, const char *type, c
     if (H5Aexists(f, name) > 0)
         H5Adelete(f, name);
     hid_t a = H5Acreate2(f, name, t, space, H5P_DEFAULT, H5P_DEFAULT);
-    herr_t rc = H5Awrite(a, t, text                           ? (const void *)value
-                               : H5Tget_class(t) == H5T_FLOAT ? (const void *)&x
-                                                              : (const void *)&i);
+    herr_t rc = H5Awrite(a, t,
+                         text                           ? (const void *)value
+                         : H5Tget_class(t) == H5T_FLOAT ? (const void *)&x
+                                                        : (const void *)&i);
     H5Aclose(a);
     H5Sclose(space);
     H5Tclose(t);
@@ -277,12 +278,34 @@ static int poke(const char *path, const char *name)
     return rc < 0 || H5Fclose(f) < 0;
 }
 
+static int replace(const char *path, const char *name, bool text)
+{
+    static const float numbers[3] = {1, 2, 3};
+    static const char texts[2][4] = {"one", "two"};
+    hsize_t n = text ? 2 : 3;
+    if (drop(path, name))
+        return 1;
+    hid_t f = open_file(path), space = H5Screate_simple(1, &n, NULL),
+          type = H5Tcopy(text ? H5T_C_S1 : H5T_NATIVE_FLOAT);
+    if (text)
+        H5Tset_size(type, sizeof texts[0]);
+    hid_t d = H5Dcreate2(f, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    herr_t rc = H5Dwrite(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                         text ? (const void *)texts : (const void *)numbers);
+    H5Dclose(d);
+    H5Tclose(type);
+    H5Sclose(space);
+    return rc < 0 || H5Fclose(f) < 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 6 && !strcmp(argv[1], "set"))
         return set_attribute(argv[2], argv[3], argv[4], argv[5]);
     if (argc == 4 && !strcmp(argv[1], "drop"))
         return drop(argv[2], argv[3]);
+    if (argc == 5 && !strcmp(argv[1], "replace"))
+        return replace(argv[2], argv[3], !strcmp(argv[4], "text"));
     if (argc == 4 && !strcmp(argv[1], "poke"))
         return poke(argv[2], argv[3]);
     if (argc != 2 || aster_ctx_new(&ctx) < 0)
