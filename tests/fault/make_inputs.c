@@ -221,8 +221,8 @@ static void make_archives(void)
 }
 
 /* ---- changes of an HDF5 file: make-inputs set FILE NAME int|real|text VALUE an attribute; drop
- * FILE NAME; poke FILE DATASET, its first value becomes NaN; replace FILE DATASET numbers|text by
- * three of them ---- */
+ * FILE NAME; poke FILE DATASET, its first value becomes NaN; replace FILE DATASET numbers|text, by
+ * three numbers or two texts ---- */
 
 static hid_t open_file(const char *path)
 {
