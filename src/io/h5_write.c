@@ -27,8 +27,8 @@ static hid_t links_with_groups(void)
     return l;
 }
 
-/* In chunks of at most 4 MiB, each with its checksum. Scalars, what is empty, and texts, which lie
- * elsewhere in the file, stay as they are. */
+/* In chunks of at most 1 MiB (what the library caches), each with its checksum. Scalars, what is
+ * empty, and texts, which lie elsewhere in the file, stay as they are. */
 static hid_t with_checksums(hid_t stored, int rank, const hsize_t *n, bool empty)
 {
     hid_t create = H5Pcreate(H5P_DATASET_CREATE);
@@ -36,7 +36,7 @@ static hid_t with_checksums(hid_t stored, int rank, const hsize_t *n, bool empty
     if (rank < 1 || rank > 8 || empty || H5Tget_class(stored) == H5T_STRING)
         return create;
     for (int k = rank - 1; k >= 0; k--) {
-        chunk[k] = (4 << 20) / bytes;
+        chunk[k] = (1 << 20) / bytes;
         chunk[k] = chunk[k] < 1 ? 1 : chunk[k] > n[k] ? n[k] : chunk[k];
         bytes *= chunk[k];
     }

@@ -263,7 +263,10 @@ static void test_reader(struct reader *r, uint64_t seed, uint64_t stream, double
            (unsigned long long)p->refused);
     tap_ok(p->silent == 0, "%s: every refusal names the file", r->name);
     tap_ok(p->leaked == 0, "%s: nothing stays allocated", r->name);
-    tap_ok(p->refused > 0 && p->good > 0, "%s: the damage matters, but not always", r->name);
+    if (p->runs >= 100) /* a slow machine or a sanitizer gets through few in a second */
+        tap_ok(p->refused > 0 && p->good > 0, "%s: the damage matters, but not always", r->name);
+    else
+        tap_skip("%s: too few inputs to say how often the damage matters", r->name);
     if (p->in_library)
         tap_skip("%s: %llu inputs ended inside the HDF5 library; they say nothing about our reader",
                  r->name, (unsigned long long)p->in_library);
