@@ -4,18 +4,27 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
+static bool gave_up; /* a file that was being written */
+
+/* The library's end closes what is open, and crashes on a file that cannot be written. */
+static void end_library(void)
+{
+    if (!gave_up)
+        H5close();
+}
+
 void aster_h5_lock(void)
 {
     static bool begun;
     pthread_mutex_lock(&lock);
-    /* The library's end closes what is open, and crashes on a file that cannot be written. */
-    if (!begun)
-        H5dont_atexit();
+    if (!begun && H5dont_atexit() >= 0)
+        atexit(end_library);
     begun = true;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
@@ -167,11 +176,11 @@ void aster_h5_close(struct aster_h5 **fp)
         return;
     /* A file that is given up stays open: closing it writes what is left, and where that fails the
      * library's memory is damaged. Cut to nothing it holds no space. */
-    if (f->id >= 0 && !f->tmp) {
-        aster_h5_lock();
+    aster_h5_lock();
+    gave_up |= f->tmp != NULL;
+    if (f->id >= 0 && !f->tmp)
         H5Fclose(f->id);
-        aster_h5_unlock();
-    }
+    aster_h5_unlock();
     if (f->tmp && (truncate(f->tmp, 0) == 0 || errno != ENOENT))
         unlink(f->tmp);
     aster_free(&f->tmp);

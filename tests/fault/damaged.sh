@@ -214,7 +214,7 @@ asterism run rcl-validate --resume --quiet
 expect 1 "folder: nothing to resume"
 has "$err" 'there is no run to resume here; --out names the folder of one elsewhere' "is said"
 mkdir taken
-flock taken/lock sleep 60 &
+(flock 9 && exec sleep 60) 9>taken/lock >/dev/null 2>&1 &
 holder=$!
 for _ in $(seq 100); do flock -n taken/lock true || break; sleep 0.05; done
 bad 1 "folder: in use" 'taken is in use by another run (unknown process); wait for it, or give another --out' $predict input=two.fasta --out taken
