@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 static const struct aster_cli_command *const commands[] = {&aster_cmd_run,    &aster_cmd_check,
@@ -91,6 +92,7 @@ static int closed(int status)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    signal(SIGXFSZ, SIG_IGN); /* a limit of file size is an error of writing like a full disk */
     if (argc < 2) {
         usage(stderr);
         return ASTER_EXIT_BROKEN;

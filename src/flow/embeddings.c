@@ -2,6 +2,7 @@
 /* Stores of residue vectors: .npz archives as the reference writes them, and ragged .h5 files. */
 #include "flow/embeddings.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -64,6 +65,19 @@ int64_t aster_embeddings_find(const struct aster_embeddings *e, const char *id,
     return -1;
 }
 
+static int check_finite(const struct aster_embeddings *e, int64_t key, int64_t length,
+                        const float *rows)
+{
+    for (int64_t k = 0; k < length * e->dim; k++)
+        if (!isfinite(rows[k]))
+            return aster_fail(e->ctx, ASTER_EFORMAT,
+                              "%s: the vector of residue %lld of entry %lld has the value %g; "
+                              "finite numbers are expected",
+                              e->path, (long long)(k / e->dim) + 1, (long long)key + 1,
+                              (double)rows[k]);
+    return 0;
+}
+
 int aster_embeddings_rows(void *arg, int64_t key, int64_t length, float *out)
 {
     struct aster_embeddings *e = arg;
@@ -74,7 +88,7 @@ int aster_embeddings_rows(void *arg, int64_t key, int64_t length, float *out)
         pthread_mutex_lock(&e->lock);
         rc = aster_h5_read_rows(e->h5, "values", ASTER_F32, e->offsets[key], length, out);
         pthread_mutex_unlock(&e->lock);
-        return rc;
+        return rc < 0 ? rc : check_finite(e, key, length, out);
     }
     float *row = NULL;
     ASTER_TRY(aster_alloc(e->ctx, e->rows_per_entry * e->dim, sizeof *row, &row));
@@ -84,7 +98,7 @@ int aster_embeddings_rows(void *arg, int64_t key, int64_t length, float *out)
     if (rc == 0)
         memcpy(out, row, (size_t)(length * e->dim) * sizeof *out);
     aster_free(&row);
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : check_finite(e, key, length, out);
 }
 
 /* Hashes of ids and sequences; lengths. */
@@ -171,8 +185,10 @@ static int open_npz(struct aster_embeddings *e, int64_t max_length)
     ASTER_TRY(aster_npz_open(e->ctx, e->path, &e->npz));
     ASTER_TRY(aster_npz_shape(e->npz, "encodings", &s));
     if (s.rank != 3 || s.is_text)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: encodings must be [proteins, length, width]",
-                          e->path);
+        return aster_fail(
+            e->ctx, ASTER_EFORMAT,
+            "%s: encodings has rank %d; numbers [proteins, length, %lld] are expected", e->path,
+            s.rank, (long long)e->dim);
     if (s.dim[2] != e->dim)
         return aster_fail(e->ctx, ASTER_EFORMAT, "%s: its vectors have width %lld, expected %lld",
                           e->path, (long long)s.dim[2], (long long)e->dim);
@@ -241,9 +257,12 @@ static int check_h5(struct aster_embeddings *e)
         ASTER_TRY(rc);
     }
     ASTER_TRY(aster_h5_shape(e->h5, "values", &s));
-    if (s.rank != 2 || s.dim[1] != e->dim)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: values must be [residues, %lld]", e->path,
-                          (long long)e->dim);
+    if (s.rank != 2 || s.dim[1] != e->dim || s.is_string)
+        return aster_fail(e->ctx, ASTER_EFORMAT,
+                          "%s: values has rank %d, %s of width %lld; numbers [residues, %lld] are "
+                          "expected",
+                          e->path, s.rank, s.is_string ? "texts" : "numbers",
+                          (long long)(s.rank ? s.dim[s.rank - 1] : 0), (long long)e->dim);
     int64_t total = s.dim[0];
     ASTER_TRY(aster_h5_shape(e->h5, "offsets", &s));
     if (s.rank != 1 || s.n < 1)

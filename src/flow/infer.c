@@ -48,7 +48,7 @@ static const char *reason_of(int32_t status)
     case ASTER_EIO:
         return "its residue vectors cannot be read";
     case ASTER_EFORMAT:
-        return "its residue vectors do not fit";
+        return "its residue vectors do not fit or are not finite";
     default:
         return "the computation failed";
     }

@@ -39,12 +39,16 @@ static int hash_file(struct aster_ctx *ctx, struct aster_input *in)
     struct stat st;
     struct aster_sha256 sha;
     uint8_t digest[32];
+    if (stat(in->path, &st) == 0 && !S_ISREG(st.st_mode)) /* opening a pipe would wait */
+        return aster_fail(ctx, ASTER_EIO,
+                          "%s: is no regular file; a file is expected, inputs are read twice",
+                          in->path);
     FILE *f = fopen(in->path, "rb");
     if (!f)
         return aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", in->path, strerror(errno));
     int rc = 0;
-    if (fstat(fileno(f), &st) < 0 || !S_ISREG(st.st_mode))
-        rc = aster_fail(ctx, ASTER_EIO, "%s: is no regular file", in->path);
+    if (fstat(fileno(f), &st) < 0)
+        rc = aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", in->path, strerror(errno));
     if (rc == 0) {
         in->bytes = st.st_size;
         in->whole = in->bytes <= WHOLE_LIMIT;

@@ -125,6 +125,8 @@ ASTER_CHECKED int aster_ledger_reset(struct aster_run *run, const char *stage);
 void aster_ledger_line(struct aster_str *out, const char *key, const char *stage,
                        const char *reason);
 ASTER_CHECKED int aster_ledger_add(struct aster_run *run, const struct aster_str *lines);
+/* Text for a tab-separated file: tabs and line ends become blanks. */
+void aster_tsv_field(struct aster_str *out, const char *text);
 
 /* rundir.c: takes the folder of the run and locks it. */
 ASTER_CHECKED int aster_rundir_take(struct aster_run *run);

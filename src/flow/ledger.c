@@ -11,10 +11,16 @@
 void aster_ledger_line(struct aster_str *out, const char *key, const char *stage,
                        const char *reason)
 {
-    aster_str_printf(out, "%s\t%s\t", key, stage);
-    for (const char *s = reason; *s; s++)
-        aster_str_addn(out, *s == '\t' || *s == '\n' ? " " : s, 1);
+    aster_tsv_field(out, key);
+    aster_str_printf(out, "\t%s\t", stage);
+    aster_tsv_field(out, reason);
     aster_str_add(out, "\n");
+}
+
+void aster_tsv_field(struct aster_str *out, const char *text)
+{
+    for (const char *s = text; *s; s++)
+        aster_str_addn(out, *s == '\t' || *s == '\n' || *s == '\r' ? " " : s, 1);
 }
 
 /* Whether the second field of a line is stage. */

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 int aster_proteins_add(struct aster_ctx *ctx, struct aster_proteins *t, const char *id,
@@ -86,6 +87,7 @@ struct reading {
     struct aster_str *rejected;
     struct aster_proteins *t;
     int id, sequence, start, end;
+    int64_t *line, cap_line; /* of each protein that is kept */
     bool real[2]; /* a column of numbers with gaps: read as floating point and truncated */
 };
 
@@ -93,8 +95,19 @@ static void reject(struct reading *r, int64_t line, const char *id, int64_t *cou
                    const char *reason)
 {
     (*count)++;
-    if (r->rejected)
-        aster_str_printf(r->rejected, "%s\t%lld\t%s\t%s\n", r->path, (long long)line, id, reason);
+    if (!r->rejected)
+        return;
+    aster_str_printf(r->rejected, "%s\t%lld\t", r->path, (long long)line);
+    aster_tsv_field(r->rejected, id);
+    aster_str_printf(r->rejected, "\t%s\n", reason);
+}
+
+static int keep(struct reading *r, const char *id, const char *sequence, int64_t length,
+                int64_t begin, int64_t end, int64_t line)
+{
+    ASTER_TRY(aster_grow(r->ctx, r->t->n + 1, sizeof *r->line, &r->cap_line, &r->line));
+    r->line[r->t->n] = line;
+    return aster_proteins_add(r->ctx, r->t, id, sequence, length, begin, end);
 }
 
 static bool parse_bound(const char *text, bool real, int64_t *out)
@@ -131,6 +144,12 @@ static int look_at_columns(struct reading *r)
         rc = aster_fail(r->ctx, ASTER_EFORMAT,
                         "%s:1: has no column '%s'; columns id and Sequence are needed", r->path,
                         r->id < 0 ? "id" : "Sequence");
+    if ((r->start < 0) != (r->end < 0))
+        aster_log(r->ctx, ASTER_LOG_WARN,
+                  "%s:1: has a column '%s' and none named '%s'; without both, none of its proteins "
+                  "has a loop",
+                  r->path, r->start < 0 ? "rcl_end" : "rcl_start",
+                  r->start < 0 ? "rcl_start" : "rcl_end");
     if (r->start < 0 || r->end < 0)
         r->start = r->end = -1;
     while (rc == 0 && r->start >= 0 && (rc = aster_csv_next(c, &f)) == 1) {
@@ -165,7 +184,7 @@ static int read_row(struct reading *r, const struct aster_csv *c, const char *co
         else if (length > r->max_length)
             reject(r, line, name, &t->counts.too_long, "longer than max_length");
         else if (r->start < 0)
-            rc = aster_proteins_add(r->ctx, t, name, seq, n, -1, -1);
+            rc = keep(r, name, seq, n, -1, -1, line);
         else if (aster_annotation_absent(a, false) || aster_annotation_absent(b, true))
             reject(r, line, name, &t->counts.missing, "no loop bounds");
         else if (!parse_bound(a, r->real[0], &start) || !parse_bound(b, r->real[1], &end))
@@ -173,7 +192,7 @@ static int read_row(struct reading *r, const struct aster_csv *c, const char *co
         else if (start < 1 || end < start || end > n)
             reject(r, line, name, &t->counts.outside, "loop bounds outside the sequence");
         else
-            rc = aster_proteins_add(r->ctx, t, name, seq, n, start - 1, end);
+            rc = keep(r, name, seq, n, start - 1, end, line);
     }
     aster_free(&id);
     aster_free(&copy);
@@ -239,8 +258,7 @@ static int read_fasta(struct reading *r)
             reject(r, rec.line, rec.id, &t->counts.too_long, "longer than max_length");
         } else {
             header_loop(rec.header, rec.length, &begin, &end);
-            ASTER_GOTO(aster_proteins_add(r->ctx, t, rec.id, rec.seq, rec.length, begin, end),
-                       done);
+            ASTER_GOTO(keep(r, rec.id, rec.seq, rec.length, begin, end, rec.line), done);
             if (r->upper_case)
                 aster_upper_case(t->p[t->n - 1].sequence);
         }
@@ -267,6 +285,43 @@ static int looks_like_fasta(struct aster_ctx *ctx, const char *path, bool *fasta
     return rc < 0 ? rc : 0;
 }
 
+#define REPEATS_SHOWN 5
+
+static int compare_ids(const void *a, const void *b, void *proteins)
+{
+    const struct aster_protein *p = proteins;
+    int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
+    int order = strcmp(p[i].id, p[j].id);
+    return order ? order : i < j ? -1 : i > j;
+}
+
+/* An id that comes again is kept, as the reference keeps it, but a user should know. */
+static int warn_of_repeats(struct reading *r)
+{
+    const struct aster_proteins *t = r->t;
+    int64_t *order = NULL, *first = NULL, n = 0;
+    int rc = aster_alloc(r->ctx, t->n, sizeof *order, &order);
+    if (rc == 0)
+        rc = aster_alloc(r->ctx, t->n, sizeof *first, &first);
+    for (int64_t i = 0; rc == 0 && i < t->n; i++)
+        first[i] = order[i] = i;
+    if (rc == 0 && t->n)
+        qsort_r(order, (size_t)t->n, sizeof *order, compare_ids, t->p);
+    for (int64_t k = 1; rc == 0 && k < t->n; k++)
+        if (*t->p[order[k]].id && !strcmp(t->p[order[k]].id, t->p[order[k - 1]].id))
+            first[order[k]] = first[order[k - 1]];
+    for (int64_t i = 0; rc == 0 && i < t->n; i++)
+        if (first[i] != i && n++ < REPEATS_SHOWN)
+            aster_log(r->ctx, ASTER_LOG_WARN,
+                      "%s:%lld: id '%.100s' is on line %lld already; both are kept", r->path,
+                      (long long)r->line[i], t->p[i].id, (long long)r->line[first[i]]);
+    if (n > REPEATS_SHOWN)
+        aster_log(r->ctx, ASTER_LOG_WARN, "%s: %lld ids come again", r->path, (long long)n);
+    aster_free(&order);
+    aster_free(&first);
+    return rc;
+}
+
 int aster_proteins_read(struct aster_ctx *ctx, const char *path, const char *format,
                         int64_t max_length, bool upper_case, struct aster_str *rejected,
                         struct aster_proteins **out)
@@ -287,7 +342,18 @@ int aster_proteins_read(struct aster_ctx *ctx, const char *path, const char *for
         ASTER_GOTO(looks_like_fasta(ctx, path, &fasta), done);
     rc = fasta ? read_fasta(&r) : read_csv(&r);
     r.t->counts.kept = r.t->n;
+    if (rc == 0 && r.t->n == 0)
+        rc = aster_fail(ctx, ASTER_EFORMAT,
+                        "%s: holds no usable row: %lld rows, %lld empty, %lld longer than %lld, "
+                        "%lld without loop bounds, %lld with bounds that do not fit",
+                        path, (long long)r.t->counts.rows, (long long)r.t->counts.empty,
+                        (long long)r.t->counts.too_long, (long long)max_length,
+                        (long long)r.t->counts.missing,
+                        (long long)(r.t->counts.not_numeric + r.t->counts.outside));
+    if (rc == 0)
+        rc = warn_of_repeats(&r);
 done:
+    aster_free(&r.line);
     if (rc < 0)
         aster_proteins_free(out);
     return rc;

@@ -34,10 +34,12 @@ static int commit_text(struct aster_run *run, struct out *out)
 {
     FILE *f = out->file;
     out->file = NULL;
-    if (fclose(f))
-        return aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", out->tmp,
-                          strerror(errno));
-    return aster_file_commit(run->ctx, out->tmp, out->path);
+    int rc = fclose(f) ? aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", out->tmp,
+                                    strerror(errno))
+                       : aster_file_commit(run->ctx, out->tmp, out->path);
+    if (rc < 0)
+        unlink(out->tmp);
+    return rc;
 }
 
 static int add_shard(struct aster_run *run, const struct aster_shard *shard, struct aster_h5 *h5,

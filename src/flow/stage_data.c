@@ -2,6 +2,7 @@
 /* Stages that read: tables, sequences, residue vectors, models; and the split. */
 #include "flow/embeddings.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const char *input_path(const struct aster_run *run, int stage, const char *key)
@@ -19,11 +20,12 @@ static int add_rejected(struct aster_run *run, const struct aster_str *rows)
         return 0;
     ASTER_TRY(aster_run_path(run, "rejected_rows.tsv", &path));
     FILE *f = fopen(path, "a");
-    int rc = f ? 0 : aster_fail(run->ctx, ASTER_EIO, "%s: cannot be opened", path);
-    if (f && (fwrite(rows->s, 1, rows->len, f) != rows->len || fflush(f)))
-        rc = aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written", path);
+    bool bad = !f || fwrite(rows->s, 1, rows->len, f) != rows->len;
     if (f)
-        fclose(f);
+        bad = fclose(f) || bad;
+    int rc =
+        bad ? aster_fail(run->ctx, ASTER_EIO, "%s: cannot be written: %s", path, strerror(errno))
+            : 0;
     aster_free(&path);
     return rc;
 }

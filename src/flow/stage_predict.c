@@ -253,7 +253,8 @@ int aster_stage_predict(struct aster_ctx *ctx, void *arg, int stage)
     ASTER_GOTO(aster_infer(&c, &result), done);
     if (result.items == 0)
         ASTER_GOTO(aster_fail(ctx, ASTER_EFORMAT,
-                              "%s: holds no record; FASTA records begin with '>'", p.source->path),
+                              "%s: holds no record; FASTA records begin with '>'",
+                              strcmp(p.source->path, "-") ? p.source->path : "standard input"),
                    done);
     if (result.skipped)
         aster_log(ctx, ASTER_LOG_INFO, "%lld of %lld sequences were done before",

@@ -91,8 +91,10 @@ static void check_bounds(struct validation *v, const char *seq, int64_t start, i
                          const char *loop)
 {
     char value[160], message[64];
-    int64_t n = (int64_t)strlen(seq), length = end - start + 1;
+    int64_t n = (int64_t)strlen(seq), length = 0;
     bool good = start >= 1 && end >= start && start <= n && end <= n;
+    if (__builtin_sub_overflow(end, start, &length) || __builtin_add_overflow(length, 1, &length))
+        length = 0;
     if (start < 1) {
         snprintf(value, sizeof value, "%lld", (long long)start);
         add(v, true, BAD_START, "rcl_start", "Start index must be at least 1", value);
@@ -128,7 +130,7 @@ static bool whole_number(const char *s, int64_t *out)
     double x;
     if (aster_parse_i64(s, out) == 0)
         return true;
-    if (aster_parse_f64(s, &x) < 0 || x != (double)(int64_t)x || x > 1e15 || x < -1e15)
+    if (aster_parse_f64(s, &x) < 0 || x > 1e15 || x < -1e15 || x != (double)(int64_t)x)
         return false;
     *out = (int64_t)x;
     return true;

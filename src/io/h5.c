@@ -11,7 +11,12 @@ static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 void aster_h5_lock(void)
 {
+    static bool begun;
     pthread_mutex_lock(&lock);
+    /* The library's end closes what is open, and crashes on a file that cannot be written. */
+    if (!begun)
+        H5dont_atexit();
+    begun = true;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
@@ -20,10 +25,16 @@ void aster_h5_unlock(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* The library tells what the system said in the middle of names, times and addresses. */
 static herr_t innermost(unsigned n, const H5E_error2_t *e, void *text)
 {
-    if (n == 0)
-        snprintf(text, 200, "%s", e->desc ? e->desc : "");
+    static const char mark[] = "error message = '";
+    const char *desc = e->desc ? e->desc : "", *said = strstr(desc, mark);
+    if (n > 0)
+        return 0;
+    if (said)
+        desc = said + sizeof mark - 1;
+    snprintf(text, 200, "%.*s", said ? (int)strcspn(desc, "'") : 199, desc);
     return 0;
 }
 
@@ -112,8 +123,17 @@ int aster_h5_create(struct aster_ctx *ctx, const char *path, struct aster_h5 **o
     }
     fclose(probe);
     aster_h5_lock();
-    (*out)->id = H5Fcreate((*out)->tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    int rc = (*out)->id < 0 ? aster_h5_fail(*out, NULL, "cannot be made") : 0;
+    /* in this version of the format all but the data itself has checksums */
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_LATEST);
+    errno = 0;
+    (*out)->id = H5Fcreate((*out)->tmp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    int why = errno, rc = 0;
+    H5Pclose(access);
+    if ((*out)->id < 0)
+        rc = aster_fail(ctx, ASTER_EIO, "%s: cannot be made: %s", (*out)->tmp,
+                        why ? strerror(why) : "the HDF5 library refuses");
+    H5Eclear2(H5E_DEFAULT);
     aster_h5_unlock();
     if (rc < 0)
         aster_h5_close(out);
@@ -126,9 +146,11 @@ int aster_h5_commit(struct aster_h5 **fp)
     aster_h5_lock();
     bool bad = H5Fflush(f->id, H5F_SCOPE_GLOBAL) < 0;
     int rc = bad ? aster_h5_fail(f, NULL, "cannot be written") : 0;
-    if (H5Fclose(f->id) < 0 && rc == 0)
-        rc = aster_h5_fail(f, NULL, "cannot be written");
-    f->id = -1;
+    if (rc == 0) {
+        if (H5Fclose(f->id) < 0)
+            rc = aster_h5_fail(f, NULL, "cannot be written");
+        f->id = -1;
+    }
     aster_h5_unlock();
     if (rc == 0)
         rc = aster_file_commit(f->ctx, f->tmp, f->path);
@@ -143,12 +165,14 @@ void aster_h5_close(struct aster_h5 **fp)
     struct aster_h5 *f = *fp;
     if (!f)
         return;
-    if (f->id >= 0) {
+    /* A file that is given up stays open: closing it writes what is left, and where that fails the
+     * library's memory is damaged. Cut to nothing it holds no space. */
+    if (f->id >= 0 && !f->tmp) {
         aster_h5_lock();
         H5Fclose(f->id);
         aster_h5_unlock();
     }
-    if (f->tmp)
+    if (f->tmp && (truncate(f->tmp, 0) == 0 || errno != ENOENT))
         unlink(f->tmp);
     aster_free(&f->tmp);
     aster_free(&f->path);

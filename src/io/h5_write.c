@@ -27,6 +27,24 @@ static hid_t links_with_groups(void)
     return l;
 }
 
+/* In chunks of at most 1 MiB (what the library caches), each with its checksum. Scalars, what is
+ * empty, and texts, which lie elsewhere in the file, stay as they are. */
+static hid_t with_checksums(hid_t stored, int rank, const hsize_t *n, bool empty)
+{
+    hid_t create = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t chunk[8], bytes = H5Tget_size(stored);
+    if (rank < 1 || rank > 8 || empty || H5Tget_class(stored) == H5T_STRING)
+        return create;
+    for (int k = rank - 1; k >= 0; k--) {
+        chunk[k] = (1 << 20) / bytes;
+        chunk[k] = chunk[k] < 1 ? 1 : chunk[k] > n[k] ? n[k] : chunk[k];
+        bytes *= chunk[k];
+    }
+    H5Pset_chunk(create, rank, chunk);
+    H5Pset_fletcher32(create);
+    return create;
+}
+
 static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t memory, int rank,
                        const int64_t *dim, const void *data)
 {
@@ -36,10 +54,9 @@ static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t
         n[k] = (hsize_t)dim[k];
         empty |= dim[k] == 0;
     }
-    hid_t links = links_with_groups(),
+    hid_t links = links_with_groups(), create = with_checksums(stored, rank, n, empty),
           space = rank ? H5Screate_simple(rank, n, NULL) : H5Screate(H5S_SCALAR);
-    hid_t d =
-        space < 0 ? -1 : H5Dcreate2(f->id, name, stored, space, links, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t d = space < 0 ? -1 : H5Dcreate2(f->id, name, stored, space, links, create, H5P_DEFAULT);
     int rc = d < 0 || (!empty && H5Dwrite(d, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
                  ? aster_h5_fail(f, name, "cannot be written")
                  : 0;
@@ -47,6 +64,7 @@ static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t
         H5Dclose(d);
     if (space >= 0)
         H5Sclose(space);
+    H5Pclose(create);
     H5Pclose(links);
     return rc;
 }
@@ -86,6 +104,7 @@ static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dt
     hid_t links = links_with_groups(), space = H5Screate_simple(2, zero, grown),
           create = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(create, 2, chunk);
+    H5Pset_fletcher32(create);
     hid_t d = H5Dcreate2(f->id, name, file_type(t), space, links, create, H5P_DEFAULT);
     H5Pclose(create);
     H5Sclose(space);

@@ -95,3 +95,10 @@ int aster_model_check(struct aster_ctx *ctx, const struct aster_model_config *c)
         return check_lstm(ctx, c);
     }
 }
+
+int64_t aster_model_norm_length(const struct aster_model_config *c)
+{
+    if (c->kind == ASTER_MODEL_LSTM)
+        return 0;
+    return c->kind == ASTER_MODEL_UNET ? c->max_length >> c->depth : c->max_length;
+}

@@ -35,6 +35,8 @@ const char *aster_model_name(enum aster_model_kind kind);
  * Outputs: probs real [B, L, 2] ([S, B, 2]), logits the same, loss f64 [1] (eval programs have it too); TRAIN: every gradient in GRAD. */
 ASTER_CHECKED int aster_model_program(struct aster_ctx *ctx, const struct aster_model_config *c, enum aster_dtype real,
                                       enum aster_program_use use, const struct aster_model_loss *loss, struct aster_program **out);
+/* Positions of a sample where batch normalisation sees the fewest; 0 for a model without any. */
+int64_t aster_model_norm_length(const struct aster_model_config *c);
 bool aster_model_time_major(enum aster_model_kind kind);
 
 #endif

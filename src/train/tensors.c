@@ -2,6 +2,7 @@
 /* Flat vectors of a program to and from named tensors of an HDF5 file. */
 #include "train/tensors.h"
 
+#include <math.h>
 #include <string.h>
 
 static int n_of(const struct aster_program *p, bool buffers)
@@ -80,6 +81,16 @@ static int check_names(struct aster_ctx *ctx, struct aster_h5 *f, const char *pa
     return rc;
 }
 
+int tensor_check_finite(struct aster_ctx *ctx, const char *path, const char *name, enum aster_dtype t, int64_t n, const void *data)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double x = t == ASTER_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
+        if (!isfinite(x))
+            return aster_fail(ctx, ASTER_EFORMAT, "%s: '%s': element %lld is %g; a finite number is expected", path, name, (long long)i, x);
+    }
+    return 0;
+}
+
 int tensors_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *group, const struct aster_program *p, bool buffers,
                  void *flat)
 {
@@ -94,8 +105,11 @@ int tensors_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, co
         ASTER_TRY(aster_h5_shape(f, name, &shape));
         ASTER_TRY(tensor_check_shape(ctx, path, info, shape.rank, shape.dim));
         ASTER_TRY(aster_h5_read(f, name, t, info->n, &theirs));
-        aster_param_from_reference(info, t, theirs, flat);
+        int rc = tensor_check_finite(ctx, path, name, t, info->n, theirs);
+        if (rc == 0)
+            aster_param_from_reference(info, t, theirs, flat);
         aster_free(&theirs);
+        ASTER_TRY(rc);
     }
     return 0;
 }

@@ -14,5 +14,8 @@ ASTER_CHECKED int tensors_read(struct aster_ctx *ctx, struct aster_h5 *f, const 
                                const struct aster_program *p, bool buffers, void *flat);
 ASTER_CHECKED int tensor_check_shape(struct aster_ctx *ctx, const char *path, const struct aster_param_info *info, int rank,
                                      const int64_t *dim);
+/* data: n numbers of type t */
+ASTER_CHECKED int tensor_check_finite(struct aster_ctx *ctx, const char *path, const char *name, enum aster_dtype t, int64_t n,
+                                      const void *data);
 
 #endif

@@ -47,6 +47,8 @@ static int check_config(struct aster_ctx *ctx, const struct aster_train_config *
     ASTER_TRY(check_range(ctx, "clip_norm", c->clip_norm, 0, 1e30));
     ASTER_TRY(check_range(ctx, "save_top_k", (double)c->save_top_k, 0, TOP_MAX));
     ASTER_TRY(check_range(ctx, "window", (double)c->window, 1, 64));
+    if (c->class_weights[0] <= 0 && c->class_weights[1] <= 0)
+        return aster_fail(ctx, ASTER_EPARAM, "loss_weights are all 0; one of them must be above 0");
     return check_range(ctx, "checkpoint_steps", (double)c->checkpoint_steps, 0, 1e18);
 }
 

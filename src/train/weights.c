@@ -146,9 +146,11 @@ static int read_tensor(struct aster_ctx *ctx, struct aster_st *f, const char *pa
             ((double *)theirs)[i] = element(t, i);
         else
             ((float *)theirs)[i] = (float)element(t, i);
-    aster_param_from_reference(info, real, theirs, flat);
+    int rc = tensor_check_finite(ctx, path, info->name, real, info->n, theirs);
+    if (rc == 0)
+        aster_param_from_reference(info, real, theirs, flat);
     aster_free(&theirs);
-    return 0;
+    return rc;
 }
 
 static int read_st(struct aster_ctx *ctx, struct aster_st *f, const char *path, struct aster_weights *w, struct aster_program **program)
@@ -182,6 +184,21 @@ static int load_st(struct aster_ctx *ctx, const char *path, struct aster_weights
     return rc;
 }
 
+/* What the encoding gives is what the model reads. */
+static int check_encoding(struct aster_ctx *ctx, const char *path, const struct aster_weights *w)
+{
+    struct aster_encoding enc;
+    if (!strcmp(w->encoding, "esm2") || !strcmp(w->encoding, "esm2_650m"))
+        return 0;
+    if (strcmp(w->encoding, "onehot") && strcmp(w->encoding, "blosum"))
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: its encoding is '%s', expected onehot, blosum, esm2 or esm2_650m", path, w->encoding);
+    ASTER_TRY(aster_encoding_table(ctx, w->encoding, &enc));
+    if (enc.dim == w->model.input_dim)
+        return 0;
+    return aster_fail(ctx, ASTER_EFORMAT, "%s: its model reads %lld values per residue, its encoding %s gives %lld", path,
+                      (long long)w->model.input_dim, w->encoding, (long long)enc.dim);
+}
+
 int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype real, struct aster_weights **out)
 {
     const char *end = strrchr(aster_path_base(path), '.');
@@ -191,6 +208,8 @@ int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype
     (*out)->real = real;
     int rc = end && !strcmp(end, ".safetensors") ? load_st(ctx, path, *out, &program) : load_h5(ctx, path, *out, &program);
     aster_program_free(&program);
+    if (rc == 0)
+        rc = check_encoding(ctx, path, *out);
     if (rc < 0)
         aster_weights_free(out);
     return rc;

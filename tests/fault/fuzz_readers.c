@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Damaged inputs for every reader: each must end in success or in a message, within memory and
  * time, and leave nothing allocated. fuzz-readers [SEED SECONDS [READER]]: one second per reader
- * and a fixed seed without arguments. */
-#include "unit/files.h"
-#include "unit/zip_build.h"
-#include "io/io.h"
+ * and a fixed seed without arguments; fifteen and any seed in the long tests. */
+#include "fuzz_formats.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -16,273 +14,13 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-enum { MOST_SEEDS = 8, SLOWEST_S = 5, IN_LIBRARY = 40 };
-#define MEMORY_LIMIT  (1ULL << 30)
-#define LARGEST_INPUT (1 << 20)
-
-struct blob {
-    char *bytes;
-    size_t n;
-};
-struct reader {
-    const char *name;
-    void (*make)(struct reader *r); /* the undamaged inputs */
-    int (*read)(const char *path);  /* all that the reader can give */
-    const char *const *words;       /* tokens put into texts, NULL at the end */
-    bool fresh; /* a process per input: the library below it may break its own memory */
-    struct blob seed[MOST_SEEDS];
-    int n_seeds;
-};
+enum { SLOWEST_S = 5, IN_LIBRARY = 40 };
+#define MEMORY_LIMIT (1ULL << 30)
 
 /* Seen by parent and child: how far the child came. */
 struct progress {
     uint64_t runs, good, refused, silent, leaked, in_library;
 };
-
-/* ---- inputs ---- */
-
-static void add_seed(struct reader *r, const void *bytes, size_t n)
-{
-    struct blob *b = &r->seed[r->n_seeds++];
-    b->bytes = malloc(n ? n : 1);
-    b->n = n;
-    if (!b->bytes)
-        exit(1);
-    memcpy(b->bytes, bytes, n);
-}
-
-static void add_file(struct reader *r, const char *path)
-{
-    char *bytes = NULL;
-    int64_t n = 0;
-    if (!fine(aster_file_read(ctx, path, LARGEST_INPUT, &bytes, &n)))
-        exit(1);
-    add_seed(r, bytes, (size_t)n);
-    aster_free(&bytes);
-}
-
-static void add_text(struct reader *r, const char *text)
-{
-    add_seed(r, text, strlen(text));
-}
-
-static void make_csv(struct reader *r)
-{
-    add_text(r, "id,Sequence,rcl_start\nP01009,MKVLLSQ,3\n\"a,b\",\"say "
-                "\"\"hi\"\"\",\n\"two\nlines\",\xc3\xa4,5\r\n");
-    add_text(r, "\xef\xbb\xbf"
-                "a\n1\n\n2\n");
-    gzFile z = gzopen(in_dir("seed.gz"), "wb");
-    for (int k = 0; k < 300; k++)
-        gzprintf(z, k ? "%d,%d,\"%d\"\n" : "a,b,c\n", k, k * k, k % 7);
-    gzclose(z);
-    add_file(r, in_dir("seed.gz"));
-}
-
-static void make_fasta(struct reader *r)
-{
-    add_text(r,
-             ">sp|P01009|A1AT human\nMPSSVSWGILLLAGLCCLVPVSLA\nEDPQGDAAQK\n>b\n\n>c x\r\nMKV\r\n");
-    add_text(r, "\xef\xbb\xbf\n>\nM K V*-\n>a>b\nQ");
-}
-
-static void make_json(struct reader *r)
-{
-    add_text(r, "{\"a\": [1, -2.5e-3, true, null, {\"b\": \"\\u00e4\\ud83d\\ude00\\n\"}], \"c\": "
-                "NaN, \"d\": [[[]]], \"\": 9223372036854775807}");
-    add_text(r, "{\n  \"train_losses\": [\n    0.39,\n    0.32\n  ],\n  \"val_metrics\": {\"f1\": "
-                "[-Infinity, 1]}\n}\n");
-}
-
-static void make_safetensors(struct reader *r)
-{
-    static const float x[12] = {1, 2, 3};
-    static const char *const keys[] = {"format"}, *const values[] = {"pt"};
-    const struct aster_st_out t[] = {{"esm.layer.0.weight", ASTER_F32, 2, {2, 3}, x},
-                                     {"b", ASTER_BF16, 1, {5}, x},
-                                     {"c", ASTER_I64, 0, {0}, x},
-                                     {"none", ASTER_U8, 2, {0, 4}, x}};
-    if (!fine(aster_st_write(ctx, in_dir("seed.st"), 4, t, 1, keys, values)))
-        exit(1);
-    add_file(r, in_dir("seed.st"));
-    if (!fine(aster_st_write(ctx, in_dir("seed.st"), 1, t, 0, NULL, NULL)))
-        exit(1);
-    add_file(r, in_dir("seed.st"));
-}
-
-static void make_npz(struct reader *r)
-{
-    static const float x[300] = {0.5f, -1, 3};
-    static const uint32_t u[12] = {'A', 'b', 0, 0xe4, 0x65e5, 0x1f600};
-    struct aster_str f = {0}, a = {0}, b = {0};
-    make_npy(&a, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (30, 10), }", x, sizeof x);
-    make_npy(&b, 1, "{'descr': '<U3', 'fortran_order': False, 'shape': (4,), }", u, sizeof u);
-    struct entry e[3] = {
-        {.name = "encodings.npy", .data = a.s, .n = a.len},
-        {.name = "ids.npy", .data = b.s, .n = b.len, .deflate = true},
-        {.name = "labels.npy", .data = a.s, .n = a.len, .deflate = true, .zip64 = true}};
-    make_zip(&f, 3, e, false, 0, "");
-    add_seed(r, f.s, f.len);
-    make_zip(&f, 2, e + 1, true, 0, "note");
-    add_seed(r, f.s, f.len);
-    add_seed(r, a.s, a.len);
-    add_seed(r, b.s, b.len);
-    aster_str_free(&f);
-    aster_str_free(&a);
-    aster_str_free(&b);
-}
-
-static void make_h5(struct reader *r)
-{
-    static const double x[60] = {1, 2, 3};
-    static const char *const text[] = {"one", "", "three"};
-    struct aster_h5 *f = NULL;
-    int64_t dim[2] = {3, 4};
-    bool good = fine(aster_h5_create(ctx, in_dir("seed.h5"), &f)) &&
-                fine(aster_h5_write(f, "g/x", ASTER_F32, 2, dim, x)) &&
-                fine(aster_h5_write(f, "i", ASTER_I64, 1, dim, x)) &&
-                fine(aster_h5_write_strings(f, "s", 3, text)) &&
-                fine(aster_h5_append(f, "rows", ASTER_F64, 5, 4, x)) &&
-                fine(aster_h5_append(f, "rows", ASTER_F64, 5, 4, x)) &&
-                fine(aster_h5_attr_set_i64(f, "/", "epoch", 3)) &&
-                fine(aster_h5_attr_set_str(f, "g", "note", "text")) && fine(aster_h5_commit(&f));
-    if (!good)
-        exit(1);
-    add_file(r, in_dir("seed.h5"));
-}
-
-/* ---- readers ---- */
-
-static int read_csv(const char *path)
-{
-    struct aster_csv *c = NULL;
-    const char *const *field;
-    int rc = aster_csv_open(ctx, path, &c);
-    while (rc >= 0 && (rc = aster_csv_next(c, &field)) > 0)
-        for (int k = 0; k < aster_csv_n_columns(c); k++)
-            if (strlen(field[k]) > LARGEST_INPUT * 2000ULL)
-                abort();
-    aster_csv_close(&c);
-    return rc;
-}
-
-static int read_fasta(const char *path)
-{
-    struct aster_fasta *f = NULL;
-    struct aster_fasta_record r;
-    int rc = aster_fasta_open(ctx, path, &f);
-    while (rc >= 0 && (rc = aster_fasta_next(f, &r)) > 0)
-        if ((int64_t)strlen(r.seq) != r.length || strlen(r.id) > strlen(r.header))
-            abort();
-    aster_fasta_close(&f);
-    return rc;
-}
-
-static int read_json(const char *path)
-{
-    struct aster_json *j = NULL;
-    int rc = aster_json_read(ctx, path, &j);
-    aster_json_free(&j);
-    return rc;
-}
-
-static uint8_t sum_of(const void *bytes, int64_t n)
-{
-    uint8_t sum = 0;
-    for (int64_t k = 0; k < n; k++)
-        sum = (uint8_t)(sum + ((const uint8_t *)bytes)[k]);
-    return sum;
-}
-
-static volatile uint8_t sink;
-
-static int read_safetensors(const char *path)
-{
-    struct aster_st *s = NULL;
-    int rc = aster_st_open(ctx, path, &s);
-    for (int64_t k = 0; rc == 0 && k < aster_st_count(s); k++) {
-        const struct aster_st_tensor *t = aster_st_tensor(s, k);
-        if (aster_st_find(s, t->name) != t)
-            abort();
-        sink = sum_of(t->data, t->n); /* an element has a byte at least */
-    }
-    if (rc == 0)
-        (void)aster_st_metadata(s, "format");
-    aster_st_close(&s);
-    return rc;
-}
-
-static int read_array(struct aster_npz *z, const char *name)
-{
-    struct aster_npy_shape s;
-    char **list = NULL;
-    void *data = NULL;
-    int64_t n = 0;
-    ASTER_TRY(aster_npz_shape(z, name, &s));
-    if (s.is_text) {
-        ASTER_TRY(aster_npz_read_strings(z, name, &list, &n));
-        aster_strings_free(&list, n);
-        return 0;
-    }
-    ASTER_TRY(aster_alloc(ctx, s.n, (size_t)aster_dtype_size(s.dtype), &data));
-    int64_t rows = s.rank ? s.dim[0] : 1;
-    int rc = aster_npz_read_rows(z, name, s.dtype, 0, rows, data);
-    if (rc == 0 && rows)
-        rc = aster_npz_read_rows(z, name, ASTER_F32, rows / 2, s.n ? 1 : 0, data);
-    aster_free(&data);
-    return rc;
-}
-
-static int read_npz(const char *path)
-{
-    static const char *const names[] = {"encodings", "ids", "labels", "input"};
-    struct aster_npz *z = NULL;
-    int rc = aster_npz_open(ctx, path, &z);
-    for (int k = 0; rc == 0 && k < 4; k++)
-        if (aster_npz_has(z, names[k]))
-            rc = read_array(z, names[k]);
-    aster_npz_close(&z);
-    return rc;
-}
-
-static int read_dataset(struct aster_h5 *f, const char *name)
-{
-    struct aster_h5_shape s;
-    char **list = NULL;
-    void *data = NULL;
-    int64_t n = 0;
-    ASTER_TRY(aster_h5_shape(f, name, &s));
-    if (s.is_string) {
-        ASTER_TRY(aster_h5_read_strings(f, name, &list, &n));
-        aster_strings_free(&list, n);
-        return 0;
-    }
-    ASTER_TRY(aster_h5_read(f, name, ASTER_F64, -1, &data));
-    int rc = s.rank && s.dim[0] > 2 ? aster_h5_read_rows(f, name, ASTER_F32, 1, 1, data) : 0;
-    aster_free(&data);
-    return rc;
-}
-
-static int read_h5(const char *path)
-{
-    static const char *const names[] = {"g/x", "i", "s", "rows"};
-    struct aster_h5 *f = NULL;
-    char **list = NULL, *text = NULL;
-    int64_t n = 0;
-    int rc = aster_h5_open(ctx, path, &f);
-    if (rc == 0)
-        rc = aster_h5_list(f, "/", &list, &n);
-    aster_strings_free(&list, n);
-    for (int k = 0; rc == 0 && k < 4; k++)
-        rc = read_dataset(f, names[k]);
-    if (rc == 0)
-        rc = aster_h5_attr_i64(f, "/", "epoch", &n);
-    if (rc == 0)
-        rc = aster_h5_attr_str(f, "g", "note", &text);
-    aster_free(&text);
-    aster_h5_close(&f);
-    return rc;
-}
 
 /* ---- damage ---- */
 
@@ -525,7 +263,10 @@ static void test_reader(struct reader *r, uint64_t seed, uint64_t stream, double
            (unsigned long long)p->refused);
     tap_ok(p->silent == 0, "%s: every refusal names the file", r->name);
     tap_ok(p->leaked == 0, "%s: nothing stays allocated", r->name);
-    tap_ok(p->refused > 0 && p->good > 0, "%s: the damage matters, but not always", r->name);
+    if (p->runs >= 100) /* a slow machine or a sanitizer gets through few in a second */
+        tap_ok(p->refused > 0 && p->good > 0, "%s: the damage matters, but not always", r->name);
+    else
+        tap_skip("%s: too few inputs to say how often the damage matters", r->name);
     if (p->in_library)
         tap_skip("%s: %llu inputs ended inside the HDF5 library; they say nothing about our reader",
                  r->name, (unsigned long long)p->in_library);
@@ -551,13 +292,20 @@ int main(int argc, char **argv)
     static const char *const npz_words[] = {
         "PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "PK\6\7", "(",    ")",          ",", "'",
         "<f8",    "<U9",    "|S1",    ">",      "|b1",    "True", "'shape': (", NULL};
+    static const char *const yaml_words[] = {
+        "{",    "}",    "[",      "]",       ": ",          "\n",           "\n  ", "- ",
+        "? ",   "&a ",  "*a",     "!!int ",  "---\n",       "\"",           "'",    "|\n",
+        ">-\n", "$n",   "${n}",   "$$",      "#",           "\t",           "null", "1e999",
+        ".nan", "0x10", "source", "stage: ", "%YAML 9.9\n", "\xef\xbb\xbf", "\xc3", NULL};
     struct reader readers[] = {
         {"csv", make_csv, read_csv, csv_words, false, {{0}}, 0},
         {"fasta", make_fasta, read_fasta, fasta_words, false, {{0}}, 0},
         {"json", make_json, read_json, json_words, false, {{0}}, 0},
         {"safetensors", make_safetensors, read_safetensors, st_words, false, {{0}}, 0},
         {"npz", make_npz, read_npz, npz_words, false, {{0}}, 0},
-        {"h5", make_h5, read_h5, NULL, true, {{0}}, 0}};
+        {"h5", make_h5, read_h5, NULL, true, {{0}}, 0},
+        {"h5-old", make_old_h5, read_h5, NULL, true, {{0}}, 0},
+        {"yaml", make_yaml, read_yaml, yaml_words, false, {{0}}, 0}};
     int64_t seed = 1;
     double seconds = 1;
     if (argc == 2 || argc > 4 ||
@@ -566,6 +314,11 @@ int main(int argc, char **argv)
         printf("Bail out! fuzz-readers [SEED SECONDS [READER]]\n");
         return 1;
     }
+    if (argc == 1 && getenv("ASTERISM_LONG")) {
+        seed = (int64_t)aster_unix_time();
+        seconds = 15;
+    }
+    tap_note("seed %lld, %g s of each", (long long)seed, seconds);
     if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
         setenv("TMPDIR", "/dev/shm", 1); /* no disk: many times more inputs */
     test_start();

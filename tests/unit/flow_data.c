@@ -327,7 +327,7 @@ static void store_h5(void)
            "no rows beyond an entry or its length");
     aster_embeddings_free(&e);
     rc = aster_embeddings_open(ctx, in_dir("e.h5"), "esm2", 4, 10, &e);
-    tap_ok(rc == ASTER_EFORMAT && strstr(aster_ctx_message(ctx), "values must be [residues, 4]"),
+    tap_ok(rc == ASTER_EFORMAT && strstr(aster_ctx_message(ctx), "numbers [residues, 4] are expected"),
            "another width: %s", aster_ctx_message(ctx));
     aster_ctx_clear(ctx);
 }
