@@ -57,8 +57,11 @@ enum {
     OP_ELEMENTWISE = 1, /* output k depends on input elements k only (and broadcast ones): output may take an input's memory */
     OP_ROWWISE = 2,     /* position t of a sample depends on position t of its inputs only */
     OP_VIEW = 4,        /* output may be its input's memory */
-    OP_SYNC = 8
+    OP_SYNC = 8,
+    OP_IS_OVER = 16
 };
+/* Output out may take the memory of input in: an element is read before it is written. */
+#define OP_OVER(out, in) (OP_IS_OVER | (out) << 8 | (in) << 12)
 
 struct op_desc {
     const char *name;

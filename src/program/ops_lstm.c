@@ -68,5 +68,5 @@ static double flops_lstm_dx(const struct aster_args *a)
     return (8.0 * (double)h->dim[2] + 30) * (double)(h->dim[0] * h->dim[1] * h->dim[2]);
 }
 
-const struct op_desc aster_desc_lstm = {"lstm", infer_lstm, grad_lstm, flops_lstm, 0, NULL, NULL};
-const struct op_desc aster_desc_lstm_dx = {"lstm_dx", infer_lstm_dx, NULL, flops_lstm_dx, 0, NULL, NULL};
+const struct op_desc aster_desc_lstm = {"lstm", infer_lstm, grad_lstm, flops_lstm, OP_OVER(2, 0), NULL, NULL};
+const struct op_desc aster_desc_lstm_dx = {"lstm_dx", infer_lstm_dx, NULL, flops_lstm_dx, OP_OVER(0, 2), NULL, NULL};

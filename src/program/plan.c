@@ -240,7 +240,28 @@ static void release(struct layout *l, int64_t step)
     l->n_live = n;
 }
 
-/* Outputs that live in another value's memory: views, and elementwise results over an input that nobody reads later. */
+/* Gives y, an output of step k, the memory of its input x, if nobody reads x later and no other input lies there. */
+static bool take_over(const struct aster_plan *plan, struct layout *l, int64_t k, aster_val y, aster_val x)
+{
+    const struct aster_program *p = plan->p;
+    const struct op *o = &p->op[plan->step[k].op];
+    aster_val b = l->base[x];
+    if (outside(plan, y) || l->base[y] != y || outside(plan, b) || l->last[b] != k || l->base_offset[x] != 0 ||
+        aster_value_bytes(plan, b) != aster_value_bytes(plan, y) || aster_value_n(plan, x) != aster_value_n(plan, y))
+        return false;
+    for (int i = 0; i < o->n_in; i++) /* would another input read the same memory in another order? */
+        if (o->in[i] != x && o->in[i] >= 0 && l->base[o->in[i]] == b &&
+            (l->base_offset[o->in[i]] != 0 || aster_value_n(plan, o->in[i]) != aster_value_n(plan, y)))
+            return false;
+    int64_t later = l->last[y];
+    for (aster_val v = 0; v < p->n_value; v++) /* y and all views of it move along */
+        if (l->base[v] == y)
+            l->base[v] = b;
+    l->last[b] = aster_max64(later, k);
+    return true;
+}
+
+/* Outputs that live in another value's memory: views, and results over an input that nobody reads later. */
 static void find_bases(struct aster_plan *plan, struct layout *l, bool keep_all)
 {
     const struct aster_program *p = plan->p;
@@ -265,27 +286,12 @@ static void find_bases(struct aster_plan *plan, struct layout *l, bool keep_all)
     }
     for (int64_t k = 0; !keep_all && k < plan->n_step; k++) {
         const struct op *o = &p->op[plan->step[k].op];
-        aster_val y = o->out[0];
-        if (!(aster_op_descs[o->kind]->flags & OP_ELEMENTWISE) || outside(plan, y) || l->base[y] != y)
-            continue;
-        for (int j = 0; j < o->n_in; j++) {
-            aster_val b = l->base[o->in[j]];
-            if (outside(plan, b) || l->last[b] != k || l->base_offset[o->in[j]] != 0 ||
-                aster_value_bytes(plan, b) != aster_value_bytes(plan, y) || aster_value_n(plan, o->in[j]) != aster_value_n(plan, y))
-                continue;
-            bool clash = false; /* another input reads the same memory in another order */
-            for (int i = 0; i < o->n_in; i++)
-                clash |= i != j && o->in[i] >= 0 && l->base[o->in[i]] == b &&
-                         (l->base_offset[o->in[i]] != 0 || aster_value_n(plan, o->in[i]) != aster_value_n(plan, y));
-            if (clash)
-                continue;
-            int64_t later = l->last[y];
-            for (aster_val v = 0; v < p->n_value; v++) /* y and all views of it move along */
-                if (l->base[v] == y)
-                    l->base[v] = b;
-            l->last[b] = aster_max64(later, k);
-            break;
-        }
+        unsigned flags = aster_op_descs[o->kind]->flags;
+        if (flags & OP_IS_OVER)
+            take_over(plan, l, k, o->out[flags >> 8 & 15], o->in[flags >> 12 & 15]);
+        for (int j = 0; (flags & OP_ELEMENTWISE) && j < o->n_in; j++)
+            if (take_over(plan, l, k, o->out[0], o->in[j]))
+                break;
     }
 }
 

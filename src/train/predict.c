@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { CUT_PART = 8 }; /* samples of about the same length per task, where results end with the longest */
+
 struct request { /* one call of aster_predictor_submit */
     struct aster_predictor *p;
     int64_t n, n_parts;
@@ -350,6 +352,8 @@ static int predictor_start(struct aster_predictor *p)
     int64_t n_slots;
     p->plans = (struct plans){.ctx = p->ctx, .program = p->set.program, .length = p->set.model.max_length, .extents = !p->set.full_padding,
                               .cut = p->time_major && !p->set.full_padding};
+    if (p->plans.cut && !p->set.fixed_part)
+        p->set.part = aster_min64(p->set.part, CUT_PART);
     ASTER_TRY(decide_sizes(p, &n_slots));
     ASTER_TRY(slots_init(p->ctx, &p->slots, (int)aster_max64(n_slots, 1)));
     if (p->most == 0)

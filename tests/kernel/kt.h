@@ -33,7 +33,8 @@ struct kt_case {
     uint64_t seed;
     int64_t step, sample0;
     int32_t status[KT_SAMPLES];  /* expected */
-    bool in_place[ASTER_MAX_IN]; /* output 0 may lie on this input */
+    bool in_place[ASTER_MAX_IN]; /* output `over` may lie on this input */
+    int over;
 };
 
 /* Plain loops in double, from in[].v (and attributes) to out[].v and status. */

@@ -165,7 +165,7 @@ void kt_call_new(struct kt_call *call, const struct kt_case *c, int64_t sample, 
         input_new(call, k, &c->in[k], sample);
     for (int k = 0; k < c->n_out; k++) {
         a->out[k] = describe(&c->out[k], sample, NULL);
-        if (k == 0 && in_place >= 0) {
+        if (k == c->over && in_place >= 0) {
             a->out[k].p = a->in[in_place].p;
             continue;
         }
@@ -194,6 +194,14 @@ void kt_call_free(struct kt_call *call)
     free(call->work.base);
 }
 
+static bool is_output(const struct aster_args *a, const void *p)
+{
+    for (int k = 0; k < a->n_out; k++)
+        if (a->out[k].p == p)
+            return true;
+    return false;
+}
+
 const char *kt_call_run(struct kt_call *call, const struct aster_backend *be, enum aster_op_kind op)
 {
     struct aster_args *a = &call->a;
@@ -209,7 +217,7 @@ const char *kt_call_run(struct kt_call *call, const struct aster_backend *be, en
         if (!buffer_whole(&call->out[k]))
             return "wrote beside its output";
     for (int k = 0; k < a->n_in; k++)
-        if (call->in[k].base && a->in[k].p != a->out[0].p &&
+        if (call->in[k].base && !is_output(a, a->in[k].p) &&
             memcmp(call->in[k].base, call->before[k].base,
                    (size_t)(BAND + call->in[k].bytes + BAND)) != 0)
             return "changed an input";

@@ -44,8 +44,8 @@ struct kt_call {
     int32_t status[KT_SAMPLES];
 };
 
-/* The whole case, or (sample >= 0) that one of its samples alone. in_place >= 0: output 0 lies on
- * that input. */
+/* The whole case, or (sample >= 0) that one of its samples alone. in_place >= 0: output `over`
+ * lies on that input. */
 void kt_call_new(struct kt_call *call, const struct kt_case *c, int64_t sample, int in_place);
 void kt_call_free(struct kt_call *call);
 /* Runs it; NULL or what was wrong with the memory. */

@@ -102,6 +102,8 @@ void kt_op_lstm(struct kt *t)
             kt_out(c, KT_REAL, 1, KT_DIMS(s[0], s[1], s[2]));
             kt_out(c, KT_REAL, 1, KT_DIMS(s[0], s[1], s[2]));
             kt_out(c, KT_REAL, 1, KT_DIMS(s[0], s[1], 4 * s[2]));
+            c->in_place[0] = true;
+            c->over = 2;
             kt_run(c, ref_lstm);
         }
 }
@@ -129,6 +131,7 @@ void kt_op_lstm_dx(struct kt *t)
             free(zx);
             free(h);
             kt_out(c, KT_REAL, 1, KT_DIMS(s[0], s[1], 4 * s[2]));
+            c->in_place[2] = true;
             kt_run(c, ref_lstm_dx);
         }
 }
