@@ -203,7 +203,7 @@ expect 1 "a folder that is not there"
 # -- info
 asterism info
 expect 0 "info"
-has "$out" "cuda: not built (configure --with-cuda)" "every op says what there is of CUDA"
+has "$out" "cuda: not built" "every op says what there is of CUDA"
 has "$out" "workers" "the workers are listed"
 asterism info --stages
 expect 0 "info --stages"
