@@ -5,3 +5,8 @@ bench_bench_rcl_ops_SOURCES = bench/rcl_ops.c bench/peak.c bench/peak.h
 # Training and inference of the labelling models through the runtime
 EXTRA_PROGRAMS += bench/bench-rcl
 bench_bench_rcl_SOURCES = bench/rcl_bench.c
+
+# Products and convolutions one by one
+EXTRA_PROGRAMS += bench/bench-kernels
+bench_bench_kernels_SOURCES = bench/kernel_bench.c bench/peak.c
+bench_bench_kernels_LDADD = $(LDADD) $(DNNL_LIBS) -lgomp

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* asterism convert: weights from one file format to another. */
 #include "cli/cli.h"
+#include "flow/flow.h"
 #include "train/train.h"
 
 #include <string.h>
@@ -22,8 +23,12 @@ static int convert_file(struct aster_ctx *ctx, const char *in, const char *out,
                         enum aster_dtype real)
 {
     struct aster_weights *w;
-    ASTER_TRY(aster_weights_load(ctx, in, real, &w));
-    int rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out)
+    char *path;
+    ASTER_TRY(aster_weights_find(ctx, in, &path));
+    int rc = aster_weights_load(ctx, path, real, &w);
+    aster_free(&path);
+    ASTER_TRY(rc);
+    rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out)
                                             : aster_weights_save_h5(ctx, w, out);
     aster_weights_free(&w);
     return rc;
@@ -64,7 +69,6 @@ static int convert(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_convert = {
     "convert", "IN OUT [options]",
-    "Converts the weights of a trained model: IN is a run's .h5 or a .safetensors that it was "
-    "converted to, OUT ends in .h5 or "
-    ".safetensors.",
+    "Converts the weights of a trained model: IN is the run folder of a training, a .h5 of it or a "
+    ".safetensors that it was converted to, OUT ends in .h5 or .safetensors.",
     options, convert};

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char no_cuda[] = "not built (configure --with-cuda)";
+static const char no_cuda[] = "not built";
 
 static const struct aster_cli_option options[] = {
     {"stages", 0, NULL, "List every kind of stage with its options instead."},

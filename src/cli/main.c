@@ -18,8 +18,7 @@ enum { N_COMMANDS = sizeof commands / sizeof *commands };
 static void usage(FILE *to)
 {
     fputs("usage: asterism COMMAND ...\n\n"
-          "Runs molecular and protein machine-learning pipelines on every core and GPU of a "
-          "machine.\n\n"
+          "Runs molecular and protein machine-learning pipelines on every core of a machine.\n\n"
           "  asterism run FILE [name=value ...]    carry out a pipeline; 'run FILE --help' lists "
           "its parameters\n"
           "  asterism check FILE [name=value ...]  every mistake at once, or what a run would do\n"

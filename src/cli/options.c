@@ -201,7 +201,7 @@ enum { WIDTH = 100 };
 
 void aster_cli_wrap(int at, int indent, const char *text)
 {
-    if (at > indent - 1) {
+    if (at > 0 && at > indent - 1) {
         putchar('\n');
         at = 0;
     }

@@ -186,7 +186,15 @@ static int check_experiments(struct check *c, int i)
 {
     const struct aster_opt_value *e = aster_run_value(&c->run, i, "encodings"),
                                  *m = aster_run_value(&c->run, i, "models");
-    aster_str_printf(c->out, "%lld trainings\n", (long long)(e->n * m->n));
+    const struct aster_slot *emb = aster_run_slot(&c->run, i, "embeddings", 0);
+    int64_t without = 0;
+    for (int64_t k = 0; k < e->n; k++)
+        without += !strncmp(e->items[k], "esm2", 4) && (!emb || !emb->embeddings) ? m->n : 0;
+    aster_str_printf(c->out, "%lld trainings\n", (long long)(e->n * m->n - without));
+    if (without)
+        aster_str_printf(c->out,
+                         "  %lld more are left out: they need residue vectors (precomputed=FILE)\n",
+                         (long long)without);
     return 0;
 }
 
@@ -221,6 +229,7 @@ int aster_run_check(struct aster_ctx *ctx, const struct aster_run_spec *spec,
     struct check c = {.run = {.ctx = ctx, .spec = spec, .opt = o, .lock = -1}, .out = out};
     int rc;
     ASTER_GOTO(aster_alloc(ctx, spec->n_stages, sizeof *c.run.slots, &c.run.slots), done);
+    ASTER_GOTO(aster_runtime_check(ctx, &o->runtime), done);
     ASTER_GOTO(aster_inputs_read(&c.run), done);
     for (int64_t i = 0; i < c.run.n_inputs; i++)
         aster_str_printf(out, "input %s: %lld bytes, sha256 %.16s...\n", c.run.inputs[i].path,

@@ -100,6 +100,8 @@ ASTER_CHECKED int aster_run(struct aster_ctx *ctx, const struct aster_run_spec *
  * expected task times; as text. */
 ASTER_CHECKED int aster_run_check(struct aster_ctx *ctx, const struct aster_run_spec *spec,
                                   const struct aster_run_options *o, struct aster_str *out);
+/* The weights file of a run folder, or of a file's name: itself. */
+ASTER_CHECKED int aster_weights_find(struct aster_ctx *ctx, const char *path, char **out);
 /* Makes report.html of an existing run directory again. */
 ASTER_CHECKED int aster_run_report(struct aster_ctx *ctx, const char *dir, char **path_out);
 void aster_run_request_stop(void); /* async-signal-safe */

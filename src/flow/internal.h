@@ -136,8 +136,6 @@ void aster_rundir_leave(struct aster_run *run);
 ASTER_CHECKED int aster_inputs_read(struct aster_run *run); /* finds and hashes every input file */
 ASTER_CHECKED int aster_inputs_hash(struct aster_run *run); /* run->hash */
 void aster_inputs_free(struct aster_run *run);
-/* The weights file of a run folder or of a file's name. */
-ASTER_CHECKED int aster_weights_find(struct aster_ctx *ctx, const char *path, char **out);
 
 /* runfile.c: run.yaml, and reading it back as section, key and value */
 ASTER_CHECKED int aster_runfile_write(struct aster_run *run, const char *state);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Plots of training, evaluation and workers, read back from the files of a run. */
+/* Plots of training, evaluation and prediction, read back from the files of a run. */
 #include "flow/plots.h"
 
 #include "flow/svg.h"
+#include "flow/training.h"
 #include "io/io.h"
 
 #include <ctype.h>
@@ -12,111 +13,119 @@
 #define BLUE "#1f77b4"
 #define RED  "#d62728"
 
-static int write_svg(struct aster_ctx *ctx, const char *dir, const char *name, struct aster_str *s)
+/* ---- training: history.csv -------------------------------------------------------------------- */
+enum column { TRAIN_LOSS, VAL_LOSS, ACCURACY, PRECISION, RECALL, F1, MCC, AUC, N_COLUMNS };
+struct curves {
+    int64_t n;
+    double *x, *y[N_COLUMNS], best; /* x: epochs from 1; best: the last that was the best so far */
+};
+
+static void curves_free(struct curves *c)
 {
-    char *path = NULL;
-    aster_svg_end(s);
-    ASTER_TRY(aster_str_ok(ctx, s));
-    ASTER_TRY(aster_path_join(ctx, dir, name, &path));
-    int rc = aster_file_write(ctx, path, s->s, (int64_t)s->len);
-    aster_free(&path);
-    return rc;
+    aster_free(&c->x);
+    for (int k = 0; k < N_COLUMNS; k++)
+        aster_free(&c->y[k]);
 }
 
-/* The numbers of a JSON array; *n of the first sets the length. Anything that is no number becomes
- * NaN. */
-static int numbers(struct aster_ctx *ctx, const struct aster_json *array, int64_t *n, double **out)
+static int read_curves(struct aster_ctx *ctx, const char *dir, struct curves *c)
 {
-    int64_t i = 0;
-    *n = array ? aster_json_count(array) : 0;
-    ASTER_TRY(aster_alloc(ctx, *n, sizeof **out, out));
-    for (const struct aster_json *j = array ? array->child : NULL; j; j = j->next)
-        (*out)[i++] = j->type == ASTER_JSON_NUMBER ? j->number : NAN;
-    return 0;
-}
-
-static int epochs(struct aster_ctx *ctx, int64_t n, double **x)
-{
-    ASTER_TRY(aster_alloc(ctx, n, sizeof **x, x));
-    for (int64_t i = 0; i < n; i++)
-        (*x)[i] = (double)i + 1;
-    return 0;
-}
-
-static int loss_plot(struct aster_ctx *ctx, const char *dir, const struct aster_json *history)
-{
-    struct aster_str s = {0};
-    double *x = NULL, *train = NULL, *val = NULL;
-    int64_t n, n_val;
+    struct aster_history h = {0};
     int rc;
-    ASTER_GOTO(numbers(ctx, aster_json_get(history, "train_losses"), &n, &train), done);
-    ASTER_GOTO(numbers(ctx, aster_json_get(history, "val_losses"), &n_val, &val), done);
-    ASTER_GOTO(epochs(ctx, aster_max64(n, n_val), &x), done);
-    const struct aster_series series[] = {{"training", BLUE, n, x, train},
-                                          {"validation", RED, n_val, x, val}};
-    aster_svg_begin(&s, 800, 480);
-    aster_svg_curves(&s, (struct aster_box){0, 0, 800, 480}, "Loss", "epoch", "loss", 2, series);
-    rc = write_svg(ctx, dir, "loss_curves.svg", &s);
-done:
-    aster_str_free(&s);
-    aster_free(&x);
-    aster_free(&train);
-    aster_free(&val);
-    return rc;
-}
-
-static int metric_plot(struct aster_ctx *ctx, const char *dir, const struct aster_json *metrics)
-{
-    static const char *const keys[] = {"accuracy", "precision", "recall", "f1", "mcc", "auc"};
-    static const char *const titles[] = {"Accuracy", "Precision", "Recall", "F1", "MCC", "AUC"};
-    struct aster_str s = {0};
-    int rc = 0;
-    aster_svg_begin(&s, 1050, 700);
-    for (int k = 0; k < 6 && rc == 0; k++) {
-        double *x = NULL, *y = NULL;
-        int64_t n;
-        rc = numbers(ctx, aster_json_get(metrics, keys[k]), &n, &y);
-        if (rc == 0)
-            rc = epochs(ctx, n, &x);
-        if (rc == 0) {
-            const struct aster_series series = {"validation", BLUE, n, x, y};
-            aster_svg_curves(&s, (struct aster_box){350.0 * (k % 3), 350.0 * (k / 3), 350, 350},
-                             titles[k], "epoch", "", 1, &series);
-        }
-        aster_free(&x);
-        aster_free(&y);
+    *c = (struct curves){.best = NAN};
+    ASTER_TRY(aster_history_read(ctx, dir, &h));
+    c->n = h.n;
+    ASTER_GOTO(aster_alloc(ctx, h.n, sizeof *c->x, &c->x), done);
+    for (int k = 0; k < N_COLUMNS; k++)
+        ASTER_GOTO(aster_alloc(ctx, h.n, sizeof *c->y[k], &c->y[k]), done);
+    for (int64_t i = 0; i < h.n; i++) {
+        const struct aster_epoch *e = &h.e[i];
+        const double y[N_COLUMNS] = {e->train_loss,    e->val_loss,   e->val.accuracy,
+                                     e->val.precision, e->val.recall, e->val.f1,
+                                     e->val.mcc,       e->val.auc};
+        c->x[i] = (double)e->epoch + 1;
+        for (int k = 0; k < N_COLUMNS; k++)
+            c->y[k][i] = y[k];
+        if (e->best)
+            c->best = c->x[i];
     }
-    if (rc == 0)
-        rc = write_svg(ctx, dir, "metric_curves.svg", &s);
+done:
+    aster_history_free(&h);
+    if (rc < 0)
+        curves_free(c);
+    return rc;
+}
+
+static void loss_panel(struct aster_str *s, struct aster_box box, const struct curves *c)
+{
+    const struct aster_series series[] = {{"training", BLUE, c->n, c->x, c->y[TRAIN_LOSS]},
+                                          {"validation", RED, c->n, c->x, c->y[VAL_LOSS]}};
+    aster_svg_curves(s, box, "Loss", "epoch", "loss", 2, series, c->best);
+}
+
+static void metric_panel(struct aster_str *s, struct aster_box box, const struct curves *c, int k)
+{
+    static const char *const titles[N_COLUMNS] = {"",       "",   "Accuracy", "Precision",
+                                                  "Recall", "F1", "MCC",      "AUC"};
+    const struct aster_series series = {"validation", BLUE, c->n, c->x, c->y[k]};
+    aster_svg_curves(s, box, titles[k], "epoch", "", 1, &series, c->best);
+}
+
+static int training_files(struct aster_ctx *ctx, const char *dir, const struct curves *c)
+{
+    static const int shown[6] = {ACCURACY, PRECISION, RECALL, F1, MCC, AUC};
+    struct aster_str s = {0};
+    aster_svg_begin(&s, 800, 480);
+    loss_panel(&s, (struct aster_box){0, 0, 800, 480}, c);
+    int rc = aster_svg_finish(ctx, &s, dir, "loss_curves.svg", NULL);
+    aster_str_free(&s);
+    ASTER_TRY(rc);
+    aster_svg_begin(&s, 1050, 720);
+    for (int k = 0; k < 6; k++)
+        metric_panel(&s, (struct aster_box){350.0 * (k % 3), 360.0 * (k / 3), 350, 350}, c,
+                     shown[k]);
+    rc = aster_svg_finish(ctx, &s, dir, "metric_curves.svg", NULL);
     aster_str_free(&s);
     return rc;
 }
 
-int aster_plots_training(struct aster_ctx *ctx, const char *dir)
+/* On a page each panel is a picture of its own: they wrap on a narrow screen. */
+static int training_page(struct aster_ctx *ctx, const struct curves *c, struct aster_str *page)
 {
-    struct aster_json *j = NULL;
-    char *path = NULL;
-    ASTER_TRY(aster_path_join(ctx, dir, "training_history.json", &path));
-    int rc = aster_json_read(ctx, path, &j);
-    const struct aster_json *metrics = rc == 0 ? aster_json_get(j, "val_metrics") : NULL;
-    if (rc == 0 && !metrics)
-        rc = aster_fail(ctx, ASTER_EFORMAT, "%s: has no val_metrics", path);
-    if (rc == 0)
-        rc = loss_plot(ctx, dir, j);
-    if (rc == 0)
-        rc = metric_plot(ctx, dir, metrics);
-    aster_json_free(&j);
-    aster_free(&path);
+    static const int shown[6] = {F1, PRECISION, RECALL, MCC, AUC, ACCURACY};
+    int rc = 0;
+    for (int k = -1; k < 6 && rc == 0; k++) {
+        struct aster_str s = {0};
+        struct aster_box box = {0, 0, k < 1 ? 535 : 350, k < 1 ? 320 : 250};
+        aster_svg_begin(&s, box.w, box.h);
+        if (k < 0)
+            loss_panel(&s, box, c);
+        else
+            metric_panel(&s, box, c, shown[k]);
+        rc = aster_svg_finish(ctx, &s, NULL, NULL, page);
+        aster_str_free(&s);
+    }
     return rc;
 }
 
+int aster_plots_training(struct aster_ctx *ctx, const char *dir, struct aster_str *page)
+{
+    struct curves c;
+    ASTER_TRY(read_curves(ctx, dir, &c));
+    int rc = training_files(ctx, dir, &c);
+    if (rc == 0 && page)
+        rc = training_page(ctx, &c, page);
+    curves_free(&c);
+    return rc;
+}
+
+/* ---- evaluation --------------------------------------------------------------------------------- */
 static int64_t whole(const char *s)
 {
     int64_t v;
     return aster_parse_i64(s, &v) == 0 ? v : 0;
 }
 
-static int confusion_plot(struct aster_ctx *ctx, const char *dir)
+static int confusion_plot(struct aster_ctx *ctx, const char *dir, struct aster_str *page)
 {
     static const char *const labels[2] = {"non-RCL", "RCL"};
     struct aster_csv *c = NULL;
@@ -135,10 +144,10 @@ static int confusion_plot(struct aster_ctx *ctx, const char *dir)
         n++;
     }
     if (rc == 0) {
-        aster_svg_begin(&s, 480, 420);
-        aster_svg_matrix(&s, (struct aster_box){0, 0, 480, 420}, "Residues", "predicted", "true",
-                         labels, counts);
-        rc = write_svg(ctx, dir, "confusion_matrix.svg", &s);
+        aster_svg_begin(&s, 420, 380);
+        aster_svg_matrix(&s, (struct aster_box){0, 0, 420, 380},
+                         "Residues, with shares of each row", "predicted", "true", labels, counts);
+        rc = aster_svg_finish(ctx, &s, dir, "confusion_matrix.svg", page);
     }
     aster_csv_close(&c);
     aster_str_free(&s);
@@ -168,7 +177,7 @@ static int read_errors(struct aster_ctx *ctx, const char *path, int64_t *n, doub
     return rc;
 }
 
-static int error_plot(struct aster_ctx *ctx, const char *dir)
+static int error_plot(struct aster_ctx *ctx, const char *dir, struct aster_str *page)
 {
     static const char *const color = BLUE;
     struct aster_str s = {0};
@@ -185,10 +194,10 @@ static int error_plot(struct aster_ctx *ctx, const char *dir)
         snprintf(labels[i], sizeof labels[i], "%lld", (long long)i);
         groups[i] = labels[i];
     }
-    aster_svg_begin(&s, 800, 420);
-    aster_svg_bars(&s, (struct aster_box){0, 0, 800, 420}, "Wrong residues per protein",
+    aster_svg_begin(&s, 640, 380);
+    aster_svg_bars(&s, (struct aster_box){0, 0, 640, 380}, "Wrong residues per protein",
                    "wrong residues", "proteins", n, groups, 1, &color, values, 0);
-    rc = write_svg(ctx, dir, "error_histogram.svg", &s);
+    rc = aster_svg_finish(ctx, &s, dir, "error_histogram.svg", page);
 done:
     aster_str_free(&s);
     aster_free(&path);
@@ -198,75 +207,55 @@ done:
     return rc;
 }
 
-int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir)
+int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir, struct aster_str *page)
 {
-    ASTER_TRY(confusion_plot(ctx, dir));
-    return error_plot(ctx, dir);
+    ASTER_TRY(confusion_plot(ctx, dir, page));
+    return error_plot(ctx, dir, page);
 }
 
-/* ---- workers.csv: rows ordered by time, then worker ----------------------------------------- */
-struct strips {
-    int64_t n_rows, n, cap_rows, cap;
-    char **rows;
-    double *by_time, last;
-};
-
-static int read_workers(struct aster_ctx *ctx, const char *path, struct strips *t)
+/* ---- predictions -------------------------------------------------------------------------------- */
+/* n values as bars of equal width from low to high. */
+static int histogram(struct aster_ctx *ctx, const char *title, const char *label, int n_bars,
+                     double low, double high, int64_t n, const double *values,
+                     struct aster_str *page)
 {
-    struct aster_csv *c = NULL;
-    const char *const *f;
-    double busy;
-    int64_t total = 0;
-    int rc = aster_csv_open(ctx, path, &c);
-    while (rc == 0 && (rc = aster_csv_next(c, &f)) == 1) {
-        rc = 0;
-        if (aster_csv_n_columns(c) < 4 || aster_parse_f64(f[0], &t->last) < 0 ||
-            aster_parse_f64(f[3], &busy) < 0)
-            continue;
-        if (whole(f[1]) == t->n_rows) {
-            rc = aster_grow(ctx, t->n_rows + 1, sizeof *t->rows, &t->cap_rows, &t->rows);
-            if (rc == 0)
-                rc = aster_strdup(ctx, f[2], &t->rows[t->n_rows++]);
-        }
-        if (rc == 0)
-            rc = aster_grow(ctx, total + 1, sizeof *t->by_time, &t->cap, &t->by_time);
-        if (rc == 0)
-            t->by_time[total++] = fmin(fmax(busy, 0), 1);
-    }
-    t->n = t->n_rows ? total / t->n_rows : 0;
-    aster_csv_close(&c);
-    return rc;
-}
-
-int aster_plots_workers(struct aster_ctx *ctx, const char *dir)
-{
-    struct strips t = {0};
+    static const char *const color = BLUE;
     struct aster_str s = {0};
-    char *path = NULL;
-    double *values = NULL;
-    int rc;
-    ASTER_GOTO(aster_path_join(ctx, dir, "workers.csv", &path), done);
-    ASTER_GOTO(read_workers(ctx, path, &t), done);
-    ASTER_GOTO(aster_alloc(ctx, t.n_rows * t.n, sizeof *values, &values), done);
-    for (int64_t r = 0; r < t.n_rows; r++)
-        for (int64_t i = 0; i < t.n; i++)
-            values[r * t.n + i] = t.by_time[i * t.n_rows + r];
-    double h = 90 + 16.0 * (double)aster_min64(aster_max64(t.n_rows, 2), 32);
-    aster_svg_begin(&s, 900, h);
-    aster_svg_strips(&s, (struct aster_box){0, 0, 900, h}, "Busy share of each worker", t.n_rows,
-                     (const char *const *)t.rows, t.n, values, t.last);
-    rc = write_svg(ctx, dir, "workers.svg", &s);
-done:
-    for (int64_t r = 0; r < t.n_rows; r++)
-        aster_free(&t.rows[r]);
-    aster_free(&t.rows);
-    aster_free(&t.by_time);
-    aster_free(&values);
+    char text[40][24];
+    const char *groups[40];
+    double bars[40] = {0}, width = (high - low) / n_bars;
+    for (int64_t i = 0; i < n; i++) {
+        int k = (int)((values[i] - low) / width);
+        bars[k < 0 ? 0 : k < n_bars ? k : n_bars - 1]++;
+    }
+    for (int k = 0; k < n_bars; k++) {
+        snprintf(text[k], sizeof text[k], "%.4g", low + width * k);
+        groups[k] = k % 2 ? "" : text[k];
+    }
+    aster_svg_begin(&s, 535, 300);
+    aster_svg_bars(&s, (struct aster_box){0, 0, 535, 300}, title, label, "proteins", n_bars, groups,
+                   1, &color, bars, 0);
+    int rc = aster_svg_finish(ctx, &s, NULL, NULL, page);
     aster_str_free(&s);
-    aster_free(&path);
     return rc;
 }
 
+int aster_plots_predictions(struct aster_ctx *ctx, int64_t n, const double *length,
+                            const double *confidence, struct aster_str *page)
+{
+    double longest = 0;
+    if (n == 0)
+        return 0;
+    for (int64_t i = 0; i < n; i++)
+        longest = fmax(longest, length[i]);
+    double step = fmax(1, ceil((longest + 1) / 20));
+    int n_bars = (int)ceil((longest + 1) / step);
+    ASTER_TRY(histogram(ctx, "Length of the loops", "residues", n_bars, 0, step * n_bars, n, length,
+                        page));
+    return histogram(ctx, "Confidence", "mean P(RCL) over the loop", 20, 0, 1, n, confidence, page);
+}
+
+/* ---- comparison --------------------------------------------------------------------------------- */
 static const char *model_color(const char *model)
 {
     return !strcmp(model, "cnn")    ? "#b8b8b8"
@@ -292,19 +281,19 @@ int aster_plots_comparison(struct aster_ctx *ctx, const char *dir, const char *n
         colors[m] = model_color(models[m]);
         names[m] = upper[m];
     }
-    aster_svg_begin(&s, 560.0 * n, 450);
+    aster_svg_begin(&s, 535.0 * n, 450);
     for (int k = 0; k < n; k++)
-        aster_svg_bars(&s, (struct aster_box){560.0 * k, 0, 560, 420}, figures[k].title, "encoding",
+        aster_svg_bars(&s, (struct aster_box){535.0 * k, 0, 535, 420}, figures[k].title, "encoding",
                        figures[k].label, n_encodings, encodings, (int)n_models, colors,
                        figures[k].values, figures[k].top);
     for (int64_t m = 0; m < n_models; m++) { /* one legend below all */
-        double x = 280.0 * n + 90.0 * ((double)m - 0.5 * (double)n_models);
+        double x = 267.5 * n + 90.0 * ((double)m - 0.5 * (double)n_models);
         aster_str_printf(&s,
                          "<rect x=\"%.1f\" y=\"428\" width=\"12\" height=\"12\" fill=\"%s\"/>\n", x,
                          colors[m]);
         aster_svg_text(&s, x + 18, 438, "start", 12, names[m]);
     }
-    int rc = write_svg(ctx, dir, name, &s);
+    int rc = aster_svg_finish(ctx, &s, dir, name, NULL);
     aster_str_free(&s);
     return rc;
 }

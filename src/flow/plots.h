@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The plots of a run directory, made from the files that are in it. */
+/* The plots of a run directory, made from the files that are in it. page: gets them as figures for
+ * the report too, or NULL. */
 #ifndef ASTER_PLOTS_H
 #define ASTER_PLOTS_H
 
 #include "base/base.h"
 
-ASTER_CHECKED int aster_plots_training(struct aster_ctx *ctx,
-                                       const char *dir); /* loss_curves.svg metric_curves.svg */
-ASTER_CHECKED int
-aster_plots_evaluation(struct aster_ctx *ctx,
-                       const char *dir); /* confusion_matrix.svg error_histogram.svg */
-ASTER_CHECKED int aster_plots_workers(struct aster_ctx *ctx, const char *dir); /* workers.svg */
+/* loss_curves.svg metric_curves.svg */
+ASTER_CHECKED int aster_plots_training(struct aster_ctx *ctx, const char *dir,
+                                       struct aster_str *page);
+/* confusion_matrix.svg error_histogram.svg */
+ASTER_CHECKED int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir,
+                                         struct aster_str *page);
+/* workers.svg, and timeline.svg where tasks were recorded */
+ASTER_CHECKED int aster_plots_workers(struct aster_ctx *ctx, const char *dir,
+                                      struct aster_str *page);
+/* Histograms over n loops, on the page only. */
+ASTER_CHECKED int aster_plots_predictions(struct aster_ctx *ctx, int64_t n, const double *length,
+                                          const double *confidence, struct aster_str *page);
 
 struct aster_figure {
     const char *title, *label;

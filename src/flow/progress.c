@@ -123,10 +123,18 @@ static void put_line(struct aster_progress *p, int columns, const char *fmt, ...
     fprintf(stderr, "%s\033[K\n", text);
 }
 
+static void bytes(int64_t n, char out[32])
+{
+    if (n < INT64_C(1) << 30)
+        snprintf(out, 32, "%.0f MiB", (double)n / (1 << 20));
+    else
+        snprintf(out, 32, "%.1f GiB", (double)n / (1 << 30));
+}
+
 /* One line for workers first .. first + n - 1. */
 static void worker_line(struct aster_progress *p, int columns, int first, int n)
 {
-    char name[80], meter[64], memory[64] = "";
+    char name[80], meter[64], used_text[32], all_text[32], memory[80] = "";
     double share = 0;
     int64_t tasks = 0, used = p->workers[first].memory_used, all = p->workers[first].memory_total;
     for (int i = first; i < first + n; i++) {
@@ -138,33 +146,42 @@ static void worker_line(struct aster_progress *p, int columns, int first, int n)
     else
         snprintf(name, sizeof name, "%s .. %s", p->workers[first].name,
                  p->workers[first + n - 1].name);
-    if (all > 0)
-        snprintf(memory, sizeof memory, "  %.1f/%.1f GiB", (double)used / (1 << 30),
-                 (double)all / (1 << 30));
-    int width = columns < 60 ? 10 : columns < 100 ? 20 : 40;
+    if (all > 0 && columns < 60) {
+        bytes(used, used_text);
+        snprintf(memory, sizeof memory, "  %s", used_text);
+    } else if (all > 0) {
+        bytes(used, used_text);
+        bytes(all, all_text);
+        snprintf(memory, sizeof memory, "  %s of %s", used_text, all_text);
+    }
+    int width = columns < 80 ? 10 : columns < 100 ? 20 : 40;
     bar(meter, width, share);
-    put_line(p, columns, "%-16s [%s] %3.0f %%%s  %lld tasks", name, meter, 100 * share, memory,
-             (long long)tasks);
+    put_line(p, columns, "%-*s [%s] %3.0f %% busy%s  %lld tasks", columns < 80 ? 6 : 8, name, meter,
+             100 * share, memory, (long long)tasks);
 }
 
 static void draw(struct aster_progress *p)
 {
-    char status[160], meter[64];
+    char status[160], meter[64], since[32];
     int columns, rows;
     terminal_size(&columns, &rows);
-    int width = columns < 60 ? 10 : 30;
     status_text(p, status, sizeof status);
-    put_line(p, columns, "%s: %s   busy %.0f %%", p->run->spec->name, p->what, 100 * mean_busy(p));
-    if (p->total > 0) {
+    duration(aster_wall() - p->began, since);
+    put_line(p, columns, "%s: %s, %s, busy %.0f %%", p->run->spec->name, p->what, since,
+             100 * mean_busy(p));
+    if (p->total > 0) { /* the bar takes what the figures leave, or a line of its own */
         double share = (double)p->done / (double)p->total;
-        bar(meter, width, share);
-        put_line(p, columns, "[%s] %3.0f %%  %s", meter, 100 * share, status);
+        int left = columns - 12 - (int)strlen(status), width = left < 8 ? columns - 10 : left;
+        bar(meter, width > 40 ? 40 : width < 4 ? 4 : width, share);
+        put_line(p, columns, "[%s] %3.0f %%  %s", meter, 100 * share, left < 8 ? "" : status);
+        if (left < 8)
+            put_line(p, columns, "%s", status);
     } else {
         put_line(p, columns, "%s", status);
     }
     if (*p->note)
         put_line(p, columns, "%s", p->note);
-    int room = rows - 5 > 1 ? rows - 5 : 1;
+    int room = rows - 6 > 1 ? rows - 6 : 1;
     int each = p->n_workers > 0 ? (p->n_workers + room - 1) / room : 1;
     for (int i = 0; i < p->n_workers; i += each)
         worker_line(p, columns, i, i + each <= p->n_workers ? each : p->n_workers - i);

@@ -288,6 +288,7 @@ int aster_run(struct aster_ctx *ctx, const struct aster_run_spec *spec,
     run.started_at = aster_wall();
     aster_iso_time(run.started);
     ASTER_GOTO(aster_alloc(ctx, spec->n_stages, sizeof *run.slots, &run.slots), done);
+    ASTER_GOTO(aster_runtime_check(ctx, &o->runtime), done);
     ASTER_GOTO(aster_inputs_read(&run), done);
     ASTER_GOTO(aster_inputs_hash(&run), done);
     ASTER_GOTO(aster_rundir_take(&run), done);

@@ -44,6 +44,30 @@ static int begin_rejected(struct aster_run *run, int stage)
     return rc;
 }
 
+/* How many rows are used, and why the others are not. */
+static int table_fact(struct aster_run *run, int stage, const struct aster_proteins *p)
+{
+    const struct aster_table_counts *c = &p->counts;
+    const struct {
+        int64_t n;
+        const char *why;
+    } rejected[] = {{c->empty, "empty"},
+                    {c->too_long, "too long"},
+                    {c->missing, "without bounds"},
+                    {c->not_numeric, "with bounds that are no integers"},
+                    {c->outside, "with bounds outside"}};
+    struct aster_str text = {0};
+    for (size_t k = 0; k < sizeof rejected / sizeof *rejected; k++)
+        if (rejected[k].n)
+            aster_str_printf(&text, "%s%lld %s", text.len ? ", " : "; left out: ",
+                             (long long)rejected[k].n, rejected[k].why);
+    int rc = aster_run_fact(run, run->spec->stages[stage].id,
+                            "%lld of %lld rows kept, %lld with a loop%s", (long long)c->kept,
+                            (long long)c->rows, (long long)p->n_loops, aster_str_get(&text));
+    aster_str_free(&text);
+    return rc;
+}
+
 int aster_stage_read_table(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
@@ -63,14 +87,7 @@ int aster_stage_read_table(struct aster_ctx *ctx, void *arg, int stage)
         rc = add_rejected(run, &rejected);
     aster_str_free(&rejected);
     ASTER_TRY(rc);
-    const struct aster_table_counts *c = &slot->proteins->counts;
-    return aster_run_fact(
-        run, run->spec->stages[stage].id,
-        "%lld of %lld rows kept, %lld with a loop (rejected: %lld empty, %lld too long, "
-        "%lld without bounds, %lld bounds no integers, %lld bounds outside)",
-        (long long)c->kept, (long long)c->rows, (long long)slot->proteins->n_loops,
-        (long long)c->empty, (long long)c->too_long, (long long)c->missing,
-        (long long)c->not_numeric, (long long)c->outside);
+    return table_fact(run, stage, slot->proteins);
 }
 
 #define COUNT_LIMIT                                                                                \

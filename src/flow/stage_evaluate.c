@@ -210,7 +210,7 @@ static int write_files(struct aster_run *run, const struct aster_evaluation *ev,
     aster_str_free(&s);
     if (rc == 0)
         rc = aster_run_write(run, "predictions.csv", &ev->predictions);
-    return rc == 0 ? aster_plots_evaluation(run->ctx, run->dir) : rc;
+    return rc == 0 ? aster_plots_evaluation(run->ctx, run->dir, NULL) : rc;
 }
 
 static int add_all(struct aster_run *run, int stage, const struct aster_protein ***list, int64_t *n)

@@ -59,7 +59,7 @@ static int train_one(struct experiments *e, const struct aster_experiment *x, co
     }
     ASTER_TRY(aster_training_run(&t, &h));
     aster_history_free(&h);
-    return aster_plots_training(e->run->ctx, dir);
+    return aster_plots_training(e->run->ctx, dir, NULL);
 }
 
 static int evaluate_one(struct experiments *e, struct aster_experiment *x,
@@ -181,6 +181,22 @@ static int write_summary(const struct experiments *e)
     return rc;
 }
 
+static int say_best(const struct experiments *e)
+{
+    const struct aster_experiment *best = NULL;
+    char test[96] = "";
+    for (int64_t i = 0; i < e->n_encodings * e->n_models; i++)
+        if (e->x[i].has[0] && (!best || e->x[i].residue[0].f1 > best->residue[0].f1))
+            best = &e->x[i];
+    if (!best)
+        return 0;
+    if (best->has[1])
+        snprintf(test, sizeof test, ", test F1 %.4f, %.1f %% of the test loops exact",
+                 best->residue[1].f1, best->sequence[1].strict_match_true_pct);
+    return aster_run_fact(e->run, "best", "%s %s: validation F1 %.4f%s", best->encoding,
+                          best->model, best->residue[0].f1, test);
+}
+
 static int compare_all(const struct experiments *e)
 {
     int64_t n = e->n_encodings * e->n_models;
@@ -191,6 +207,7 @@ static int compare_all(const struct experiments *e)
             aster_evaluations_write(e->run, "test", 1, e->threshold, e->min_consecutive, n, e->x));
         ASTER_TRY(aster_model_comparison_write(e->run, n, e->x));
     }
+    ASTER_TRY(say_best(e));
     return figures(e);
 }
 

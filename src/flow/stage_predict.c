@@ -195,7 +195,8 @@ static int report(struct predict *p)
                              p->found ? p->confidence / (double)p->found : 0));
     if (p->failed)
         aster_log(run->ctx, ASTER_LOG_WARN,
-                  "%lld sequences have no result; failed_items.tsv says why", (long long)p->failed);
+                  "%lld %s no result; failed_items.tsv says why", (long long)p->failed,
+                  p->failed == 1 ? "sequence has" : "sequences have");
     run->items += p->n;
     run->failed += p->failed;
     if (p->n == p->failed)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define NO_STOP_PLATEAU 2 /* epochs without a better value, as with the default patience */
+
 struct watch {
     const struct aster_training *t;
     struct aster_history *history;
@@ -98,7 +100,7 @@ int aster_training_config(const struct aster_training *t, int64_t dim, struct as
         .plateau_factor = aster_run_real(run, s, "plateau_factor"),
         .plateau_threshold = aster_run_real(run, s, "plateau_threshold"),
         .min_lr = aster_run_real(run, s, "min_lr"),
-        .plateau_patience = plateau < 0 ? patience / 2 : plateau,
+        .plateau_patience = plateau >= 0 ? plateau : patience > 0 ? patience / 2 : NO_STOP_PLATEAU,
         .patience = patience,
         .seed = (uint64_t)aster_run_int(run, s, "seed"),
         .monitor = aster_run_text(run, s, "monitor"),

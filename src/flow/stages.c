@@ -92,7 +92,8 @@ static const struct aster_opt split_opts[] = {
         REAL("plateau_threshold", "0.0001", 0, 1, "",                                              \
              "reduce_on_plateau: relative gain that counts as better."),                           \
         INT("plateau_patience", "-1", -1, 100000, "epochs",                                        \
-            "reduce_on_plateau: bad epochs that are borne; -1: half the patience."),               \
+            "reduce_on_plateau: bad epochs that are borne; -1: half the patience, or 2 "           \
+            "without one."),                                                                       \
         REAL("min_lr", "0.0", 0, 10, "", "Lowest learning rate of a schedule."),                   \
         CHOICE("monitor", "val_f1",                                                                \
                "val_f1|val_loss|val_accuracy|val_precision|val_recall|val_f1_macro|val_mcc|val_"   \

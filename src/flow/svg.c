@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Plots as SVG text. Colours of text and lines follow the reader's light or dark setting. */
+/* Plots as SVG text: dark on white, whatever the reader's settings. */
 #include "flow/svg.h"
 
 #include <math.h>
@@ -14,19 +14,28 @@ void aster_svg_begin(struct aster_str *s, double w, double h)
 {
     aster_str_printf(s,
                      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" "
-                     "height=\"%g\" role=\"img\">\n",
-                     w, h, w, h);
+                     "height=\"%g\" role=\"img\"%s>\n",
+                     w, h, w, h, w > 700 ? " class=\"broad\"" : "");
     aster_str_add(s, "<style>.bg{fill:#fff}.tx{fill:#222;font-family:sans-serif}.ax{stroke:#444;"
-                     "fill:none}.gr{stroke:#ddd;fill:none}"
-                     ".cell{fill:#1a80bb}@media(prefers-color-scheme:dark){.bg{fill:#1c1c1e}.tx{"
-                     "fill:#ddd}.ax{stroke:#aaa}.gr{stroke:#3a3a3c}}"
-                     "</style>\n");
+                     "fill:none}.gr{stroke:#ddd;fill:none}.mk{stroke:#777;stroke-dasharray:4 3;"
+                     "fill:none}.cell{fill:#1a80bb}</style>\n");
     aster_str_printf(s, "<rect class=\"bg\" width=\"%g\" height=\"%g\"/>\n", w, h);
 }
 
-void aster_svg_end(struct aster_str *s)
+int aster_svg_finish(struct aster_ctx *ctx, struct aster_str *s, const char *dir, const char *name,
+                     struct aster_str *page)
 {
+    char *path = NULL;
     aster_str_add(s, "</svg>\n");
+    ASTER_TRY(aster_str_ok(ctx, s));
+    if (page)
+        aster_str_printf(page, "<figure>%s</figure>\n", s->s);
+    if (!name)
+        return 0;
+    ASTER_TRY(aster_path_join(ctx, dir, name, &path));
+    int rc = aster_file_write(ctx, path, s->s, (int64_t)s->len);
+    aster_free(&path);
+    return rc;
 }
 
 void aster_svg_escape(struct aster_str *s, const char *text)
@@ -95,7 +104,7 @@ static void tick_text(char out[32], double v)
 static void y_ticks(struct aster_str *s, const struct axes *a)
 {
     char text[32];
-    double step = nice_step(a->y1 - a->y0, 5);
+    double step = nice_step(a->y1 - a->y0, 6);
     for (double v = ceil(a->y0 / step - 1e-9) * step; v <= a->y1 + 1e-9 * step; v += step) {
         aster_str_printf(s,
                          "<line class=\"gr\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
@@ -123,7 +132,7 @@ static void frame(struct aster_str *s, struct aster_box box, const struct aster_
     aster_str_printf(s,
                      "<rect class=\"ax\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
                      in->x, in->y, in->w, in->h);
-    aster_svg_text(s, in->x + in->w / 2, box.y + 18, "middle", 14, title);
+    aster_svg_text(s, in->x, in->y - 10, "start", 14, title);
     aster_svg_text(s, in->x + in->w / 2, box.y + box.h - 8, "middle", 12, x_label);
     aster_str_printf(s, "<g transform=\"translate(%.1f %.1f) rotate(-90)\">", box.x + 14,
                      in->y + in->h / 2);
@@ -131,24 +140,18 @@ static void frame(struct aster_str *s, struct aster_box box, const struct aster_
     aster_str_add(s, "</g>\n");
 }
 
+/* Entries beside each other above the frame, ending at its right edge: no curve is covered. */
 static void legend(struct aster_str *s, const struct aster_box *in, int n, const char *const *names,
                    const char *const *colors)
 {
-    size_t longest = 0;
-    for (int k = 0; k < n; k++)
-        longest = strlen(names[k]) > longest ? strlen(names[k]) : longest;
-    double w = 28 + 7.0 * (double)longest, x = in->x + in->w - w - 6, y = in->y + 6;
-    if (n < 2)
-        return;
-    aster_str_printf(
-        s,
-        "<rect class=\"bg\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" opacity=\"0.8\"/>\n",
-        x, y, w, 16 * n + 6);
-    for (int k = 0; k < n; k++) {
+    double x = in->x + in->w;
+    for (int k = n - 1; n > 1 && k >= 0; k--) {
+        x -= 6.2 * (double)strlen(names[k]) + 8;
+        aster_svg_text(s, x, in->y - 6, "start", 11, names[k]);
+        x -= 16;
         aster_str_printf(s,
                          "<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"10\" fill=\"%s\"/>\n",
-                         x + 5, y + 6 + 16 * k, colors[k]);
-        aster_svg_text(s, x + 22, y + 15 + 16 * k, "start", 11, names[k]);
+                         x, in->y - 15, colors[k]);
     }
 }
 
@@ -199,13 +202,17 @@ static void curve(struct aster_str *s, const struct axes *a, const struct aster_
 
 void aster_svg_curves(struct aster_str *s, struct aster_box box, const char *title,
                       const char *x_label, const char *y_label, int n,
-                      const struct aster_series *series)
+                      const struct aster_series *series, double mark)
 {
     const char *names[8], *colors[8];
     struct axes a = {.in = inside(box)};
     ranges(&a, n, series);
     y_ticks(s, &a);
     x_ticks(s, &a, true);
+    if (mark >= a.x0 && mark <= a.x1)
+        aster_str_printf(s,
+                         "<line class=\"mk\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
+                         px(&a, mark), px(&a, mark), a.in.y, a.in.y + a.in.h);
     for (int k = 0; k < n; k++)
         curve(s, &a, &series[k]);
     frame(s, box, &a.in, title, x_label, y_label);
@@ -272,28 +279,80 @@ void aster_svg_matrix(struct aster_str *s, struct aster_box box, const char *tit
     frame(s, box, &in, title, x_label, y_label);
 }
 
-void aster_svg_strips(struct aster_str *s, struct aster_box box, const char *title, int64_t n_rows,
-                      const char *const *rows, int64_t n, const double *values, double seconds)
+/* One row of a timeline: steps whose height is the share. */
+static void area(struct aster_str *s, const struct axes *a, struct aster_box row, int64_t n,
+                 const double *times, const double *values, int64_t stride)
 {
-    struct axes a = {.in = inside(box), .x0 = 0, .x1 = seconds > 0 ? seconds : 1, .y0 = 0, .y1 = 1};
-    double h = a.in.h / (double)aster_max64(n_rows, 1), w = a.in.w / (double)aster_max64(n, 1);
+    double x = row.x, base = row.y + row.h;
+    aster_str_printf(s, "<path class=\"cell\" d=\"M%.1f %.1f", x, base);
+    for (int64_t i = 0; i < n; i++)
+        aster_str_printf(s, "V%.1fH%.1f", base - row.h * values[i * stride], px(a, times[i]));
+    aster_str_printf(s, "V%.1fZ\"/>\n", base);
+}
+
+double aster_svg_areas_height(int64_t n_rows)
+{
+    return TOP + BOTTOM + fmin(fmax(480.0 / (double)aster_max64(n_rows, 1), 8), 40) *
+                              (double)aster_max64(n_rows, 1);
+}
+
+void aster_svg_areas(struct aster_str *s, struct aster_box box, const char *title, int64_t n_rows,
+                     const char *const *rows, int64_t n, const double *times, const double *values)
+{
+    struct axes a = {.in = inside(box), .x0 = 0, .x1 = n && times[n - 1] > 0 ? times[n - 1] : 1};
+    a.in.w -= 40; /* the mean, behind each row */
+    double h = a.in.h / (double)aster_max64(n_rows, 1);
+    int64_t each = h < 12 ? (int64_t)ceil(12 / h) : 1; /* labels that fit */
+    char text[32];
     for (int64_t r = 0; r < n_rows; r++) {
-        for (int64_t i = 0; i < n;) {
-            int64_t end = i + 1;
-            int level = (int)(20 * values[r * n + i] + 0.5);
-            while (end < n && (int)(20 * values[r * n + end] + 0.5) == level)
-                end++;
-            if (level > 0)
-                aster_str_printf(s,
-                                 "<rect class=\"cell\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" "
-                                 "height=\"%.2f\" opacity=\"%.2f\"/>\n",
-                                 a.in.x + w * (double)i, a.in.y + h * (double)r + 0.5,
-                                 w * (double)(end - i), fmax(h - 1, 0.5), level / 20.0);
-            i = end;
+        struct aster_box row = {a.in.x, a.in.y + h * (double)r + 1, a.in.w, fmax(h - 2, 1)};
+        double sum = 0, before = 0;
+        for (int64_t i = 0; i < n; i++) {
+            sum += values[i * n_rows + r] * (times[i] - before);
+            before = times[i];
         }
-        if (n_rows <= 32)
-            aster_svg_text(s, a.in.x - 6, a.in.y + h * ((double)r + 0.5) + 4, "end", 10, rows[r]);
+        area(s, &a, row, n, times, values + r, n_rows);
+        aster_str_printf(s,
+                         "<line class=\"gr\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
+                         a.in.x, a.in.x + a.in.w, a.in.y + h * (double)(r + 1),
+                         a.in.y + h * (double)(r + 1));
+        if (r % each)
+            continue;
+        aster_svg_text(s, a.in.x - 6, row.y + row.h / 2 + 4, "end", 11, rows[r]);
+        snprintf(text, sizeof text, "%.0f %%", 100 * sum / a.x1);
+        aster_svg_text(s, a.in.x + a.in.w + 6, row.y + row.h / 2 + 4, "start", 11, text);
     }
     x_ticks(s, &a, false);
     frame(s, box, &a.in, title, "seconds", "");
+}
+
+void aster_svg_blocks(struct aster_str *s, struct aster_box box, const char *title, int64_t n_rows,
+                      const char *const *rows, double seconds, int n_kinds,
+                      const char *const *kinds, const char *const *colors, int64_t n_bins,
+                      const double *shares, int stride)
+{
+    struct axes a = {.in = inside(box), .x0 = 0, .x1 = seconds > 0 ? seconds : 1};
+    double h = a.in.h / (double)aster_max64(n_rows, 1), w = a.in.w / (double)n_bins;
+    int64_t each = h < 12 ? (int64_t)ceil(12 / h) : 1;
+    for (int64_t r = 0; r < n_rows; r++) {
+        double base = a.in.y + h * (double)(r + 1) - 1;
+        for (int64_t b = 0; b < n_bins; b++) {
+            double y = base;
+            for (int k = 0; k < n_kinds; k++) {
+                double share = shares[(r * n_bins + b) * stride + k], height = share * (h - 2);
+                if (height < 0.05)
+                    continue;
+                y -= height;
+                aster_str_printf(s,
+                                 "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\" "
+                                 "fill=\"%s\"/>\n",
+                                 a.in.x + w * (double)b, y, w + 0.05, height, colors[k]);
+            }
+        }
+        if (r % each == 0)
+            aster_svg_text(s, a.in.x - 6, base - h / 2 + 4, "end", 11, rows[r]);
+    }
+    x_ticks(s, &a, false);
+    frame(s, box, &a.in, title, "seconds", "");
+    legend(s, &a.in, n_kinds, kinds, colors);
 }

@@ -101,9 +101,9 @@ static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dt
     hsize_t zero[2] = {0, (hsize_t)row_n}, grown[2] = {H5S_UNLIMITED, (hsize_t)row_n};
     hsize_t chunk[2] = {(hsize_t)aster_max64(1, aster_min64(most, aster_max64(least, n_rows))),
                         (hsize_t)row_n};
-    hid_t links = links_with_groups(), space = H5Screate_simple(2, zero, grown),
+    hid_t links = links_with_groups(), space = H5Screate_simple(row_n == 1 ? 1 : 2, zero, grown),
           create = H5Pcreate(H5P_DATASET_CREATE);
-    H5Pset_chunk(create, 2, chunk);
+    H5Pset_chunk(create, row_n == 1 ? 1 : 2, chunk);
     H5Pset_fletcher32(create);
     hid_t d = H5Dcreate2(f->id, name, file_type(t), space, links, create, H5P_DEFAULT);
     H5Pclose(create);
@@ -116,7 +116,7 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
                     int64_t row_n, const void *data)
 {
     struct aster_h5_shape s = {0};
-    int rc = 0;
+    int rc = 0, rank = row_n == 1 ? 1 : 2;
     if (row_n < 1 || n_rows < 0 || row_n > INT64_MAX / 8)
         return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append",
                           f->path, name, (long long)n_rows, (long long)row_n);
@@ -126,13 +126,13 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
     if (d < 0) {
         rc = aster_h5_fail(f, name, "cannot be made");
     } else if ((rc = aster_h5_shape_of(f, name, d, &s)) == 0 &&
-               (s.rank != 2 || s.dim[1] != row_n)) {
+               (s.rank != rank || (rank == 2 && s.dim[1] != row_n))) {
         rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld, %lld were appended", f->path,
-                        name, (long long)s.dim[1], (long long)row_n);
+                        name, s.rank == 2 ? (long long)s.dim[1] : 1, (long long)row_n);
     } else if (rc == 0 && n_rows > 0) {
         hsize_t size[2] = {(hsize_t)(s.dim[0] + n_rows), (hsize_t)row_n},
                 start[2] = {(hsize_t)s.dim[0], 0}, n[2] = {(hsize_t)n_rows, (hsize_t)row_n};
-        hid_t to = -1, from = H5Screate_simple(2, n, NULL);
+        hid_t to = -1, from = H5Screate_simple(rank, n, NULL);
         if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 ||
             H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
             H5Dwrite(d, aster_h5_memory_type(t), from, to, H5P_DEFAULT, data) < 0)

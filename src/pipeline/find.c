@@ -176,7 +176,7 @@ static int not_found(struct aster_ctx *ctx, const struct folders *f, const char 
         rc = add_names(ctx, f->at[i], &names);
     if (rc == 0) {
         aster_hint(name, (const char *const *)names.at, names.n, hint, sizeof hint);
-        rc = aster_fail(ctx, ASTER_EIO, "no pipeline '%s'%s; looked for %s", name, hint, looked);
+        rc = aster_fail(ctx, ASTER_EIO, "no pipeline '%s'; looked for %s%s", name, looked, hint);
     }
     while (names.n)
         aster_free(&names.at[--names.n]);

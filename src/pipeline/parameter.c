@@ -53,8 +53,8 @@ static void check_keys(struct aster_pipeline *p, const struct aster_node *body)
             continue;
         aster_hint(c->key, keys, N_KEYS, hint, sizeof hint);
         aster_mistake_add(p, c->key_line, c->key_column,
-                          "unknown key '%.60s'%s; a parameter has type, default, min, max, "
-                          "choices, unit and help",
+                          "unknown key '%.60s'; a parameter has type, default, min, max, "
+                          "choices, unit and help%s",
                           c->key, hint);
     }
 }

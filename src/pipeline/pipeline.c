@@ -22,8 +22,8 @@ static void check_top_keys(struct aster_pipeline *p, const struct aster_node *ro
             continue;
         aster_hint(c->key, top_keys, N_TOP_KEYS, hint, sizeof hint);
         aster_mistake_add(p, c->key_line, c->key_column,
-                          "unknown key '%.60s'%s; a pipeline file has asterism, pipeline, "
-                          "description, parameters and stages",
+                          "unknown key '%.60s'; a pipeline file has asterism, pipeline, "
+                          "description, parameters and stages%s",
                           c->key, hint);
     }
 }

@@ -54,7 +54,7 @@ static int find_kind(struct aster_pipeline *p, struct aster_declared_stage *s)
         aster_hint(k->text, names, p->kinds.n, hint, sizeof hint);
         aster_mistake_add(
             p, k->line, k->column,
-            "no kind of stage is called '%.60s'%s; 'asterism info --stages' lists them", k->text,
+            "no kind of stage is called '%.60s'; 'asterism info --stages' lists them%s", k->text,
             hint);
     }
     return 0;

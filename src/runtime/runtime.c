@@ -13,10 +13,6 @@ static int choose_cpus(struct aster_ctx *ctx, const struct aster_runtime_options
     *cpus = o->cpus;
     if (o->cpus < 0) {
         *cpus = (int)aster_min64(m->cores, STARPU_MAXCPUS);
-        if (*cpus < m->cores)
-            aster_log(ctx, ASTER_LOG_WARN,
-                      "%d of %d cores are used: this StarPU was built for at most %d CPU workers (configure StarPU with --enable-maxcpus)",
-                      *cpus, m->cores, STARPU_MAXCPUS);
     }
     if (*cpus == 0)
         return aster_fail(ctx, ASTER_EPARAM, "cpus=0: no worker is left; this program has CPU workers only");
@@ -33,7 +29,7 @@ static int check_gpus(struct aster_ctx *ctx, const char *gpus)
 {
     if (!gpus || !*gpus || !strcmp(gpus, "none"))
         return 0;
-    return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: this program was built without CUDA; expected none", gpus);
+    return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: this program was built without CUDA and has CPU workers only; leave gpus out, or give none", gpus);
 }
 
 static int check_scheduler(struct aster_ctx *ctx, const char *name)
@@ -97,6 +93,24 @@ static int make_env(struct aster_runtime *rt, const struct aster_runtime_options
     return 0;
 }
 
+/* Whether the machine and this StarPU have what is asked for. */
+static int choose(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_machine *m, int *cpus, enum aster_isa *isa)
+{
+    ASTER_TRY(aster_machine_look(ctx, m));
+    ASTER_TRY(choose_cpus(ctx, o, m, cpus));
+    ASTER_TRY(check_gpus(ctx, o->gpus));
+    ASTER_TRY(aster_isa_find(ctx, o->isa && *o->isa ? o->isa : "auto", isa));
+    return check_scheduler(ctx, o->scheduler && *o->scheduler ? o->scheduler : ASTER_DEFAULT_SCHEDULER);
+}
+
+int aster_runtime_check(struct aster_ctx *ctx, const struct aster_runtime_options *o)
+{
+    struct aster_machine m;
+    enum aster_isa isa;
+    int cpus;
+    return choose(ctx, o, &m, &cpus, &isa);
+}
+
 int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_runtime **out)
 {
     struct aster_runtime *rt;
@@ -106,12 +120,12 @@ int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options 
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *rt, &rt));
     rt->env.ctx = ctx;
     rt->scheduler = o->scheduler && *o->scheduler ? o->scheduler : ASTER_DEFAULT_SCHEDULER;
-    ASTER_GOTO(aster_machine_look(ctx, &m), fail);
-    ASTER_GOTO(choose_cpus(ctx, o, &m, &cpus), fail);
-    ASTER_GOTO(check_gpus(ctx, o->gpus), fail);
-    ASTER_GOTO(aster_isa_find(ctx, o->isa && *o->isa ? o->isa : "auto", &rt->isa), fail);
+    ASTER_GOTO(choose(ctx, o, &m, &cpus, &rt->isa), fail);
+    if (o->cpus < 0 && cpus < m.cores)
+        aster_log(ctx, ASTER_LOG_WARN,
+                  "%d of %d cores are used: this StarPU was built for at most %d CPU workers (configure StarPU with --enable-maxcpus)", cpus,
+                  m.cores, STARPU_MAXCPUS);
     ASTER_GOTO(aster_machine_set_environment(ctx, !m.masked && cpus == m.cores), fail);
-    ASTER_GOTO(check_scheduler(ctx, rt->scheduler), fail);
     ASTER_GOTO(aster_strdup(ctx, rt->scheduler, &rt->scheduler_name), fail);
     rt->scheduler = rt->scheduler_name;
     rt->env.cpu = aster_backend_cpu(rt->isa);

@@ -16,6 +16,8 @@ struct aster_runtime_options {
     int64_t memory_limit;  /* bytes that buffers of all tasks in flight may take; 0: 80 % of what is free at start */
     bool profile;          /* per-task times for the timeline */
 };
+/* Whether a runtime with these options could be had here; starts nothing. */
+ASTER_CHECKED int aster_runtime_check(struct aster_ctx *ctx, const struct aster_runtime_options *o);
 ASTER_CHECKED int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_runtime **out);
 void aster_runtime_free(struct aster_runtime **rt); /* waits for all tasks; all buffers must be gone */
 const struct aster_backend *aster_runtime_backend(const struct aster_runtime *rt);

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
-dist_check_SCRIPTS += tests/cli/cli.sh tests/cli/pages.sh tests/cli/rcl.sh tests/cli/run.sh
+dist_check_SCRIPTS += tests/cli/cli.sh tests/cli/pages.sh tests/cli/rcl.sh tests/cli/readme.sh tests/cli/run.sh
 EXTRA_DIST += tests/cli/tap.sh

@@ -73,18 +73,52 @@ asterism run rcl-train epochs=6 patience=0 $small --out whole
 [ "$(wc -l <third/history.csv)" = 7 ] && diff <(cut -d, -f1-4 third/history.csv) <(cut -d, -f1-4 whole/history.csv) >/dev/null
 ok $? "a stopped and resumed training has the values of one that was not"
 
+# what the machine does not have is said before there is a run
+machine_lacks() { # machine_lacks OPTION VALUE TEXT
+    asterism run rcl-train epochs=1 $small --out never "$1" "$2"
+    expect 1 "$1 $2"
+    has "$err" "$3" "the message says why"
+    [ ! -e never ]
+    ok $? "no folder is left"
+    asterism check rcl-train epochs=1 $small "$1" "$2"
+    expect 1 "check finds $1 $2 too"
+}
+machine_lacks --cpus 4000 "cpus=4000: this StarPU was built for at most"
+machine_lacks --cpus 0 "cpus=0: no worker is left"
+machine_lacks --gpus 0 "gpus=0: this program was built without CUDA and has CPU workers only"
+machine_lacks --scheduler lsw "scheduler=lsw: this StarPU has no such policy; nearest: lws"
+
+# never to stop is no reason to lower the learning rate at once: it is kept for two epochs that are not better
+asterism run rcl-train epochs=6 patience=0 $small monitor=val_loss mode=max --out patient
+awk -F, 'NR > 1 && NR <= 4 && $11 != 0.001 { bad = 1 } END { exit bad || NR != 7 }' patient/history.csv
+ok $? "patience=0 keeps the learning rate for the first three epochs"
+
 # report and convert
 rm -f first/report.html
 asterism report first
 expect 0 "report"
 [ "$(cat "$out")" = first/report.html ] && [ -s first/report.html ]
 ok $? "it is made, and its name printed"
+for part in "best validation F1" "wall time" "workers busy" ">Loss<" ">MCC<" "Busy share of each worker" "<th class=\"n\">epoch</th>" "Parameters</summary>"; do
+    has first/report.html "$part" "the report has: $part"
+done
+grep -qE 'prefers-color-scheme|(src|href)=|url\(|@import' first/report.html
+[ $? = 1 ]
+ok $? "dark on light whatever the reader's settings, and nothing from outside"
+asterism report some
+has some/report.html "1 item is without a result" "a report says that items have no result"
+has some/report.html "Items without a result" "and lists them"
+asterism run rcl-train epochs=1 $small --out traced --trace
+has traced/report.html "longest ms" "with --trace the report sums tasks up by codelet"
+has traced/timeline.svg ">train</text>" "and draws them by codelet"
+asterism convert first folder.safetensors
+expect 0 "a run folder stands for its best model"
 asterism convert first/best_model.h5 a.safetensors
 expect 0 "convert to safetensors"
 asterism convert a.safetensors b.h5
 expect 0 "and back to HDF5"
 asterism convert b.h5 c.safetensors
-cmp -s a.safetensors c.safetensors
+cmp -s a.safetensors c.safetensors && cmp -s a.safetensors folder.safetensors
 ok $? "the way there and back keeps every bit"
 for model in a.safetensors b.h5; do
     asterism run rcl-predict input=some.fasta model=$model --out "with-$model" probabilities=true

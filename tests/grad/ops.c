@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Proves that every op's derivative, and the second derivative where there is one, is that of finite differences in double. */
 #include "lib/tap.h"
+#include "program/internal.h"
 #include "program/program.h"
 
 #include <math.h>
@@ -23,6 +24,7 @@ struct grad_case {
 };
 
 static uint64_t draws;
+static bool has_case[ASTER_N_OPS];
 
 static double draw(bool positive)
 {
@@ -118,6 +120,12 @@ static double compare(struct running *r, const struct grad_case *c, const char *
     return worst;
 }
 
+static void note_ops(const struct aster_program *p)
+{
+    for (int64_t k = 0; k < p->n_op; k++)
+        has_case[p->op[k].kind] = true;
+}
+
 static int emit_case(struct aster_program *p, const struct grad_case *c)
 {
     aster_val x[MAX_INPUTS], v[MAX_INPUTS], dx[MAX_INPUTS], ddx[MAX_INPUTS], diff[MAX_INPUTS];
@@ -128,6 +136,7 @@ static int emit_case(struct aster_program *p, const struct grad_case *c)
         diff[k] = c->constant >> k & 1 ? -1 : x[k];
     }
     aster_val y = c->build(p, x);
+    note_ops(p);
     if (y < 0)
         return aster_program_finish(p);
     aster_sz d[ASTER_MAX_RANK];
@@ -150,6 +159,7 @@ static int emit_case(struct aster_program *p, const struct grad_case *c)
         t = t < 0 ? term : aster_emit_binary(p, ASTER_BIN_ADD, t, term);
     }
     if (t >= 0) {
+        note_ops(p); /* the second derivative is that of the first one's ops */
         ASTER_TRY(aster_program_grad(p, t, c->n, diff, ddx));
         for (int k = 0; k < c->n; k++) {
             char name[16];
@@ -233,6 +243,7 @@ BUILD(broadcast, aster_emit_broadcast_to(p, x[0], (aster_sz[]){aster_size(p, 3),
 BUILD(slice, aster_emit_slice(p, x[0], 1, aster_size(p, 2), aster_size(p, 3)))
 BUILD(unslice, aster_emit_unslice(p, x[0], 1, aster_size(p, 2), aster_size(p, 9)))
 BUILD(concat, aster_emit_concat(p, 3, x, -1))
+BUILD(gather, aster_emit_unary(p, ASTER_FN_TANH, aster_emit_gather(p, x[0], aster_emit_cast(p, aster_emit_affine(p, x[1], 5, 0), ASTER_I32))))
 BUILD(transpose, aster_emit_transpose(p, x[0], (int[]){2, 0, 1}))
 BUILD(reshape, aster_emit_reshape(p, x[0], 2, (aster_sz[]){aster_size(p, 6), aster_size(p, 5)}))
 BUILD(matmul_nn, aster_emit_matmul(p, x[0], x[1], false, false))
@@ -274,6 +285,7 @@ static const struct grad_case cases[] = {
     ONE(affine, X357), ONE(by_size, X357), ONE(dropout, X357), ONE(cast, X357), ONE(sum_to, X357),
     ONE(broadcast, {3, {3, 1, 2}}), ONE(slice, {3, {3, 7, 2}}), ONE(unslice, X357),
     {"concat", 3, {{2, {3, 2}}, {2, {3, 1}}, {2, {3, 4}}}, build_concat, true, false, 0},
+    {"gather, some rows twice", 2, {{2, {9, 3}}, {1, {12}}}, build_gather, true, true, 2},
     ONE(transpose, X357), ONE(reshape, X357),
     {"matmul nn", 2, {{2, {3, 4}}, {2, {4, 5}}}, build_matmul_nn, true, false, 0},
     {"matmul tn", 2, {{2, {4, 3}}, {2, {4, 5}}}, build_matmul_tn, true, false, 0},
@@ -305,6 +317,12 @@ static const struct grad_case cases[] = {
     {"tanh, silu, matmul, softmax", 2, {{2, {3, 4}}, {2, {5, 4}}}, build_chain, true, false, 0},
 };
 
+/* bn_apply needs the sums of its batch and xent labels: both are in the programs of tests/grad/models.c. */
+static bool is_elsewhere(int op)
+{
+    return op == ASTER_OP_bn_apply || op == ASTER_OP_xent;
+}
+
 int main(void)
 {
     struct aster_ctx *ctx = NULL;
@@ -317,6 +335,9 @@ int main(void)
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
             check(ctx, aster_backend_cpu((enum aster_isa)isa), &cases[k]);
     }
+    for (int k = 0; k < ASTER_N_OPS; k++)
+        if (aster_op_descs[k]->grad && !is_elsewhere(k))
+            tap_ok(has_case[k], "%s has a derivative and a case", aster_op_name((enum aster_op_kind)k));
     aster_ctx_free(&ctx);
     return tap_done();
 }

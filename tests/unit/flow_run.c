@@ -317,6 +317,15 @@ static bool balanced(const char *s)
     return depth == 0;
 }
 
+/* The last place of word in text. */
+static const char *last_place(const char *text, const char *word)
+{
+    const char *last = NULL;
+    while ((text = strstr(text, word)))
+        last = text++;
+    return last;
+}
+
 static void plots(void)
 {
     struct aster_str s = {0};
@@ -325,24 +334,37 @@ static void plots(void)
                                           {"flat", "#654321", 4, x, flat}};
     const char *const names[] = {"one", "two"}, *const color = "#000";
     const int64_t counts[4] = {0, 0, 5, 1};
+    /* 0.4 for 1 s and 0.2 for 3 s; 1 for 1 s and 0.8 for 3 s */
+    const double times[] = {1, 4}, shares[] = {0.4, 1, 0.2, 0.8};
+    struct aster_str page = {0};
     struct aster_box box = {0, 0, 300, 200};
     aster_svg_begin(&s, 300, 200);
-    aster_svg_curves(&s, box, "t<", "x", "y", 2, series);
+    aster_svg_curves(&s, box, "t<", "x", "y", 2, series, 2);
     aster_svg_curves(&s, box, "one point", "x", "y", 1,
-                     &(struct aster_series){"p", "#000", 1, x, flat});
+                     &(struct aster_series){"p", "#000", 1, x, flat}, NAN);
     aster_svg_curves(&s, box, "empty", "x", "y", 1,
-                     &(struct aster_series){"p", "#000", 0, x, flat});
+                     &(struct aster_series){"p", "#000", 0, x, flat}, 7);
     aster_svg_bars(&s, box, "bars", "x", "y", 2, names, 1, &color, y, 0);
     aster_svg_matrix(&s, box, "matrix", "x", "y", names, counts);
-    aster_svg_strips(&s, box, "strips", 2, names, 2, y, 0);
-    aster_svg_end(&s);
+    aster_svg_areas(&s, box, "areas", 2, names, 2, times, shares);
+    aster_svg_areas(&s, box, "no areas", 0, names, 0, times, shares);
+    aster_svg_blocks(&s, box, "blocks", 2, names, 4, 1, names, &color, 2, shares, 1);
+    tap_ok(fine(aster_svg_finish(ctx, &s, test_dir, "odd.svg", &page)) &&
+               file_is(in_dir("odd.svg"), aster_str_get(&s)) &&
+               strstr(aster_str_get(&page), aster_str_get(&s)),
+           "a picture goes to its file and to the page");
     const char *text = aster_str_get(&s);
     tap_ok(balanced(text), "plots of odd values are whole");
+    tap_ok(strstr(text, ">25 %<") && strstr(text, ">85 %<"),
+           "the mean of a worker weighs each share by its time");
+    tap_ok(strstr(text, "class=\"mk\"") == last_place(text, "class=\"mk\""),
+           "a mark outside of the curves is not drawn");
     tap_ok(!strstr(text, "nan") && !strstr(text, "inf"),
            "and have no coordinate that is no number");
     tap_ok(strstr(text, "a&lt;b &amp; &quot;c&quot;") && strstr(text, ">t&lt;<"),
            "names are escaped");
     aster_str_free(&s);
+    aster_str_free(&page);
 }
 
 static void report(void)

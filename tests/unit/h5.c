@@ -182,6 +182,12 @@ static void test_rows(void)
     tap_ok(good && fine(aster_h5_append(f, "a/rows", ASTER_F32, 0, 7, NULL)), "rows are appended");
     failed_with("rows of another length", aster_h5_append(f, "a/rows", ASTER_F32, 1, 6, rows),
                 ASTER_EBUG, "'a/rows'", "rows of 7", NULL);
+    const double column[4] = {1, 2, 3, 4};
+    struct aster_h5_shape one = {0};
+    tap_ok(fine(aster_h5_append(f, "column", ASTER_F64, 1, 1, column)) &&
+               fine(aster_h5_append(f, "column", ASTER_F64, 3, 1, column + 1)) &&
+               fine(aster_h5_shape(f, "column", &one)) && one.rank == 1 && one.dim[0] == 4,
+           "rows of one element make one axis");
     failed_with("rows of nothing", aster_h5_append(f, "b", ASTER_F32, 1, 0, rows), ASTER_EBUG,
                 "'b'", NULL);
     failed_with("a second dataset of one name",

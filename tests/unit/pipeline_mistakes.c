@@ -72,14 +72,14 @@ static const struct example yaml_examples[] = {
 
 static const struct example top_examples[] = {
     {"unknown keys with the nearest", "asterisk: 1\npipelin: t\ncolour: red\n", "",
-     "t.yaml:1:1: unknown key 'asterisk'; did you mean 'asterism'?; a pipeline file has asterism, "
+     "t.yaml:1:1: unknown key 'asterisk'; a pipeline file has asterism, "
      "pipeline, description, parameters "
-     "and stages\n"
+     "and stages; did you mean 'asterism'?\n"
      "t.yaml:1:1: key 'asterism' is missing; write 'asterism: 1', the version of the format\n"
      "t.yaml:1:1: key 'pipeline' is missing; it names the pipeline\n" NO_STAGES
-     "t.yaml:2:1: unknown key 'pipelin'; did you mean 'pipeline'?; a pipeline file has asterism, "
+     "t.yaml:2:1: unknown key 'pipelin'; a pipeline file has asterism, "
      "pipeline, description, parameters and "
-     "stages\n"
+     "stages; did you mean 'pipeline'?\n"
      "t.yaml:3:1: unknown key 'colour'; a pipeline file has asterism, pipeline, description, "
      "parameters and stages\n"},
     {"another version", "asterism: 2\npipeline: t\nstages: {s: {stage: source, file: '-'}}\n", "",
@@ -101,8 +101,8 @@ static const struct example top_examples[] = {
 
 static const struct example parameter_examples[] = {
     {"unknown key", USED("{type: int, defualt: 3, help: H.}"), "p=3",
-     "t.yaml:4:18: unknown key 'defualt'; did you mean 'default'?; a parameter has type, default, "
-     "min, max, choices, unit and help\n"},
+     "t.yaml:4:18: unknown key 'defualt'; a parameter has type, default, "
+     "min, max, choices, unit and help; did you mean 'default'?\n"},
     {"no type, no help", USED("{default: 3}"), "",
      "t.yaml:4:3: parameter 'p' has no help; one sentence says what it is\n"
      "t.yaml:4:3: parameter 'p' has no type\n"},
@@ -184,8 +184,8 @@ static const struct example stage_examples[] = {
     {"no kind", STAGES "  s: {file: x}\n", "",
      "t.yaml:4:3: stage 's' has no key 'stage', which names its kind\n"},
     {"unknown kind", STAGES "  s: {stage: sorce, file: x}\n", "",
-     "t.yaml:4:14: no kind of stage is called 'sorce'; did you mean 'source'?; 'asterism info "
-     "--stages' lists them\n"},
+     "t.yaml:4:14: no kind of stage is called 'sorce'; 'asterism info "
+     "--stages' lists them; did you mean 'source'?\n"},
     {"kind is a list", STAGES "  s: {stage: [source]}\n", "",
      "t.yaml:4:14: stage: expected the name of a kind, found a list\n"},
     {"unknown option", STAGES "  s: {stage: source, file: '-', limt: 3, colour: red}\n", "",
