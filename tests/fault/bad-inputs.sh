@@ -48,7 +48,7 @@ bad 1 "table: a link to itself" 'loop_link' $train train_serpin=loop_link
     printf 'O1,ACDEF,0,3\nO2,ACDEF,-4,3\nO3,ACDEF,4,2\nO4,ACDEF,2,6\nO5,ACDEF,99999999999999999999,3\nO6,ACDEF,9223372036854775807,9223372036854775807\nO7,ACDEF,-9223372036854775808,9223372036854775807\n'
     printf '"tab\tand\nline",,1,2\n'
 } >rows.csv
-bad 0 "rows: kept and rejected are counted" '1 of 16 rows kept|3 empty, 1 too long, 2 without bounds, 3 bounds no integers, 6 bounds outside' \
+bad 0 "rows: kept and rejected are counted" '1 of 16 rows kept|3 empty, 1 too long, 2 without bounds, 3 with bounds that are no integers, 6 with bounds outside' \
     run rcl-train $tiny train_non_serpin="$data/negatives_train.csv" train_serpin=rows.csv
 cat >want <<'WANT'
 3 E1 empty sequence
@@ -204,7 +204,7 @@ yaml tab "$stages\ts: {stage: read-fasta}\n" '4:1: a tab in the indentation; use
 yaml again "${source}  s: {stage: read-fasta, file: two.fasta}\n" "5:3: key 's' again; it is on line 4 already"
 yaml unknown_key "${source}colour: red\n" "5:1: unknown key 'colour'; a pipeline file has asterism, pipeline, description, parameters and stages"
 yaml unknown_option "$stages  s: {stage: read-fasta, file: two.fasta, uper_case: true}\n" "4:43: unknown key 'uper_case'|did you mean 'upper_case'?"
-yaml unknown_step "$stages  s: {stage: read-fastq, file: two.fasta}\n" "4:14: no kind of stage is called 'read-fastq'; did you mean 'read-fasta'?"
+yaml unknown_step "$stages  s: {stage: read-fastq, file: two.fasta}\n" "4:14: no kind of stage is called 'read-fastq'; 'asterism info --stages' lists them; did you mean 'read-fasta'?"
 yaml unknown_stage "${source}  t: {stage: split, from: u}\n" "5:27: from: no stage is called 'u'"
 yaml cycle "$stages  a: {stage: split, from: b}\n  b: {stage: split, from: a}\n" '4:|cycle'
 yaml wrong_kind "${source}  t: {stage: split, from: s}\n" "5:27: from: "

@@ -224,8 +224,8 @@ mkdir hollow
 bad 1 "report: of an empty folder" 'hollow' report hollow
 bad 1 "report: of a file" 'table.csv' report table.csv
 cp -r t r
-printf '{"train_losses": [1, 2' >r/training_history.json
-bad 1 "report: a damaged history" 'r/training_history.json:1: the text ends here' report r
+printf 'epoch,train_loss,val_loss\n1,0.5,0.5\n' >r/history.csv
+bad 1 "report: a damaged history" 'r/history.csv:1: 3 columns, expected 13' report r
 printf 'epoch,"train_loss\n' >r/history.csv
 cp t/training_history.json r/
 bad 1 "report: a damaged table" 'r/history.csv:1: a quote is opened here and never closed' report r
