@@ -106,6 +106,15 @@ static inline float aster_bf16_to_f32(uint16_t h)
     union { uint32_t u; float f; } v = {.u = (uint32_t)h << 16};
     return v.f;
 }
+static inline float aster_f16_to_f32(uint16_t h) /* IEEE half */
+{
+    uint32_t exponent = h >> 10 & 31, fraction = h & 1023;
+    union { float f; uint32_t u; } v = {.f = (float)fraction * 0x1p-24f}; /* no denormal float on the way: they may be flushed */
+    if (exponent > 0)
+        v.u = (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
+    v.u |= (uint32_t)(h & 0x8000) << 16;
+    return v.f;
+}
 uint16_t aster_f32_to_bf16(float f); /* nearest even; NaN stays NaN */
 
 /* ---- generators and hashes ------------------------------------------------------------------------ */

@@ -141,24 +141,54 @@ static H5T_conv_ret_t on_exception(H5T_conv_except_t kind, hid_t from, hid_t to,
     return kind == H5T_CONV_EXCEPT_PRECISION ? H5T_CONV_UNHANDLED : H5T_CONV_ABORT;
 }
 
-/* Reads what from selects (H5S_ALL: everything) as numbers of type t. */
+/* IEEE half as numpy writes it: the library's own conversion of it is slow */
+static bool is_half(hid_t type)
+{
+    size_t sign, exponent, exponent_bits, fraction, fraction_bits;
+    return H5Tget_class(type) == H5T_FLOAT && H5Tget_size(type) == 2 &&
+           H5Tget_order(type) == H5T_ORDER_LE &&
+           H5Tget_fields(type, &sign, &exponent, &exponent_bits, &fraction, &fraction_bits) >= 0 &&
+           sign == 15 && exponent == 10 && exponent_bits == 5 && fraction == 0 &&
+           fraction_bits == 10 && H5Tget_ebias(type) == 15 && H5Tget_norm(type) == H5T_NORM_IMPLIED;
+}
+
+/* n halves at the end of out become n numbers that fill it. */
+static void widen(int64_t n, enum aster_dtype t, char *out)
+{
+    const char *half = out + n * (aster_dtype_size(t) - 2);
+    for (int64_t k = 0; k < n; k++) {
+        uint16_t h;
+        memcpy(&h, half + 2 * k, sizeof h);
+        float x = aster_f16_to_f32(h);
+        if (t == ASTER_F64)
+            ((double *)(void *)out)[k] = (double)x;
+        else
+            ((float *)(void *)out)[k] = x;
+    }
+}
+
+/* Reads what from selects (H5S_ALL: everything), n numbers, as numbers of type t. */
 static int read_numbers(struct aster_h5 *f, const char *name, hid_t d, hid_t to, hid_t from,
-                        enum aster_dtype t, void *out)
+                        int64_t n, enum aster_dtype t, void *out)
 {
     bool integer = t != ASTER_F32 && t != ASTER_F64, refused = false;
     int rc = 0;
     hid_t type = H5Dget_type(d), how = integer ? H5Pcreate(H5P_DATASET_XFER) : H5P_DEFAULT;
+    bool half = (t == ASTER_F32 || t == ASTER_F64) && is_half(type);
+    char *first = (char *)out + (half ? n * (aster_dtype_size(t) - 2) : 0);
     if (t == ASTER_BF16 && (H5Tget_class(type) != H5T_INTEGER || H5Tget_size(type) != 2 ||
                             H5Tget_sign(type) != H5T_SGN_NONE))
         rc = aster_fail(f->ctx, ASTER_EFORMAT,
                         "%s: '%s': bf16 is kept as unsigned 16-bit integers; this is another type",
                         f->path, name);
     else if (how < 0 || (integer && H5Pset_type_conv_cb(how, on_exception, &refused) < 0) ||
-             H5Dread(d, aster_h5_memory_type(t), to, from, how, out) < 0)
+             H5Dread(d, half ? type : aster_h5_memory_type(t), to, from, how, first) < 0)
         rc = refused
                  ? aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': has a value that %s cannot hold",
                               f->path, name, aster_dtype_name(t))
                  : aster_h5_fail(f, name, "cannot be read");
+    else if (half)
+        widen(n, t, out);
     H5Eclear2(H5E_DEFAULT);
     if (type >= 0)
         H5Tclose(type);
@@ -202,7 +232,7 @@ int aster_h5_read(struct aster_h5 *f, const char *name, enum aster_dtype t, int6
     if (rc == 0)
         rc = aster_alloc(f->ctx, s.n, (size_t)aster_dtype_size(t), &data);
     if (rc == 0 && s.n)
-        rc = read_numbers(f, name, d, H5S_ALL, H5S_ALL, t, data);
+        rc = read_numbers(f, name, d, H5S_ALL, H5S_ALL, s.n, t, data);
     H5Dclose(d);
 unlock:
     aster_h5_unlock();
@@ -234,12 +264,13 @@ int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
             n[k] = (hsize_t)s.dim[k];
         start[0] = (hsize_t)first;
         n[0] = (hsize_t)count;
+        int64_t numbers = s.dim[0] ? s.n / s.dim[0] * count : 0;
         hid_t from = H5Dget_space(d), to = H5Screate_simple(s.rank, n, NULL);
         if (from < 0 || to < 0 ||
             H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, n, NULL) < 0)
             rc = aster_h5_fail(f, name, "rows cannot be read");
         else
-            rc = read_numbers(f, name, d, to, from, t, out);
+            rc = read_numbers(f, name, d, to, from, numbers, t, out);
         if (from >= 0)
             H5Sclose(from);
         if (to >= 0)

@@ -176,25 +176,12 @@ int aster_npz_shape(struct aster_npz *z, const char *name, struct aster_npy_shap
 
 /* ---- numbers ---- */
 
-static double half_to_double(uint16_t h)
-{
-    int exponent = h >> 10 & 31;
-    double fraction = h & 1023, v;
-    if (exponent == 31)
-        v = h & 1023 ? (double)__builtin_nan("") : (double)__builtin_inf();
-    else if (exponent == 0)
-        v = fraction * 0x1p-24;
-    else
-        v = (1024 + fraction) * 0x1p-25 * (double)(1LL << exponent);
-    return h & 0x8000 ? -v : v;
-}
-
 static double real_at(const struct aster_npy *a, const uint8_t *p)
 {
     float f;
     double d;
     if (a->size == 2)
-        return half_to_double((uint16_t)aster_get_le(p, 2));
+        return (double)aster_f16_to_f32((uint16_t)aster_get_le(p, 2));
     if (a->size == 4) {
         memcpy(&f, p, sizeof f);
         return (double)f;

@@ -191,6 +191,20 @@ static void test_numbers(void)
 }
 
 /* Round to nearest even, found by comparing the two neighbours in double precision. */
+/* 1 sign, 5 exponent, 10 fraction bits; 2^-24 is the smallest step. Denormal floats flushed or not. */
+static void test_f16(void)
+{
+    bool good = true;
+    for (int h = 0; h < 65536; h++) {
+        int exponent = h >> 10 & 31, fraction = h & 1023;
+        double want = exponent == 31 ? fraction ? (double)NAN : (double)INFINITY
+                      : exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+        double got = (double)aster_f16_to_f32((uint16_t)h);
+        good &= isnan(want) ? isnan(got) : got == (h < 32768 ? want : -want) && !!signbit(got) == (h > 32767);
+    }
+    tap_ok(good, "every half as a float");
+}
+
 static void test_bf16(void)
 {
     bool good = true;
@@ -397,6 +411,7 @@ int main(void)
     test_philox();
     test_shuffles();
     test_numbers();
+    test_f16();
     test_bf16();
     test_memory();
     test_text();
