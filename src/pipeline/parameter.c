@@ -87,25 +87,32 @@ static int read_type(struct aster_pipeline *p, const struct aster_declared *d,
     return -1;
 }
 
-static int read_text(struct aster_pipeline *p, const struct aster_node *body, const char *key,
-                     const char **out)
+/* One scalar of any value of its type; 1 when it is right. */
+static int read_scalar(struct aster_pipeline *p, const struct aster_node *c, const char *key,
+                       enum aster_opt_type type, struct aster_opt_value *v)
 {
-    const struct aster_node *c = aster_node_get(body, key);
-    struct aster_limits any = {.type = ASTER_OPT_STR};
+    struct aster_limits any = {.type = type};
     struct aster_pieces pieces = {0};
-    struct aster_opt_value v;
-    *out = "";
-    if (!c || c->kind == ASTER_NODE_BAD)
-        return 0;
     if (c->kind != ASTER_NODE_SCALAR) {
-        aster_mistake_add(p, c->line, c->column, "%s: expected a text, found %s", key,
-                          aster_node_kind_name(c));
+        aster_mistake_add(p, c->line, c->column, "%s: expected a %s, found %s", key,
+                          type == ASTER_OPT_STR ? "text" : "number", aster_node_kind_name(c));
         return 0;
     }
     struct aster_piece piece = {c->text, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line,
                                 c->column, NULL};
     ASTER_TRY(aster_pieces_add(p, &pieces, piece));
-    int rc = aster_typed_value(p, key, &any, &pieces, &v);
+    return aster_typed_value(p, key, &any, &pieces, v);
+}
+
+static int read_text(struct aster_pipeline *p, const struct aster_node *body, const char *key,
+                     const char **out)
+{
+    const struct aster_node *c = aster_node_get(body, key);
+    struct aster_opt_value v;
+    *out = "";
+    if (!c || c->kind == ASTER_NODE_BAD)
+        return 0;
+    int rc = read_scalar(p, c, key, ASTER_OPT_STR, &v);
     if (rc == 1)
         *out = c->text;
     return rc < 0 ? rc : 0;
@@ -117,8 +124,6 @@ static int read_bound(struct aster_pipeline *p, const struct aster_declared *d,
 {
     const struct aster_node *c = aster_node_get(body, key);
     enum aster_opt_type element = aster_type_element(d->q.type);
-    struct aster_limits any = {.type = element};
-    struct aster_pieces pieces = {0};
     struct aster_opt_value v;
     if (!c || c->kind == ASTER_NODE_BAD)
         return 0;
@@ -127,15 +132,7 @@ static int read_bound(struct aster_pipeline *p, const struct aster_declared *d,
                           key, aster_opt_type_name(d->q.type));
         return 0;
     }
-    if (c->kind != ASTER_NODE_SCALAR) {
-        aster_mistake_add(p, c->line, c->column, "%s: expected a number, found %s", key,
-                          aster_node_kind_name(c));
-        return 0;
-    }
-    struct aster_piece piece = {c->text, c->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, c->line,
-                                c->column, NULL};
-    ASTER_TRY(aster_pieces_add(p, &pieces, piece));
-    int rc = aster_typed_value(p, key, &any, &pieces, &v);
+    int rc = read_scalar(p, c, key, element, &v);
     if (rc == 1)
         *out = v.x;
     return rc;
