@@ -27,11 +27,6 @@ KERNEL_SOURCES += codelets/cpu/pointwise.c codelets/cpu/reduce.c codelets/cpu/sh
 noinst_HEADERS += codelets/cpu/lanes.h codelets/cpu/strides.h codelets/cpu/pointwise_real.h codelets/cpu/unary_real.h codelets/cpu/reduce_real.h \
 	codelets/cpu/shape_real.h codelets/cpu/loss_real.h codelets/cpu/update_real.h
 
-# Speed of the kernels, for whoever changes them: make bench/kernel-bench
-EXTRA_PROGRAMS += bench/kernel-bench
-bench_kernel_bench_SOURCES = bench/kernel-bench.c codelets/work_gemm.c codelets/work_conv.c
-bench_kernel_bench_LDADD = libkern_avx2.a -lm
-
 # The 64-byte geometry on 32-byte vectors: its tiles and blocks can be tested where AVX-512 cannot run.
 check_LIBRARIES += libkern_vb64.a
 libkern_vb64_a_SOURCES = codelets/cpu/lstm.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
