@@ -110,7 +110,7 @@ static int run(struct work *w, char **argv, bool full_padding)
         kind++;
     if (kind == ASTER_N_MODEL_KINDS)
         return aster_fail(w->ctx, ASTER_EPARAM, "model '%s': expected cnn, unet or lstm", argv[1]);
-    int64_t longer = kind == ASTER_MODEL_LSTM ? 4 : train ? 8 : 14;
+    int64_t longer = kind == ASTER_MODEL_LSTM ? (train ? 5 : 10) : train ? 8 : 14;
     struct aster_runtime_options o = {.cpus = (int)strtol(argv[3], NULL, 10), .gpus = "none", .isa = "auto"};
     ASTER_TRY(aster_runtime_new(w->ctx, &o, &w->rt));
     ASTER_TRY(aster_encoding_table(w->ctx, "blosum", &w->enc));

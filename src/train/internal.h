@@ -39,8 +39,10 @@ struct plans {
 };
 ASTER_CHECKED int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real,
                                const double *class_weights, struct aster_program **out);
-/* For samples of at most that length. No plan is larger than the one for the whole length. */
+/* For samples of at most that length. */
 ASTER_CHECKED int plans_get(struct plans *p, int64_t n, int64_t n_batch, int64_t longest, const struct planned **out);
+/* Raises most, by class, to the bytes that samples of any length need. */
+ASTER_CHECKED int plans_most(struct plans *p, int64_t n, int64_t n_batch, int64_t *most);
 void plans_done(struct plans *p);
 ASTER_CHECKED int planned_look(struct aster_ctx *ctx, struct planned *p); /* fills what follows from the plan */
 /* Role by role; the caller sets at[], info, lengths. */

@@ -21,7 +21,7 @@ int planned_look(struct aster_ctx *ctx, struct planned *p)
     return aster_plan_find(ctx, p->plan, ASTER_CLASS_OUTPUT, "probs", NULL, &p->probs);
 }
 
-#define ACTIVE_STEP 32 /* a plan for every so many positions */
+enum { MOST_CUTS = 32, CUT_MULTIPLE = 32 }; /* plans for results up to so many places, multiples of so many positions */
 
 static int add(struct plans *p, int64_t n, int64_t n_batch, int64_t active, struct planned **out)
 {
@@ -57,27 +57,27 @@ static int get(struct plans *p, int64_t n, int64_t n_batch, int64_t active, cons
     return 0;
 }
 
-static bool fits(const struct planned *p, const struct planned *whole)
+static int64_t cut_step(const struct plans *p)
 {
-    for (int c = 0; c < ASTER_N_CLASSES; c++)
-        if (planned_bytes(p, (enum aster_class)c) > planned_bytes(whole, (enum aster_class)c))
-            return false;
-    return true;
+    return aster_round_up(chunk_of(p->length, MOST_CUTS), CUT_MULTIPLE);
 }
 
 int plans_get(struct plans *p, int64_t n, int64_t n_batch, int64_t longest, const struct planned **out)
 {
-    const struct planned *whole;
-    ASTER_TRY(get(p, n, n_batch, p->length, &whole));
-    *out = whole;
-    if (!p->cut)
-        return 0;
-    int64_t active = aster_round_up(aster_max64(longest, 1), ACTIVE_STEP);
-    if (active < p->length)
-        ASTER_TRY(get(p, n, n_batch, active, out));
-    if (!fits(*out, whole))
-        *out = whole;
-    return 0;
+    int64_t active = p->cut ? aster_round_up(aster_max64(longest, 1), cut_step(p)) : p->length;
+    return get(p, n, n_batch, aster_min64(active, p->length), out);
+}
+
+int plans_most(struct plans *p, int64_t n, int64_t n_batch, int64_t *most)
+{
+    for (int64_t active = p->cut ? cut_step(p) : p->length;; active = aster_min64(active + cut_step(p), p->length)) {
+        const struct planned *e;
+        ASTER_TRY(get(p, n, n_batch, active, &e));
+        for (int c = 0; c < ASTER_N_CLASSES; c++)
+            most[c] = aster_max64(most[c], planned_bytes(e, (enum aster_class)c));
+        if (active >= p->length)
+            return 0;
+    }
 }
 
 void plans_done(struct plans *p)

@@ -241,16 +241,17 @@ int aster_predictor_wait(struct aster_predictor *p)
 
 /* ---- size: decided before anything is submitted ---- */
 
-struct sizes { int64_t fixed, arena, slot; };
+struct sizes { int64_t fixed, arena, input, output; };
 
 /* Bytes that parts of n samples need: once, per worker, per part in flight. */
 static int sizes_of(struct aster_predictor *p, int64_t n, struct sizes *s)
 {
     const struct planned *plan;
+    int64_t most[ASTER_N_CLASSES] = {0};
     ASTER_TRY(plans_get(&p->plans, n, n, p->plans.length, &plan));
+    ASTER_TRY(plans_most(&p->plans, n, n, most));
     const struct aster_plan *empty = aster_plan_background(plan->plan);
-    *s = (struct sizes){.arena = planned_bytes(plan, ASTER_CLASS_ARENA),
-                        .slot = planned_bytes(plan, ASTER_CLASS_INPUT) + planned_bytes(plan, ASTER_CLASS_OUTPUT)};
+    *s = (struct sizes){.arena = most[ASTER_CLASS_ARENA], .input = most[ASTER_CLASS_INPUT], .output = most[ASTER_CLASS_OUTPUT]};
     if (empty)
         s->fixed = aster_plan_bytes(empty, ASTER_CLASS_ARENA) + aster_plan_bytes(empty, ASTER_CLASS_INPUT) +
                    aster_plan_bytes(empty, ASTER_CLASS_OUTPUT);
@@ -258,17 +259,16 @@ static int sizes_of(struct aster_predictor *p, int64_t n, struct sizes *s)
 }
 
 /* The largest part, from the wished one down by halves, that leaves every worker (or the window) a part; then how many parts. */
-static int decide_sizes(struct aster_predictor *p, int64_t *n_slots)
+static int decide_sizes(struct aster_predictor *p, struct sizes *s, int64_t *n_slots)
 {
     int workers = p->env->n_workers;
     int64_t free_bytes = p->env->memory_limit - atomic_load(&p->env->memory_used);
     int64_t window = p->set.window > 0 ? p->set.window : 3 * workers, enough = aster_min64(window, workers);
-    struct sizes s;
     *n_slots = 0;
     for (int64_t n = p->set.part;; n = (n + 1) / 2) {
-        ASTER_TRY(sizes_of(p, n, &s));
-        int64_t left = free_bytes - s.fixed - workers * s.arena;
-        *n_slots = left < 0 ? 0 : aster_min64(window, left / s.slot);
+        ASTER_TRY(sizes_of(p, n, s));
+        int64_t left = free_bytes - s->fixed - workers * s->arena;
+        *n_slots = left < 0 ? 0 : aster_min64(window, left / (s->input + s->output));
         p->most = n;
         if (*n_slots >= enough || n == 1 || p->set.fixed_part)
             break;
@@ -282,18 +282,16 @@ static int decide_sizes(struct aster_predictor *p, int64_t *n_slots)
     if (p->set.fixed_part)
         return aster_fail(p->ctx, ASTER_ELIMIT,
                           "evaluating %lld samples at once needs %.1f MB, %.1f MB of the memory limit are free; lower batch_size or raise shards",
-                          (long long)p->most, (double)(s.fixed + workers * s.arena + s.slot) / 1e6, (double)free_bytes / 1e6);
+                          (long long)p->most, (double)(s->fixed + workers * s->arena + s->input + s->output) / 1e6, (double)free_bytes / 1e6);
     aster_log(p->ctx, ASTER_LOG_WARN, "no sample can be computed: one needs %.1f MB, %.1f MB of the memory limit are free",
-              (double)(s.fixed + workers * s.arena + s.slot) / 1e6, (double)free_bytes / 1e6);
+              (double)(s->fixed + workers * s->arena + s->input + s->output) / 1e6, (double)free_bytes / 1e6);
     p->most = 0;
     return 0;
 }
 
-static int make_parts(struct aster_predictor *p, int64_t n_slots)
+static int make_parts(struct aster_predictor *p, const struct sizes *z, int64_t n_slots)
 {
-    const struct planned *plan;
-    ASTER_TRY(plans_get(&p->plans, p->most, p->most, p->plans.length, &plan));
-    ASTER_TRY(aster_buffer_new_scratch(p->rt, planned_bytes(plan, ASTER_CLASS_ARENA), &p->arena));
+    ASTER_TRY(aster_buffer_new_scratch(p->rt, z->arena, &p->arena));
     ASTER_TRY(aster_alloc(p->ctx, n_slots, sizeof *p->parts, &p->parts));
     p->n_parts = (int)n_slots;
     for (int k = 0; k < p->n_parts; k++) {
@@ -302,8 +300,8 @@ static int make_parts(struct aster_predictor *p, int64_t n_slots)
         t->slot = k;
         ASTER_TRY(aster_alloc(p->ctx, p->most, sizeof *t->samples, &t->samples));
         ASTER_TRY(aster_alloc(p->ctx, p->most, sizeof *t->lengths, &t->lengths));
-        ASTER_TRY(aster_buffer_new(p->rt, planned_bytes(plan, ASTER_CLASS_INPUT), &t->input));
-        ASTER_TRY(aster_buffer_new(p->rt, planned_bytes(plan, ASTER_CLASS_OUTPUT), &t->output));
+        ASTER_TRY(aster_buffer_new(p->rt, z->input, &t->input));
+        ASTER_TRY(aster_buffer_new(p->rt, z->output, &t->output));
     }
     return 0;
 }
@@ -349,16 +347,17 @@ int predictor_refresh(struct aster_predictor *p)
 
 static int predictor_start(struct aster_predictor *p)
 {
+    struct sizes sizes;
     int64_t n_slots;
     p->plans = (struct plans){.ctx = p->ctx, .program = p->set.program, .length = p->set.model.max_length, .extents = !p->set.full_padding,
                               .cut = p->time_major && !p->set.full_padding};
     if (p->plans.cut && !p->set.fixed_part)
         p->set.part = aster_min64(p->set.part, CUT_PART);
-    ASTER_TRY(decide_sizes(p, &n_slots));
+    ASTER_TRY(decide_sizes(p, &sizes, &n_slots));
     ASTER_TRY(slots_init(p->ctx, &p->slots, (int)aster_max64(n_slots, 1)));
     if (p->most == 0)
         return 0;
-    ASTER_TRY(make_parts(p, n_slots));
+    ASTER_TRY(make_parts(p, &sizes, n_slots));
     ASTER_TRY(make_background(p));
     return 0;
 }

@@ -2,7 +2,7 @@
 /* The buffers of training: made once, reused by every step. */
 #include "train/trainer.h"
 
-struct sizes { int64_t input, output, arena, sync; int n_segments; };
+struct sizes { int64_t bytes[ASTER_N_CLASSES], sync; int n_segments; };
 
 /* Of a single row there is no variance: the running one would become 0 / 0. */
 static int check_norm(const struct trainer *tr, int64_t n, int64_t least)
@@ -26,9 +26,7 @@ static int look_at_batch(struct trainer *tr, int64_t n, struct sizes *most)
         if (k == 1 && rest == 0)
             break;
         ASTER_TRY(plans_get(&tr->plans, k ? rest : chunk, n, tr->plans.length, &p));
-        most->input = aster_max64(most->input, planned_bytes(p, ASTER_CLASS_INPUT));
-        most->output = aster_max64(most->output, planned_bytes(p, ASTER_CLASS_OUTPUT));
-        most->arena = aster_max64(most->arena, planned_bytes(p, ASTER_CLASS_ARENA));
+        ASTER_TRY(plans_most(&tr->plans, k ? rest : chunk, n, most->bytes));
         most->n_segments = p->n_segments;
         for (int j = 0; j + 1 < p->n_segments; j++)
             most->sync = aster_max64(most->sync, aster_plan_sync_bytes(p->plan, j));
@@ -55,20 +53,20 @@ static int make_buffers(struct trainer *tr, const struct sizes *z)
     if (tr->c->clip_norm > 0)
         ASTER_TRY(aster_buffer_new(tr->rt, sizeof(double), &tr->norm));
     ASTER_TRY(make_many(tr, params, &tr->grad));
-    ASTER_TRY(make_many(tr, z->output, &tr->output));
+    ASTER_TRY(make_many(tr, z->bytes[ASTER_CLASS_OUTPUT], &tr->output));
     if (tr->n_running > 0) {
         ASTER_TRY(aster_buffer_new(tr->rt, tr->n_running * (int64_t)sizeof(double), &tr->running));
         ASTER_TRY(make_many(tr, tr->n_running * (int64_t)sizeof(double), &tr->aux));
     }
     if (z->n_segments == 1) {
-        ASTER_TRY(aster_buffer_new_scratch(tr->rt, z->arena, &tr->scratch));
+        ASTER_TRY(aster_buffer_new_scratch(tr->rt, z->bytes[ASTER_CLASS_ARENA], &tr->scratch));
     } else {
-        ASTER_TRY(make_many(tr, z->arena, &tr->arena));
+        ASTER_TRY(make_many(tr, z->bytes[ASTER_CLASS_ARENA], &tr->arena));
         for (int k = 0; k < 2; k++)
             ASTER_TRY(make_many(tr, z->sync, &tr->sync[k]));
     }
     for (int k = 0; k < tr->n_sets; k++)
-        ASTER_TRY(make_many(tr, z->input, &tr->input[k]));
+        ASTER_TRY(make_many(tr, z->bytes[ASTER_CLASS_INPUT], &tr->input[k]));
     return 0;
 }
 
