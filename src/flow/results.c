@@ -3,6 +3,8 @@
  * text files. */
 #include "flow/columns.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,8 +72,24 @@ static int open_results(struct aster_run *run, struct aster_h5 **f)
     return rc;
 }
 
+/* The instruction set of the kernels; two where a run began with another one. */
+static int write_isa(struct aster_run *run, struct aster_h5 *f)
+{
+    const char *now = run->rt ? aster_isa_name(aster_runtime_isa(run->rt)) : "", *before = run->isa_before;
+    bool both = *now && *before && strcmp(now, before);
+    struct aster_str s = {0};
+    aster_str_printf(&s, "%s%s%s", both || !*now ? before : "", both ? ", " : "", now);
+    int rc = aster_str_ok(run->ctx, &s);
+    if (rc == 0)
+        rc = aster_h5_attr_set_str(f, "/", "isa", aster_str_get(&s));
+    aster_str_free(&s);
+    return rc;
+}
+
 static int commit_results(struct aster_run *run, struct aster_h5 **f, int64_t n)
 {
+    ASTER_TRY(aster_h5_attr_set_str(*f, "/", "program", PACKAGE_STRING));
+    ASTER_TRY(write_isa(run, *f));
     ASTER_TRY(aster_h5_attr_set_i64(*f, "/", "count", n));
     ASTER_TRY(aster_h5_attr_set_str(*f, "/", "pipeline", run->spec->name));
     ASTER_TRY(aster_h5_attr_set_str(*f, "/", "pipeline_hash", run->hash));
