@@ -52,6 +52,7 @@ static int check_fasta(struct check *c, int i)
     ASTER_TRY(aster_fasta_open(c->run.ctx, path, &f));
     for (; (rc = aster_fasta_next(f, &rec)) == 1; n++)
         longest = aster_max64(longest, rec.length);
+    aster_fasta_warn(c->run.ctx, path, f);
     aster_fasta_close(&f);
     if (rc == 0)
         aster_str_printf(c->out, "%s: %lld sequences, the longest has %lld residues\n", path,

@@ -188,6 +188,8 @@ ASTER_CHECKED int aster_proteins_add(struct aster_ctx *ctx, struct aster_protein
                                      int64_t begin, int64_t end);
 void aster_proteins_free(struct aster_proteins **t);
 void aster_upper_case(char *s);
+/* Says so when sequences read so far hold what is no residue letter. */
+void aster_fasta_warn(struct aster_ctx *ctx, const char *path, const struct aster_fasta *f);
 /* A table read by the rules of cleaning; rejected rows are added to rejected (may be NULL) as TSV
  * lines. */
 ASTER_CHECKED int aster_proteins_read(struct aster_ctx *ctx, const char *path, const char *format,

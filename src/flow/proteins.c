@@ -242,6 +242,17 @@ static void header_loop(const char *header, int64_t length, int64_t *begin, int6
     }
 }
 
+void aster_fasta_warn(struct aster_ctx *ctx, const char *path, const struct aster_fasta *f)
+{
+    const struct aster_fasta_odd *odd = aster_fasta_odd(f);
+    if (odd->n)
+        aster_log(ctx, ASTER_LOG_WARN,
+                  "%s:%lld: '%c' at column %lld of a sequence is no residue letter%s; taken as an "
+                  "unknown residue",
+                  strcmp(path, "-") ? path : "standard input", (long long)odd->line, odd->first,
+                  (long long)odd->column, odd->n > 1 ? ", and there are more such" : "");
+}
+
 static int read_fasta(struct reading *r)
 {
     struct aster_fasta *f = NULL;
@@ -263,6 +274,7 @@ static int read_fasta(struct reading *r)
                 aster_upper_case(t->p[t->n - 1].sequence);
         }
     }
+    aster_fasta_warn(r->ctx, r->path, f);
 done:
     aster_fasta_close(&f);
     return rc;

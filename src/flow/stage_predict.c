@@ -260,6 +260,7 @@ int aster_stage_predict(struct aster_ctx *ctx, void *arg, int stage)
     if (result.skipped)
         aster_log(ctx, ASTER_LOG_INFO, "%lld of %lld sequences were done before",
                   (long long)result.skipped, (long long)result.items);
+    aster_fasta_warn(ctx, p.source->path, p.fasta);
     ASTER_GOTO(assemble(&p, store, result.shards, w->encoding, c.threshold), done);
     rc = report(&p);
 done:

@@ -11,6 +11,7 @@ struct aster_fasta {
     int64_t cap_header, cap_id, cap_seq, cap_next;
     int64_t next_line, index;
     bool have_next, end;
+    struct aster_fasta_odd odd;
 };
 
 static int keep(struct aster_ctx *ctx, char **to, int64_t *cap, const char *text, size_t n)
@@ -66,9 +67,20 @@ static int add_residues(struct aster_fasta *f, const char *text, size_t n, int64
                               "ASCII is expected",
                               aster_lines_path(f->lines), (long long)aster_lines_number(f->lines),
                               c, k + 1);
+        bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
+        if (!letter && !strchr("*-.", c) && f->odd.n++ == 0) {
+            f->odd.line = aster_lines_number(f->lines);
+            f->odd.column = (int64_t)k + 1;
+            f->odd.first = (char)c;
+        }
         f->seq[(*length)++] = (char)c;
     }
     return 0;
+}
+
+const struct aster_fasta_odd *aster_fasta_odd(const struct aster_fasta *f)
+{
+    return &f->odd;
 }
 
 int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)

@@ -27,6 +27,9 @@ struct aster_fasta;
 ASTER_CHECKED int aster_fasta_open(struct aster_ctx *ctx, const char *path, struct aster_fasta **out);
 /* 1, 0 at the end. Text before the first '>', a byte that is not printable ASCII in a sequence: error naming the line. */
 ASTER_CHECKED int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out);
+/* Characters so far that are neither letters nor stops or gaps (* - .): n of them, where the first was. They are kept. */
+struct aster_fasta_odd { int64_t n, line, column; char first; };
+const struct aster_fasta_odd *aster_fasta_odd(const struct aster_fasta *f);
 void aster_fasta_close(struct aster_fasta **f);
 void aster_fasta_write(struct aster_str *out, const char *header, const char *seq, int64_t n, int width);
 

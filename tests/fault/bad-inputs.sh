@@ -100,6 +100,9 @@ fasta twice 0 '>a\nMKVA\n>a\nMKVA\n' ''
 [ "$(grep -c '^a,' bad_run/twice_*_all_*.csv)" = 2 ]
 ok $? "FASTA: a name twice, two rows"
 fasta unknown_letters 0 '>a\nBZXUO*-.\n' ''
+[[ $said != *"no residue letter"* ]]
+ok $? "FASTA: about letters that no encoding knows, stops and gaps nothing is said"
+fasta digits 0 '>a\nMKVA\n>b\nMK1A\nV@\n' "digits.fasta:4: '1' at column 3 of a sequence is no residue letter, and there are more such; taken as an unknown residue"
 fasta crlf 0 '\xef\xbb\xbf>a\r\nMKVA\r\n\n>b\r\nQQQQ' ''
 for i in $(seq 410); do printf '>r%d\nMKVA\n' $i; done | sed '812s/K/\x07/' >late.fasta
 bad 1 "FASTA: a broken record at line 812" 'late.fasta:812: byte 0x07 at column 2 is no residue letter' $predict input=late.fasta

@@ -9,7 +9,7 @@ cd "$work" || exit 1
 # bad STATUS NAME WORDS ARGUMENTS...: the program ends with this status, and its message has every one of the words, which
 # are separated by |. A run goes into a new folder of its own unless --out is among the arguments.
 bad() {
-    local want=$1 name=$2 words=$3 missing= word list said
+    local want=$1 name=$2 words=$3 missing= word list
     shift 3
     case "$1 $*" in
     run*--out*) ;;
