@@ -142,14 +142,7 @@ static int check_model(struct check *c, int i)
 static int check_train(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
-    const struct aster_slot *e = aster_run_slot(run, i, "embeddings", 0);
-    struct aster_training t = {.run = run,
-                               .stage = i,
-                               .split = aster_run_slot(run, i, "data", 0)->split,
-                               .embeddings = e ? e->embeddings : NULL,
-                               .encoding = aster_run_text(run, i, "encoding"),
-                               .model = aster_run_text(run, i, "model"),
-                               .batch_size = aster_run_int(run, i, "batch_size")};
+    struct aster_training t = aster_training_of(run, i);
     struct aster_train_config config;
     struct aster_encoding enc;
     ASTER_TRY(aster_encoding_choose(run->ctx, t.encoding, t.embeddings, &enc));

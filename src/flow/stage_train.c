@@ -234,21 +234,26 @@ static int best_fact(struct aster_run *run, const struct aster_history *h)
                           h->e[best].val.f1, (long long)best + 1, (long long)h->n);
 }
 
+struct aster_training aster_training_of(struct aster_run *run, int stage)
+{
+    const struct aster_slot *e = aster_run_slot(run, stage, "embeddings", 0);
+    return (struct aster_training){.run = run,
+                                   .stage = stage,
+                                   .split = aster_run_slot(run, stage, "data", 0)->split,
+                                   .embeddings = e ? e->embeddings : NULL,
+                                   .encoding = aster_run_text(run, stage, "encoding"),
+                                   .model = aster_run_text(run, stage, "model"),
+                                   .batch_size = aster_run_int(run, stage, "batch_size")};
+}
+
 int aster_stage_train(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
-    const struct aster_slot *e = aster_run_slot(run, stage, "embeddings", 0);
     struct aster_history h = {0};
     struct aster_model_file *m = NULL;
-    struct aster_training t = {.run = run,
-                               .stage = stage,
-                               .split = aster_run_slot(run, stage, "data", 0)->split,
-                               .embeddings = e ? e->embeddings : NULL,
-                               .encoding = aster_run_text(run, stage, "encoding"),
-                               .model = aster_run_text(run, stage, "model"),
-                               .batch_size = aster_run_int(run, stage, "batch_size"),
-                               .dir = run->dir,
-                               .label = run->spec->stages[stage].id};
+    struct aster_training t = aster_training_of(run, stage);
+    t.dir = run->dir;
+    t.label = run->spec->stages[stage].id;
     ASTER_TRY(aster_training_run(&t, &h));
     run->items += t.split->n;
     int rc = best_fact(run, &h);

@@ -29,6 +29,8 @@ struct aster_training {
     const char *dir;
     const char *label; /* for the progress */
 };
+/* What a train stage says; dir and label are left to the caller. */
+struct aster_training aster_training_of(struct aster_run *run, int stage);
 /* Trains into dir (or goes on there); h gets the whole history. */
 ASTER_CHECKED int aster_training_run(const struct aster_training *t, struct aster_history *h);
 ASTER_CHECKED int aster_training_config(const struct aster_training *t, int64_t dim,

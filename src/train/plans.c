@@ -57,27 +57,28 @@ static int get(struct plans *p, int64_t n, int64_t n_batch, int64_t active, cons
     return 0;
 }
 
-static int64_t cut_step(const struct plans *p)
+/* The first cut that holds so many positions; the whole length is the last. */
+static int64_t cut_of(const struct plans *p, int64_t longest)
 {
-    return aster_round_up(chunk_of(p->length, MOST_CUTS), CUT_MULTIPLE);
+    int64_t step = aster_round_up(chunk_of(p->length, MOST_CUTS), CUT_MULTIPLE);
+    return p->cut ? aster_min64(aster_round_up(aster_max64(longest, 1), step), p->length) : p->length;
 }
 
 int plans_get(struct plans *p, int64_t n, int64_t n_batch, int64_t longest, const struct planned **out)
 {
-    int64_t active = p->cut ? aster_round_up(aster_max64(longest, 1), cut_step(p)) : p->length;
-    return get(p, n, n_batch, aster_min64(active, p->length), out);
+    return get(p, n, n_batch, cut_of(p, longest), out);
 }
 
 int plans_most(struct plans *p, int64_t n, int64_t n_batch, int64_t *most)
 {
-    for (int64_t active = p->cut ? cut_step(p) : p->length;; active = aster_min64(active + cut_step(p), p->length)) {
+    for (int64_t active = 0; active < p->length;) {
         const struct planned *e;
+        active = cut_of(p, active + 1);
         ASTER_TRY(get(p, n, n_batch, active, &e));
         for (int c = 0; c < ASTER_N_CLASSES; c++)
             most[c] = aster_max64(most[c], planned_bytes(e, (enum aster_class)c));
-        if (active >= p->length)
-            return 0;
     }
+    return 0;
 }
 
 void plans_done(struct plans *p)

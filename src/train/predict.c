@@ -205,6 +205,10 @@ static int submit_part(struct aster_predictor *p, struct request *r, int64_t ind
         t->lengths[k] = t->samples[k] ? s->length : 0;
     }
     int rc = plans_get(&p->plans, t->n, t->n, longest_of(t->n, t->samples), &t->plan);
+    if (rc == 0 && (planned_bytes(t->plan, ASTER_CLASS_ARENA) > p->arena->bytes ||
+                    planned_bytes(t->plan, ASTER_CLASS_INPUT) > t->input->bytes ||
+                    planned_bytes(t->plan, ASTER_CLASS_OUTPUT) > t->output->bytes))
+        rc = aster_fail(p->ctx, ASTER_EBUG, "%lld samples need more memory than a part of %lld", (long long)t->n, (long long)p->most);
     if (rc == 0)
         rc = submit_tasks(p, t);
     if (rc < 0) { /* what was submitted of it ends first */
