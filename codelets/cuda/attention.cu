@@ -28,7 +28,7 @@ template <class T> ASTER_DEV int64_t seen(const struct attention &z, const atten
 }
 
 /* Rows row0.. and features e0.. of one group's x [n_rows, e] into a tile [TILE][LD]; zeros where there is nothing */
-template <class T> ASTER_DEV void load_tile(const shared<T> &tile, view<const T> x, int64_t g, int64_t n_rows, int64_t row0, int64_t e, int64_t e0)
+template <class T> ASTER_DEV void load_tile(shared<T> tile, view<const T> x, int64_t g, int64_t n_rows, int64_t row0, int64_t e, int64_t e0)
 {
     for (int i = threadIdx.x; i < TILE * CHUNK; i += ATTENTION_THREADS) {
         const int r = i / CHUNK, k = i % CHUNK;
@@ -37,7 +37,7 @@ template <class T> ASTER_DEV void load_tile(const shared<T> &tile, view<const T>
 }
 
 /* score[j] += row of tile a . row (sharer + 4 j) of tile b */
-template <class T> ASTER_DEV void add_scores(T *score, const shared<T> &a, const shared<T> &b)
+template <class T> ASTER_DEV void add_scores(T *score, shared<T> a, shared<T> b)
 {
     const int row = threadIdx.x / SHARERS, sharer = threadIdx.x % SHARERS;
     for (int k = 0; k < CHUNK; k++) {
@@ -49,7 +49,7 @@ template <class T> ASTER_DEV void add_scores(T *score, const shared<T> &a, const
 }
 
 /* acc[j] += sum over k of weights[row][k] x[k][sharer + 4 j] */
-template <class T> ASTER_DEV void add_rows(T *acc, const shared<T> &weights, const shared<T> &x)
+template <class T> ASTER_DEV void add_rows(T *acc, shared<T> weights, shared<T> x)
 {
     const int row = threadIdx.x / SHARERS, sharer = threadIdx.x % SHARERS;
     for (int k = 0; k < TILE; k++) {
@@ -139,7 +139,7 @@ template <class T> __global__ void __launch_bounds__(ATTENTION_THREADS) attentio
 /* Scores and derivatives of the probabilities of TILE rows of a against TILE of b: score = a . b, slope = a2 . b2 */
 template <class T>
 ASTER_DEV void both_scores(const struct attention &z, int64_t g, view<const T> a, view<const T> a2, int64_t n_a, int64_t a0, view<const T> b, view<const T> b2,
-                           int64_t n_b, int64_t b0, const shared<T> &tiles, T *score, T *slope)
+                           int64_t n_b, int64_t b0, shared<T> tiles, T *score, T *slope)
 {
     ASTER_UNROLL
     for (int j = 0; j < SCORES; j++)

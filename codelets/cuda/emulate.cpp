@@ -12,6 +12,7 @@ namespace emulate {
 enum { STACK = 64 << 10, MOST_THREADS = 1024, MOST_KERNELS = 256 };
 
 struct thread *now;
+struct access here;
 dim3 block_dim, grid_dim;
 uint32_t grid_stamp = 1;
 struct page *cached[CACHED];
@@ -251,6 +252,7 @@ void sync_warp(unsigned mask, int line)
     meet(mask, 0, "__syncwarp", line);
     if (now->lanes->epoch <= before) // the first to go on counts for all
         now->lanes->epoch = before + 1;
+    here.warp = now->lanes->epoch;
 }
 
 uint64_t lane_value(const uint64_t *values, int from, const char *what)
@@ -281,6 +283,7 @@ static bool block_turns(struct block *b)
             continue;
         any = true;
         now = t;
+        here = {b->stamp, b->number, b->epoch, t->lanes->epoch, t->number};
         fiber_switch(&scheduler_sp, t->sp);
     }
     return any;

@@ -101,9 +101,12 @@ struct cell {
     uint8_t atomic, kind; /* of the last write; of the readers */
 };
 
+extern struct access here; /* the running thread's; its stamp is the block's */
 inline struct access mine(uint32_t stamp)
 {
-    return {stamp, now->in->number, now->in->epoch, now->lanes->epoch, now->number};
+    struct access a = here;
+    a.stamp = stamp;
+    return a;
 }
 /* Has nothing ordered a before b? */
 inline bool unordered(const struct access &a, const struct access &b)
@@ -296,7 +299,7 @@ template <class T> struct shared {
     T get(int64_t k) const
     {
         struct cell &c = cell_at(k, "read");
-        uint32_t stamp = now->in->stamp;
+        uint32_t stamp = here.stamp;
         if (c.written.stamp != stamp)
             caught("read of shared %s[%lld], which nobody has written", a->name, (long long)(at + k));
         enum clash with = reads(c, stamp);
@@ -307,14 +310,14 @@ template <class T> struct shared {
     void set(int64_t k, const T &v, bool atomic) const
     {
         struct cell &c = cell_at(k, "write");
-        enum clash with = writes(c, now->in->stamp, atomic);
+        enum clash with = writes(c, here.stamp, atomic);
         if (with != NONE)
             race(c, with, "writes", "shared ", a->name, at + k);
         ((T *)(void *)a->p)[at + k] = v;
     }
     T peek(int64_t k) const
     {
-        if (cell_at(k, "read").written.stamp != now->in->stamp)
+        if (cell_at(k, "read").written.stamp != here.stamp)
             caught("read of shared %s[%lld], which nobody has written", a->name, (long long)(at + k));
         return ((T *)(void *)a->p)[at + k];
     }

@@ -144,7 +144,7 @@ template <class T, int ROWS, bool ALONG_K, class Operand> struct gemm_stage {
         }
     }
     /* tile: [K][LD] */
-    ASTER_DEV void put(const shared<T> &tile) const
+    ASTER_DEV void put(shared<T> tile) const
     {
         ASTER_UNROLL
         for (int s = 0; s < SHARE; s++) {
@@ -161,8 +161,8 @@ template <class T, int ROWS, bool ALONG_K, class Operand> struct gemm_stage {
 
 /* Sums of one segment into acc */
 template <class T, class StageA, class StageB, class A, class B>
-ASTER_DEV void gemm_segment(const A &a, const B &b, int64_t g, int64_t m0, int64_t n0, int64_t k0, int64_t k_end, const shared<T> &tile_a,
-                            const shared<T> &tile_b, StageA &stage_a, StageB &stage_b, T *acc)
+ASTER_DEV void gemm_segment(const A &a, const B &b, int64_t g, int64_t m0, int64_t n0, int64_t k0, int64_t k_end, shared<T> tile_a,
+                            shared<T> tile_b, StageA &stage_a, StageB &stage_b, T *acc)
 {
     enum { TM = gemm_tile<T>::TM, TN = gemm_tile<T>::TN, K = gemm_tile<T>::K, V = 16 / (int)sizeof(T) };
     const int column = (int)threadIdx.x % (gemm_tile<T>::N / TN) * TN, row = (int)threadIdx.x / (gemm_tile<T>::N / TN) * TM;

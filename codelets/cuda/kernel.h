@@ -273,11 +273,11 @@ ASTER_DEV int64_t threads_of_grid()
 {
     return (int64_t)gridDim.x * blockDim.x;
 }
-template <class T> ASTER_DEV T lesser(T a, T b)
+template <class T> ASTER_ANYWHERE inline T lesser(T a, T b)
 {
     return a < b ? a : b;
 }
-template <class T> ASTER_DEV T greater(T a, T b)
+template <class T> ASTER_ANYWHERE inline T greater(T a, T b)
 {
     return a > b ? a : b;
 }

@@ -29,7 +29,7 @@ ASTER_DEV lstm_place lstm_place_of()
 }
 
 /* Rows row0.. of x [.., depth], as other blocks left them at the last step, into tile [LSTM_ROWS][depth + 1]; zeros behind n_rows. */
-template <class T> ASTER_DEV void lstm_stage(view<const T> x, int64_t row0, int64_t n_rows, int64_t depth, const shared<T> &tile)
+template <class T> ASTER_DEV void lstm_stage(view<const T> x, int64_t row0, int64_t n_rows, int64_t depth, shared<T> tile)
 {
     for (int64_t i = threadIdx.x; i < LSTM_ROWS * depth; i += LSTM_THREADS) {
         const int64_t r = i / depth, k = i % depth;
@@ -44,8 +44,8 @@ template <class T> struct lstm_data {
 
 /* z of the gates of one group and one tile of samples, into cells [row][unit][gate]; before: first row of the step before */
 template <class T, bool KEPT>
-ASTER_DEV void lstm_product(const lstm_sizes &s, const lstm_data<T> &d, int64_t group, int64_t before, int64_t n_rows, const shared<T> &weights,
-                            const shared<T> &tile, const shared<T> &cells)
+ASTER_DEV void lstm_product(const lstm_sizes &s, const lstm_data<T> &d, int64_t group, int64_t before, int64_t n_rows, shared<T> weights,
+                            shared<T> tile, shared<T> cells)
 {
     const lstm_place p = lstm_place_of();
     const int64_t hidden = s.hidden, depth = (hidden + LSTM_SPLIT - 1) / LSTM_SPLIT, u = group * LSTM_UNITS + p.unit;
@@ -85,8 +85,8 @@ ASTER_DEV void lstm_product(const lstm_sizes &s, const lstm_data<T> &d, int64_t 
 
 /* Gates, c and h of one group and one tile of samples at step t; before < 0 at the first */
 template <class T, bool KEPT>
-ASTER_DEV void lstm_tile(const lstm_sizes &s, const lstm_data<T> &d, int64_t group, int64_t first, int64_t t, int64_t before, const shared<T> &weights,
-                         const shared<T> &tile, const shared<T> &cells)
+ASTER_DEV void lstm_tile(const lstm_sizes &s, const lstm_data<T> &d, int64_t group, int64_t first, int64_t t, int64_t before, shared<T> weights,
+                         shared<T> tile, shared<T> cells)
 {
     const int64_t n_rows = lesser<int64_t>(LSTM_ROWS, s.batch - first), hidden = s.hidden;
     if (before >= 0)
@@ -144,8 +144,8 @@ template <class T> struct lstm_back_data {
 
 /* dz[after] whh^T of one group and one tile of samples, into cells [row][unit]; after: first row of the step after */
 template <class T, bool KEPT>
-ASTER_DEV void lstm_back_product(const lstm_sizes &s, const lstm_back_data<T> &d, int64_t group, int64_t after, int64_t n_rows, const shared<T> &weights,
-                                 const shared<T> &tile, const shared<T> &cells)
+ASTER_DEV void lstm_back_product(const lstm_sizes &s, const lstm_back_data<T> &d, int64_t group, int64_t after, int64_t n_rows, shared<T> weights,
+                                 shared<T> tile, shared<T> cells)
 {
     const lstm_place p = lstm_place_of();
     const int64_t all = 4 * s.hidden, depth = (all + LSTM_SPLIT - 1) / LSTM_SPLIT, u = group * LSTM_UNITS + p.unit;
@@ -170,7 +170,7 @@ ASTER_DEV void lstm_back_product(const lstm_sizes &s, const lstm_back_data<T> &d
 
 template <class T, bool KEPT>
 ASTER_DEV void lstm_back_tile(const lstm_sizes &s, const lstm_back_data<T> &d, int64_t group, int64_t first, int64_t t, int64_t after, int64_t before,
-                              const shared<T> &weights, const shared<T> &tile, const shared<T> &cells)
+                              shared<T> weights, shared<T> tile, shared<T> cells)
 {
     const int64_t n_rows = lesser<int64_t>(LSTM_ROWS, s.batch - first), hidden = s.hidden;
     if (after >= 0)

@@ -29,7 +29,7 @@ template <class T> struct larger_of_two {
     }
 };
 /* One value of all threads of a row, in each of them, by the same tree always. cells: one per warp. */
-template <int GROUP, class T, class F> ASTER_DEV T row_join(T v, F f, const shared<T> &cells)
+template <int GROUP, class T, class F> ASTER_DEV T row_join(T v, F f, shared<T> cells)
 {
     for (int with = WARP_SIZE / 2; with > 0; with /= 2)
         v = f(v, (T)__shfl_xor_sync(0xffffffffU, v, with));

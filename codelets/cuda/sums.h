@@ -32,7 +32,7 @@ inline struct sum_sizes sum_sizes_new(int64_t n_outer, int64_t n_rows, int64_t n
 
 /* The sum of one segment, in the threads of lane 0. All threads of a block call it together; part: N SUM_THREADS doubles. */
 template <int N, class Source>
-ASTER_DEV void sum_segment(const Source &source, const struct sum_sizes &s, int64_t o, int64_t tile, int64_t segment, const shared<double> &part,
+ASTER_DEV void sum_segment(const Source &source, const struct sum_sizes &s, int64_t o, int64_t tile, int64_t segment, shared<double> part,
                            double *v)
 {
     const int t = (int)threadIdx.x, lane = t / s.width;

@@ -23,7 +23,7 @@ const struct kt_target *kt_target(int k)
 int main(int argc, char **argv)
 {
     target = (struct kt_target){
-        .be = &aster_backend_cuda, .name = "cuda", .device = emulated_device(), .begin = emulated_begin, .caught = emulated_error};
+        .be = &aster_backend_cuda, .name = "cuda", .device = emulated_device(), .n_alone = 1, .begin = emulated_begin, .caught = emulated_error};
     kt_run_ops(argc, argv);
     if (argc == 1) {
         emulated_others();

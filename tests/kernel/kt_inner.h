@@ -24,6 +24,7 @@ struct kt_target {
     const char *name;
     struct aster_device *device;
     bool ragged;                 /* it can leave rows out */
+    int n_alone;                 /* samples at either end of a batch that are tried alone */
     void (*begin)(int number);   /* NULL, or before each call of a case; number: which of its kinds of calls */
     const char *(*caught)(void); /* NULL, or what was wrong with the call, NULL if nothing */
 };

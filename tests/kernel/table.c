@@ -26,7 +26,7 @@ int main(int argc, char **argv)
         enum aster_isa isa = (enum aster_isa)k;
         if (aster_isa_here(isa))
             targets[n_targets++] = (struct kt_target){
-                .be = aster_backend_cpu(isa), .name = aster_isa_name(isa), .ragged = true};
+                .be = aster_backend_cpu(isa), .name = aster_isa_name(isa), .ragged = true, .n_alone = 3};
     }
     kt_run_ops(argc, argv);
     for (int k = 0; k < ASTER_N_ISAS; k++)
