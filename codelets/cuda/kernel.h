@@ -19,7 +19,7 @@ extern "C" {
 
 template <class T> using view = T *;
 template <class T> using shared = T *;
-#define ASTER_SHARED(T, name, n)       __shared__ T name[n]
+#define ASTER_SHARED(T, name, n) __shared__ __align__(16) T name[n]
 #define ASTER_SHARED_DYNAMIC(T, name)                                                                                           \
     extern __shared__ __align__(16) unsigned char aster_dynamic[];                                                              \
     T *name = reinterpret_cast<T *>(aster_dynamic)
