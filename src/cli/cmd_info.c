@@ -6,6 +6,7 @@
 #include "flow/flow.h"
 #include "io/io.h"
 #include "pipeline/pipeline.h"
+#include "runtime/gpus.h"
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -109,7 +110,7 @@ static void versions(struct sheet *s)
     fact(s, "zlib", ASTER_BUILT_ZLIB);
     fact(s, "openblas", ASTER_BUILT_BLAS);
     fact(s, "onednn", ASTER_BUILT_DNNL);
-    fact(s, "cuda", no_cuda);
+    fact(s, "cuda", ASTER_BUILT_CUDA);
     fact(s, "data", ASTER_DATADIR);
 }
 
@@ -131,6 +132,25 @@ static void instruction_sets(struct sheet *s, enum aster_isa chosen)
             aster_str_printf(&all, "%s%s", all.len ? ", " : "", aster_isa_name((enum aster_isa)i));
     fact(s, "isa", aster_isa_name(chosen));
     fact(s, "isa_available", aster_str_get(&all));
+    aster_str_free(&all);
+}
+
+/* "0: NVIDIA H200, 139.8 GiB", or why there is none */
+static void gpus(struct sheet *s)
+{
+    struct aster_gpus g;
+    struct aster_str all = {0};
+    char memory[32];
+    aster_gpus_look(&g);
+    if (*g.driver)
+        fact(s, "cuda_driver", g.driver);
+    for (int i = 0; i < g.n && i < ASTER_MAX_GPUS; i++) {
+        aster_cli_bytes(g.gpu[i].memory, memory);
+        aster_str_printf(&all, "%s%d: %s, %s", i ? "; " : "", i, g.gpu[i].name, memory);
+    }
+    if (!g.n)
+        aster_str_printf(&all, "none: %s", g.why);
+    fact(s, "gpus", aster_str_get(&all));
     aster_str_free(&all);
 }
 
@@ -163,6 +183,7 @@ static int machine(struct sheet *s)
     struct aster_ctx *ctx;
     ASTER_TRY(aster_ctx_new(&ctx));
     aster_log_level(ctx, ASTER_LOG_WARN);
+    gpus(s);
     int rc = aster_runtime_new(ctx, &o, &rt);
     if (rc == 0) {
         instruction_sets(s, aster_runtime_isa(rt));
