@@ -15,4 +15,7 @@ ASTER_BUILT([DNNL], [$aster_dnnl_major.$aster_dnnl_minor])
 AC_DEFINE_UNQUOTED([ASTER_STARPU_BUFFERS], [$aster_starpu_nmaxbufs], [buffers of a StarPU task at most])
 AC_DEFINE_UNQUOTED([ASTER_STARPU_CPUS], [$aster_starpu_maxcpus], [CPU workers of this StarPU at most])
 AC_DEFINE_UNQUOTED([ASTER_STARPU_GPUS], [$aster_starpu_maxcuda], [CUDA devices of this StarPU at most])
+AS_IF([test $aster_cuda = yes],
+    [ASTER_BUILT([CUDA], [$aster_cuda_version for$aster_cuda_archs])],
+    [ASTER_BUILT([CUDA], [not built: $aster_cuda_why])])
 ])

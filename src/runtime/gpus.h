@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The GPUs of this machine, and why there are none. */
+#ifndef ASTER_RUNTIME_GPUS_H
+#define ASTER_RUNTIME_GPUS_H
+
+#include "base/base.h"
+
+enum { ASTER_MAX_GPUS = 64 };
+struct aster_gpus {
+    bool built;      /* with CUDA */
+    char driver[16]; /* newest CUDA that the driver serves, "" without one */
+    int n;
+    char why[160];   /* there is none; "" otherwise */
+    struct {
+        char name[64];
+        int64_t memory;
+        int major, minor; /* compute capability */
+    } gpu[ASTER_MAX_GPUS];
+};
+void aster_gpus_look(struct aster_gpus *out);
+
+#endif
