@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # CUDA kernels on an emulated GPU: the same sources, compiled as C++ for this CPU.
 CUDA_EMULATED = $(CUDA_KERNELS:.cu=.emo)
-SUFFIXES += .cu .emo
+SUFFIXES += .emo
 .cu.emo:
 	$(AM_V_CXX)$(MKDIR_P) $(@D) && $(CXX) -x c++ $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CXXFLAGS) $(CXXFLAGS) -c -o $@ $<
 $(CUDA_EMULATED): $(CUDA_PARTS) codelets/backend.h codelets/ops.def codelets/keep.h codelets/strides.h src/base/base.h
