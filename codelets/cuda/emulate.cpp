@@ -23,7 +23,8 @@ static char error_text[512];
 static bool failed; /* the launch that runs */
 static void *scheduler_sp;
 static char *stacks;
-static int64_t n_stacks;
+static int64_t n_stacks, n_free;
+static int64_t *free_stacks; // a thread that is over hands its own, still in the cache, to the next that starts
 static const char *kernels[MOST_KERNELS];
 static int n_kernels;
 static uint32_t next_stamp = 1;
@@ -290,9 +291,16 @@ static bool block_turns(struct block *b)
         if (t->what != READY)
             continue;
         any = true;
+        if (!t->sp) {
+            t->stack = free_stacks[--n_free];
+            // apart, or all would meet in the same cache lines
+            t->sp = fiber_new(stacks + (t->stack + 1) * STACK - t->stack % 32 * 192, entry);
+        }
         now = t;
         here = {b->stamp, b->number, (uint16_t)b->epoch, (uint16_t)t->lanes->epoch, t->number, 0};
         fiber_switch(&scheduler_sp, t->sp);
+        if (t->what == DONE)
+            free_stacks[n_free++] = t->stack;
     }
     return any;
 }
@@ -371,15 +379,18 @@ static void run(struct block *blocks, int n)
 
 static void stacks_need(int64_t n)
 {
-    if (n <= n_stacks)
-        return;
-    if (stacks)
-        munmap(stacks, (size_t)(n_stacks * STACK));
-    n_stacks = n;
-    void *p = mmap(nullptr, (size_t)(n * STACK), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        abort();
-    stacks = (char *)p;
+    if (n > n_stacks) {
+        if (stacks)
+            munmap(stacks, (size_t)(n_stacks * STACK));
+        void *p = mmap(nullptr, (size_t)(n * STACK), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        free_stacks = (int64_t *)realloc(free_stacks, (size_t)n * sizeof *free_stacks);
+        if (p == MAP_FAILED || !free_stacks)
+            abort();
+        stacks = (char *)p;
+        n_stacks = n;
+    }
+    for (n_free = 0; n_free < n; n_free++)
+        free_stacks[n_free] = n - 1 - n_free;
 }
 
 static dim3 unfold(int64_t k, dim3 d)
@@ -387,7 +398,7 @@ static dim3 unfold(int64_t k, dim3 d)
     return dim3((unsigned)(k % d.x), (unsigned)(k / d.x % d.y), (unsigned)(k / d.x / d.y));
 }
 
-static void block_start(struct block *b, int64_t number, int64_t first_stack)
+static void block_start(struct block *b, int64_t number)
 {
     b->index = unfold(number, spec.grid);
     b->number = (uint32_t)number;
@@ -398,14 +409,13 @@ static void block_start(struct block *b, int64_t number, int64_t first_stack)
     memset(b->warps, 0, sizeof *b->warps * (size_t)((b->n_threads + WARP - 1) / WARP));
     for (int k = 0; k < b->n_threads; k++) {
         struct thread *t = &b->threads[k];
-        int64_t s = first_stack + k;
         t->index = unfold(k, spec.block);
         t->number = (uint16_t)k;
         t->what = READY;
         t->in = b;
         t->lanes = &b->warps[k / WARP];
         t->lanes->n_lanes++;
-        t->sp = fiber_new(stacks + (s + 1) * STACK - s % 32 * 192, entry); // apart, or all would meet in the same cache lines
+        t->sp = nullptr;
     }
 }
 
@@ -462,7 +472,7 @@ const char *launch(const struct launch_spec *s, int64_t shared_limit, int sm_cou
     for (int64_t k = 0; k < blocks && !failed; k += at_once) {
         for (int64_t j = 0; j < at_once; j++) {
             b[j].n_threads = (int)threads;
-            block_start(&b[j], at_once > 1 ? j : turn((int)k, (int)blocks), j * threads);
+            block_start(&b[j], at_once > 1 ? j : turn((int)k, (int)blocks));
         }
         run(b, (int)at_once);
     }

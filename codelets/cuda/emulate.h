@@ -56,7 +56,8 @@ struct warp {
 
 struct block;
 struct thread {
-    void *sp;
+    void *sp; /* NULL before it starts */
+    int64_t stack;
     dim3 index;
     uint16_t number; /* in its block */
     state what;

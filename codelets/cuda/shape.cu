@@ -271,7 +271,6 @@ __global__ void __launch_bounds__(SHAPE_THREADS) scatter_rows(int64_t n, int64_t
             __syncthreads();
             for (int h = 0; h < all && d < dim; h++)
                 sum += (double)dy[hits[h] * dim + d];
-            __syncthreads();
         }
         if (d < dim)
             y[v * dim + d] = (T)sum;
