@@ -23,7 +23,8 @@ struct aster_buffer { /* memory that tasks read and write; made by the runtime *
 struct aster_task_record {
     int worker;
     const char *codelet;
-    double start, end; /* seconds since the run began */
+    double start, end; /* seconds since the run began; in a simulation, of its time */
+    bool modelled;     /* simulated, and its duration is not a measured one */
 };
 
 struct aster_cl_worker { /* written by its worker only, read by the sampler */
@@ -38,8 +39,16 @@ struct aster_cl_measured { /* mean time of the tasks with one footprint */
     _Atomic uint64_t footprint; /* 0: free */
     _Atomic double mean_us;
     _Atomic int64_t n;
+    _Atomic(const char *) name; /* of the task */
 };
 enum { ASTER_CL_MEASURED = 1024 };
+
+/* What one worker, a core or a GPU, sustains: for tasks that were never measured. */
+struct aster_device_model {
+    double flops_f32, flops_f64; /* per second */
+    double bandwidth;            /* bytes per second */
+    double launch;               /* seconds per kernel */
+};
 
 struct aster_cl_env {
     struct aster_ctx *ctx;
@@ -48,12 +57,18 @@ struct aster_cl_env {
     struct aster_cl_worker *worker;
     int64_t memory_limit;          /* bytes of one task's buffers at most */
     _Atomic int64_t memory_used;   /* of all buffers */
-    struct aster_cl_measured *measured;
+    struct aster_cl_measured *measured;     /* on CPU cores */
+    struct aster_cl_measured *measured_gpu; /* in a simulation; NULL: none */
+    struct aster_device_model core, gpu;
+    int64_t gpu_memory;                     /* of one task's buffers on a GPU at most */
     double start;                  /* aster_wall() when the run began */
     struct aster_task_record *record; /* NULL without profile */
     int64_t max_records;
     _Atomic int64_t n_records;
 };
+
+/* Mean times by footprint: the entry of a footprint, made when add; NULL when there is none or the table is full. */
+struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint, bool add);
 
 /* ---- samples and how residues become rows ---------------------------------------------------------------------------------- */
 struct aster_encoding {
@@ -100,6 +115,8 @@ struct aster_program_task {
     const int64_t *lengths;
     uint64_t footprint;      /* of the plan and segment */
     double flops, bytes;     /* expected cost */
+    /* Seconds on a device that was never measured: op by op. NULL: from flops and bytes. */
+    double (*seconds)(const struct aster_program_task *t, const struct aster_device_model *d);
 };
 ASTER_CHECKED int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t);
 

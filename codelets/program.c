@@ -47,10 +47,17 @@ static enum starpu_data_access_mode mode_of(const struct aster_program_task *t, 
     }
 }
 
+static double program_seconds(const struct aster_task *task, const struct aster_device_model *d)
+{
+    const struct program_arg *a = (const struct program_arg *)task;
+    return a->t.seconds(&a->t, d);
+}
+
 int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t)
 {
     struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes}, .t = *t};
     int n = 0;
+    a.task.seconds = t->seconds ? program_seconds : NULL;
     for (int k = 0; k < ASTER_N_ROLES; k++)
         n += t->at[k] != NULL;
     if (n > STARPU_NMAXBUFS)

@@ -37,17 +37,50 @@ void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffe
     ((struct aster_task *)task->cl_arg)->memory += b->bytes;
 }
 
+/* ---- the end of a task ---- */
+
+static void record(struct aster_cl_env *env, int worker, const struct aster_task *t, double start, double end, bool modelled)
+{
+    int64_t k = atomic_fetch_add(&env->n_records, 1);
+    if (k < env->max_records)
+        env->record[k] = (struct aster_task_record){worker, t->name, start - env->start, end - env->start, modelled};
+}
+
+#if ASTER_SIM
+static double seconds_of(const struct timespec *t)
+{
+    return (double)t->tv_sec + 1e-9 * (double)t->tv_nsec;
+}
+
+/* No kernel has run: what is known of the task is what StarPU's profiling says. */
+static void simulated(const struct aster_task *t)
+{
+    const struct starpu_profiling_task_info *p = starpu_task_get_current()->profiling_info;
+    bool gpu = p && starpu_worker_get_type(p->workerid) == STARPU_CUDA_WORKER;
+    if (p && t->env->record)
+        record(t->env, p->workerid, t, seconds_of(&p->start_time), seconds_of(&p->end_time),
+               !aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false));
+}
+#else
+static void simulated(const struct aster_task *t)
+{
+    (void)t;
+}
+#endif
+
 static void call_done(void *arg)
 {
     struct aster_task *t = arg;
-    t->done(t->done_arg);
+    simulated(t);
+    if (t->done)
+        t->done(t->done_arg);
 }
 
 int aster_task_submit(struct starpu_task *task)
 {
     struct aster_task *t = task->cl_arg;
     struct aster_ctx *ctx = t->env->ctx;
-    if (t->done) {
+    if (t->done || ASTER_SIM) {
         task->callback_func = call_done;
         task->callback_arg = t;
     }
@@ -73,39 +106,17 @@ const struct aster_backend *aster_task_begin(struct aster_task *t)
 {
     struct aster_cl_worker *w = this_worker(t->env);
     t->started = aster_wall();
-    if (w)
+    if (w && !ASTER_SIM)
         atomic_store_explicit(&w->since, t->started, memory_order_relaxed);
     return t->env->cpu;
-}
-
-static struct aster_cl_measured *find_measured(struct aster_cl_env *env, uint64_t footprint, bool add)
-{
-    for (uint64_t k = 0; k < 16; k++) {
-        struct aster_cl_measured *m = &env->measured[(footprint + k) % ASTER_CL_MEASURED];
-        uint64_t there = atomic_load_explicit(&m->footprint, memory_order_relaxed);
-        if (there == footprint)
-            return m;
-        if (there == 0) {
-            if (!add)
-                return NULL;
-            if (atomic_compare_exchange_strong(&m->footprint, &there, footprint) || there == footprint)
-                return m;
-        }
-    }
-    return NULL;
-}
-
-static void record(struct aster_cl_env *env, const struct aster_task *t, double end)
-{
-    int64_t k = atomic_fetch_add(&env->n_records, 1);
-    if (k < env->max_records)
-        env->record[k] = (struct aster_task_record){starpu_worker_get_id(), t->name, t->started - env->start, end - env->start};
 }
 
 void aster_task_end(struct aster_task *t)
 {
     struct aster_cl_env *env = t->env;
     struct aster_cl_worker *w = this_worker(env);
+    if (ASTER_SIM)
+        return;
     double end = aster_wall(), us = 1e6 * (end - t->started);
     if (w) {
         double busy = atomic_load_explicit(&w->busy_s, memory_order_relaxed);
@@ -114,11 +125,12 @@ void aster_task_end(struct aster_task *t)
         atomic_fetch_add_explicit(&w->tasks, 1, memory_order_relaxed);
     }
     if (env->record)
-        record(env, t, end);
-    struct aster_cl_measured *m = t->footprint ? find_measured(env, t->footprint, true) : NULL;
+        record(env, starpu_worker_get_id(), t, t->started, end, false);
+    struct aster_cl_measured *m = aster_measured_find(env->measured, t->footprint, true);
     if (m) { /* two workers at once may lose a sample: it is an estimate */
         double n = (double)aster_min64(atomic_fetch_add(&m->n, 1) + 1, 32), mean = atomic_load(&m->mean_us);
         atomic_store(&m->mean_us, mean + (us - mean) / n);
+        atomic_store(&m->name, t->name);
     }
 }
 
@@ -142,24 +154,43 @@ void *aster_task_scratch(struct aster_task *t, int64_t bytes)
 int aster_task_can_execute(unsigned worker, struct starpu_task *task, unsigned nimpl)
 {
     const struct aster_task *t = task->cl_arg;
-    (void)worker;
     (void)nimpl;
-    return t->memory <= t->env->memory_limit;
+    bool gpu = starpu_worker_get_type((int)worker) == STARPU_CUDA_WORKER;
+    return t->memory <= (gpu ? t->env->gpu_memory : t->env->memory_limit);
 }
 
-/* Microseconds: as measured in this run, before that from operations and bytes. */
+struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint, bool add)
+{
+    for (uint64_t k = 0; table && footprint && k < 16; k++) {
+        struct aster_cl_measured *m = &table[(footprint + k) % ASTER_CL_MEASURED];
+        uint64_t there = atomic_load_explicit(&m->footprint, memory_order_relaxed);
+        if (there == footprint)
+            return m;
+        if (there == 0) {
+            if (!add)
+                return NULL;
+            if (atomic_compare_exchange_strong(&m->footprint, &there, footprint) || there == footprint)
+                return m;
+        }
+    }
+    return NULL;
+}
+
+/* Microseconds: as measured, before that from operations and bytes. */
 double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *arch, unsigned nimpl)
 {
-    const double flops_per_us = 4e4, bytes_per_us = 5e3; /* of one core, on the careful side */
     const struct aster_task *t = task->cl_arg;
-    (void)arch;
+    bool gpu = arch->ndevices > 0 && arch->devices[0].type == STARPU_CUDA_WORKER;
+    const struct aster_device_model *d = gpu ? &t->env->gpu : &t->env->core;
     (void)nimpl;
-    struct aster_cl_measured *m = t->footprint ? find_measured(t->env, t->footprint, false) : NULL;
+    struct aster_cl_measured *m = aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false);
     double mean = m ? atomic_load(&m->mean_us) : 0;
     if (mean > 0)
         return mean;
-    double compute = t->flops / flops_per_us, memory = t->bytes / bytes_per_us;
-    return 2 + (compute > memory ? compute : memory);
+    if (t->seconds)
+        return 1e6 * t->seconds(t, d);
+    double compute = t->flops / d->flops_f32, memory = t->bytes / d->bandwidth;
+    return 1e6 * (d->launch + (compute > memory ? compute : memory));
 }
 
 uint32_t aster_task_footprint(struct starpu_task *task)

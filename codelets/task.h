@@ -7,6 +7,10 @@
 
 #include "starpu_head.h"
 
+#ifndef ASTER_SIM
+#define ASTER_SIM 0 /* 1: built with a StarPU that simulates */
+#endif
+
 struct aster_task { /* first member of every argument struct */
     struct aster_cl_env *env;
     const char *name;
@@ -14,6 +18,8 @@ struct aster_task { /* first member of every argument struct */
     double flops, bytes;
     int64_t memory; /* of the buffers, set by aster_task_submit */
     double started;
+    /* seconds on a device, given the whole argument; NULL: from flops and bytes */
+    double (*seconds)(const struct aster_task *t, const struct aster_device_model *d);
     void (*done)(void *arg);
     void *done_arg;
 };
@@ -40,10 +46,17 @@ uint32_t aster_task_footprint(struct starpu_task *task);
         .type = STARPU_PER_ARCH, .symbol = text, .arch_cost_function = aster_task_cost, .footprint = aster_task_footprint     \
     }
 /* The same glue serves a GPU worker: aster_task_begin gives the table of kernels that belongs to the worker. */
-#if ASTER_HAVE_CUDA
+#if ASTER_HAVE_CUDA || ASTER_SIM
 #define ASTER_CUDA_FUNCTION(f) .cuda_funcs = {f}, .cuda_flags = {STARPU_CUDA_ASYNC},
 #else
 #define ASTER_CUDA_FUNCTION(f)
+#endif
+
+/* A simulation runs no kernels, only what hands results to the host. */
+#if ASTER_SIM
+#define ASTER_RUN_IN_SIMULATION .flags = STARPU_CODELET_SIMGRID_EXECUTE,
+#else
+#define ASTER_RUN_IN_SIMULATION
 #endif
 
 static inline void *aster_task_pointer(void *buffer)

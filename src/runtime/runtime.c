@@ -2,11 +2,36 @@
 /* Start and end of StarPU, and what the layers above ask about it. */
 #include "runtime/start.h"
 #include "runtime/machine.h"
+#include "runtime/sim.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_RECORDS 200000
+
+/* ---- what is asked for ---- */
+
+/* A simulated machine instead of this one; without one, the simulating program has nothing to run on. */
+static int check_simulate(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_machine *m)
+{
+    if (ASTER_SIM && !o->simulate)
+        return aster_fail(ctx, ASTER_EPARAM, "this is the simulating program: it runs no pipeline; asterism scale --simulate MACHINE.yaml uses it");
+    if (!ASTER_SIM && o->simulate)
+        return aster_fail(ctx, ASTER_EPARAM, "this program runs on this machine; simulated ones need asterism-sim");
+    if (!o->simulate)
+        return 0;
+    const struct aster_sim_machine *s = o->simulate->machine;
+    int drivers = o->simulate->gpus; /* each takes a core */
+    if (o->simulate->gpus > s->n_gpus)
+        return aster_fail(ctx, ASTER_EPARAM, "%d GPUs: %s has %d", o->simulate->gpus, s->name, s->n_gpus);
+    m->machine_cores = s->cores;
+    m->cores = s->cores - drivers;
+    m->masked = false;
+    if (m->cores < 1)
+        return aster_fail(ctx, ASTER_EPARAM, "%s has %d cores and %d GPUs in use: no core is left for a CPU worker", s->name, s->cores, drivers);
+    return 0;
+}
 
 static int choose_cpus(struct aster_ctx *ctx, const struct aster_runtime_options *o, const struct aster_machine *m, int *cpus)
 {
@@ -55,7 +80,7 @@ static int start(struct aster_runtime *rt, int cpus)
     conf.precedence_over_environment_variables = 1;
     conf.sched_policy_name = rt->scheduler;
     conf.ncpus = cpus;
-    conf.ncuda = 0;
+    conf.ncuda = rt->simulate ? rt->simulate->gpus : 0;
     conf.nopencl = 0;
     conf.catch_signals = 0;
     starpu_malloc_set_align(64);
@@ -78,29 +103,58 @@ static void init_thread(void *arg)
 static int make_env(struct aster_runtime *rt, const struct aster_runtime_options *o, const struct aster_machine *m, int cpus)
 {
     struct aster_cl_env *env = &rt->env;
-    env->n_workers = cpus;
-    env->memory_limit = o->memory_limit > 0 ? o->memory_limit : m->free_memory / 10 * 8;
-    ASTER_TRY(aster_alloc(env->ctx, cpus, sizeof *env->worker, &env->worker));
-    ASTER_TRY(aster_alloc(env->ctx, cpus, sizeof *rt->sampled, &rt->sampled));
+    env->n_workers = cpus + (rt->simulate ? rt->simulate->gpus : 0);
+    if (!rt->simulate)
+        env->core = (struct aster_device_model){.flops_f32 = 4e10, .flops_f64 = 2e10, .bandwidth = 5e9, .launch = 2e-6}; /* careful */
+    env->memory_limit = o->memory_limit > 0 ? o->memory_limit
+                        : rt->simulate      ? (int64_t)(0.8 * rt->simulate->machine->host_memory)
+                                            : m->free_memory / 10 * 8;
+    ASTER_TRY(aster_alloc(env->ctx, env->n_workers, sizeof *env->worker, &env->worker));
+    ASTER_TRY(aster_alloc(env->ctx, env->n_workers, sizeof *rt->sampled, &rt->sampled));
     ASTER_TRY(aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured, &env->measured));
     if (o->profile) {
         env->max_records = MAX_RECORDS;
         ASTER_TRY(aster_alloc(env->ctx, MAX_RECORDS, sizeof *env->record, &env->record));
     }
-    env->start = aster_wall();
-    for (int k = 0; k < cpus; k++)
+    env->start = ASTER_SIM ? 0 : aster_wall();
+    for (int k = 0; k < env->n_workers; k++)
         rt->sampled[k].at = env->start;
     return 0;
+}
+
+static int simulate(struct aster_runtime *rt, const struct aster_sim_setup *s)
+{
+    struct aster_cl_env *env = &rt->env;
+    const struct aster_sim_machine *m = s->machine;
+    rt->simulate = s;
+    env->core = m->core;
+    env->gpu = m->gpu;
+    env->gpu_memory = (int64_t)(0.8 * m->gpu_memory); /* as much as StarPU can be sure to make room for */
+    ASTER_TRY(aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured_gpu, &env->measured_gpu));
+    ASTER_TRY(aster_sim_write(env->ctx, m, s->gpus, s->dir));
+    setenv("STARPU_PERF_MODEL_DIR", s->dir, 1);
+    setenv("STARPU_HOSTNAME", m->name, 1);
+    setenv("STARPU_SIMGRID", "1", 1);
+    setenv("STARPU_SIMGRID_CUDA_MALLOC_COST", "0", 0); /* buffers are made once and used for the whole run */
+    return 0;
+}
+
+static const char *scheduler_of(const struct aster_runtime_options *o)
+{
+    if (o->scheduler && *o->scheduler)
+        return o->scheduler;
+    return o->simulate && o->simulate->gpus > 0 ? ASTER_GPU_SCHEDULER : ASTER_DEFAULT_SCHEDULER;
 }
 
 /* Whether the machine and this StarPU have what is asked for. */
 static int choose(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_machine *m, int *cpus, enum aster_isa *isa)
 {
     ASTER_TRY(aster_machine_look(ctx, m));
+    ASTER_TRY(check_simulate(ctx, o, m));
     ASTER_TRY(choose_cpus(ctx, o, m, cpus));
     ASTER_TRY(check_gpus(ctx, o->gpus));
     ASTER_TRY(aster_isa_find(ctx, o->isa && *o->isa ? o->isa : "auto", isa));
-    return check_scheduler(ctx, o->scheduler && *o->scheduler ? o->scheduler : ASTER_DEFAULT_SCHEDULER);
+    return check_scheduler(ctx, scheduler_of(o));
 }
 
 int aster_runtime_check(struct aster_ctx *ctx, const struct aster_runtime_options *o)
@@ -119,7 +173,7 @@ int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options 
     *out = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *rt, &rt));
     rt->env.ctx = ctx;
-    rt->scheduler = o->scheduler && *o->scheduler ? o->scheduler : ASTER_DEFAULT_SCHEDULER;
+    rt->scheduler = scheduler_of(o);
     ASTER_GOTO(choose(ctx, o, &m, &cpus, &rt->isa), fail);
     if (o->cpus < 0 && cpus < m.cores)
         aster_log(ctx, ASTER_LOG_WARN,
@@ -129,12 +183,17 @@ int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options 
     ASTER_GOTO(aster_strdup(ctx, rt->scheduler, &rt->scheduler_name), fail);
     rt->scheduler = rt->scheduler_name;
     rt->env.cpu = aster_backend_cpu(rt->isa);
+    if (o->simulate)
+        ASTER_GOTO(simulate(rt, o->simulate), fail);
     ASTER_GOTO(make_env(rt, o, &m, cpus), fail);
     /* blocks above 1 MiB are mappings of their own and go back when freed; below, the heap is kept */
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     ASTER_GOTO(start(rt, cpus), fail);
-    starpu_execute_on_each_worker(init_thread, NULL, STARPU_CPU);
+    if (ASTER_SIM)
+        starpu_profiling_status_set(STARPU_PROFILING_ENABLE);
+    else
+        starpu_execute_on_each_worker(init_thread, NULL, STARPU_CPU);
     int v[3];
     starpu_get_version(&v[0], &v[1], &v[2]);
     snprintf(rt->version, sizeof rt->version, "%d.%d.%d", v[0], v[1], v[2]);
@@ -160,6 +219,7 @@ void aster_runtime_free(struct aster_runtime **rtp)
         aster_free(&rt->env.worker[k].scratch);
     aster_free(&rt->env.worker);
     aster_free(&rt->env.measured);
+    aster_free(&rt->env.measured_gpu);
     aster_free(&rt->env.record);
     aster_free(&rt->sampled);
     aster_free(&rt->scheduler_name);
@@ -194,6 +254,17 @@ int64_t aster_runtime_memory_limit(const struct aster_runtime *rt)
 int aster_runtime_n_workers(const struct aster_runtime *rt)
 {
     return rt->env.n_workers;
+}
+
+double aster_runtime_now(const struct aster_runtime *rt)
+{
+    (void)rt;
+    return ASTER_SIM ? 1e-6 * starpu_timing_now() : aster_wall();
+}
+
+bool aster_runtime_simulates(void)
+{
+    return ASTER_SIM;
 }
 
 struct aster_cl_env *aster_runtime_env(struct aster_runtime *rt)

@@ -8,6 +8,12 @@
 
 /* Work stealing with locality: a task goes to the worker that made its last input, where the data are in the cache. */
 #define ASTER_DEFAULT_SCHEDULER "lws"
+/* With GPUs: where data and models say that a task ends first. */
+#define ASTER_GPU_SCHEDULER "dmdas"
+
+#ifndef ASTER_SIM
+#define ASTER_SIM 0 /* 1: built with a StarPU that simulates */
+#endif
 
 struct aster_sampled { double at, busy_s; }; /* when a worker was looked at last, and its time then */
 
@@ -18,6 +24,7 @@ struct aster_runtime {
     char *scheduler_name;
     char version[32];
     bool started;
+    const struct aster_sim_setup *simulate;
     struct aster_sampled *sampled;
 };
 

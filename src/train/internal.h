@@ -9,8 +9,7 @@
 
 /* ---- slots.c: what bounds the work in flight ------------------------------------------------------------------------------ */
 struct slots { /* a pool of numbers 0..n-1 */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct aster_gate *gate;
     int n, n_free;
     int *free_list;
 };

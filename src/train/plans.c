@@ -116,9 +116,14 @@ static void run_segment(const struct aster_program_task *t, const struct aster_b
     aster_exec(t->plan, be, &b, t->segment);
 }
 
+static double segment_seconds(const struct aster_program_task *t, const struct aster_device_model *d)
+{
+    return aster_plan_seconds(t->plan, t->segment, d);
+}
+
 void planned_task(const struct planned *p, int segment, const char *name, struct aster_program_task *t)
 {
-    *t = (struct aster_program_task){.name = name, .run = run_segment, .plan = p->plan, .segment = segment};
+    *t = (struct aster_program_task){.name = name, .run = run_segment, .plan = p->plan, .segment = segment, .seconds = segment_seconds};
     t->footprint = aster_plan_hash(p->plan, segment);
     aster_plan_cost(p->plan, segment, &t->flops, &t->bytes);
 }
