@@ -147,6 +147,9 @@ int aster_sim_write(struct aster_ctx *ctx, const struct aster_sim_machine *m, in
     table(&text, m, n_gpus, "microseconds", aster_sim_latency, 1e-6);
     if (rc == 0)
         rc = write_file(ctx, bus, m->name, "latency", &text);
+    aster_str_add(&text, "# StarPU looks whether this file is here\n");
+    if (rc == 0)
+        rc = write_file(ctx, bus, m->name, "config", &text);
     aster_str_free(&text);
     aster_free(&bus);
     return rc;
