@@ -113,6 +113,36 @@ const struct aster_cli_command aster_cmd_calibrate = {
 
 /* ---- simulate ---- */
 
+struct inside { /* what the simulated thread is given */
+    const struct aster_cli_args *args;
+    const struct aster_job_options *o;
+    const struct aster_job_clock *c;
+};
+
+static int inside_simulation(void *arg)
+{
+    const struct inside *in = arg;
+    return time_job(in->args, in->o, in->c);
+}
+
+/* OUT/machine gets StarPU's files, OUT the run. */
+static int enter(const struct inside *in)
+{
+    struct aster_ctx *ctx;
+    char *dir = NULL;
+    int status = ASTER_EXIT_BROKEN;
+    if (aster_ctx_new(&ctx) < 0)
+        return status;
+    int rc = aster_path_join(ctx, in->o->out, "machine", &dir);
+    if (rc == 0)
+        rc = aster_sim_enter(ctx, in->c->machine, in->c->gpus, dir, inside_simulation, (void *)in, &status);
+    if (rc < 0)
+        aster_cli_error("%s", aster_ctx_message(ctx));
+    aster_free(&dir);
+    aster_ctx_free(&ctx);
+    return rc < 0 ? ASTER_EXIT_BROKEN : status;
+}
+
 static int simulate_here(const struct aster_cli_args *args, const struct aster_sim_machine *m)
 {
     struct aster_job_options o;
@@ -129,7 +159,7 @@ static int simulate_here(const struct aster_cli_args *args, const struct aster_s
     c.machine = m;
     c.gpus = (int)gpus;
     c.expect = aster_cli_value(args, "times");
-    return time_job(args, &o, &c);
+    return enter(&(struct inside){args, &o, &c});
 }
 
 /* The same command by the simulating program; comes back only when that cannot be started. */

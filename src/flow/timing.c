@@ -63,7 +63,7 @@ int aster_timing_run(struct aster_run *run, struct aster_run_timing *t)
     ASTER_TRY(aster_run_runtime(run, &rt));
     ASTER_TRY(expect(run, rt, t));
     ASTER_TRY(time_training(run, last, rt, t));
-    t->n_workers = aster_runtime_n_workers(rt);
+    t->n_workers = t->timing.usage.workers;
     run->items = t->timing.samples;
     return t->measure ? aster_times_write(run->ctx, t->measure, t->machine ? t->machine : "unnamed", rt) : 0;
 }

@@ -305,19 +305,14 @@ int aster_job_time(struct aster_job *job, const struct aster_job_options *o,
     struct aster_sim_setup setup = {.machine = clock->machine, .gpus = clock->gpus};
     struct aster_run_timing t = {.warmup = clock->warmup, .steps = clock->steps, .expect = clock->expect,
                                  .measure = clock->measure, .machine = clock->name};
-    char *dir = NULL;
     *out = (struct aster_job_timing){0};
     ASTER_TRY(resolve(job, true, &spec));
     options.timing = &t;
-    if (clock->machine) {
-        ASTER_TRY(aster_path_join(job->ctx, o->out, "machine", &dir));
-        setup.dir = dir;
+    if (clock->machine)
         options.runtime.simulate = &setup;
-    }
     int rc = aster_run(job->ctx, spec, &options, &r);
     fill_timing(&t, r.peak_memory, out);
     aster_free(&r.dir);
-    aster_free(&dir);
     return rc;
 }
 

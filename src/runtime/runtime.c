@@ -5,7 +5,6 @@
 #include "runtime/sim.h"
 
 #include <malloc.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MAX_RECORDS 200000
@@ -130,13 +129,7 @@ static int simulate(struct aster_runtime *rt, const struct aster_sim_setup *s)
     env->core = m->core;
     env->gpu = m->gpu;
     env->gpu_memory = (int64_t)(0.8 * m->gpu_memory); /* as much as StarPU can be sure to make room for */
-    ASTER_TRY(aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured_gpu, &env->measured_gpu));
-    ASTER_TRY(aster_sim_write(env->ctx, m, s->gpus, s->dir));
-    setenv("STARPU_PERF_MODEL_DIR", s->dir, 1);
-    setenv("STARPU_HOSTNAME", m->name, 1);
-    setenv("STARPU_SIMGRID", "1", 1);
-    setenv("STARPU_SIMGRID_CUDA_MALLOC_COST", "0", 0); /* buffers are made once and used for the whole run */
-    return 0;
+    return aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured_gpu, &env->measured_gpu);
 }
 
 static const char *scheduler_of(const struct aster_runtime_options *o)

@@ -18,10 +18,9 @@ struct aster_runtime_options {
     const struct aster_sim_setup *simulate; /* NULL: this machine */
 };
 struct aster_sim_machine;
-struct aster_sim_setup { /* for the simulating program only */
+struct aster_sim_setup { /* for the simulating program only, inside aster_sim_enter */
     const struct aster_sim_machine *machine;
     int gpus;        /* of its GPUs; cpus of the options counts its cores, -1: those that the GPUs' drivers leave */
-    const char *dir; /* for StarPU's files; made when it is not there */
 };
 /* Whether a runtime with these options could be had here; starts nothing. */
 ASTER_CHECKED int aster_runtime_check(struct aster_ctx *ctx, const struct aster_runtime_options *o);
@@ -54,8 +53,9 @@ bool aster_runtime_simulates(void); /* whether this is the simulating program */
 /* What the workers did between two moments, from the records of tasks (made with profile). Shares are of workers times seconds. */
 enum aster_work { ASTER_WORK_ENCODE, ASTER_WORK_PROGRAM, ASTER_WORK_REDUCE, ASTER_WORK_UPDATE, ASTER_WORK_OTHER, ASTER_N_WORKS };
 struct aster_usage {
+    int workers;                    /* that count: the GPUs where there are some, else the CPU workers */
     double busy, transfer;          /* in tasks; waiting for data (known in simulations, else 0) */
-    double seconds[ASTER_N_WORKS];  /* of all workers */
+    double seconds[ASTER_N_WORKS];  /* of those workers */
     double modelled;                /* share of the task seconds that follow from a roofline, not from measurements */
     int64_t tasks;
 };

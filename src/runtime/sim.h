@@ -22,6 +22,9 @@ struct aster_sim_machine {
 
 /* StarPU's platform and bus files for n_gpus of the machine's GPUs, under dir. */
 ASTER_CHECKED int aster_sim_write(struct aster_ctx *ctx, const struct aster_sim_machine *m, int n_gpus, const char *dir);
+/* Calls work(arg) inside a simulation of that machine; *status is what it gave. Once in a process, in the simulating program. */
+ASTER_CHECKED int aster_sim_enter(struct aster_ctx *ctx, const struct aster_sim_machine *m, int n_gpus, const char *dir,
+                                  int (*work)(void *), void *arg, int *status);
 /* Bytes per second and seconds between two memories: 0 is the host's, 1.. the GPUs'. */
 double aster_sim_bandwidth(const struct aster_sim_machine *m, int from, int to);
 double aster_sim_latency(const struct aster_sim_machine *m, int from, int to);

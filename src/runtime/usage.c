@@ -18,6 +18,13 @@ static enum aster_work kind_of(const char *codelet)
     return ASTER_WORK_OTHER;
 }
 
+/* GPUs decide a study of GPUs; the many cores beside them would only dilute the shares. */
+static bool counts(const struct aster_runtime *rt, int worker)
+{
+    bool gpus = rt->simulate && rt->simulate->gpus > 0;
+    return starpu_worker_get_type(worker) == (gpus ? STARPU_CUDA_WORKER : STARPU_CPU_WORKER);
+}
+
 /* Share of the time since the last call in which workers waited for data. */
 static double waiting_for_data(const struct aster_runtime *rt)
 {
@@ -25,13 +32,14 @@ static double waiting_for_data(const struct aster_runtime *rt)
 #if ASTER_SIM
     for (int k = 0; k < rt->env.n_workers; k++) {
         struct starpu_profiling_worker_info info;
-        if (starpu_profiling_worker_get_info(k, &info) != 0)
+        if (starpu_profiling_worker_get_info(k, &info) != 0 || !counts(rt, k))
             continue;
         waiting += starpu_timing_timespec_to_us(&info.waiting_time);
         total += starpu_timing_timespec_to_us(&info.total_time);
     }
-#endif
+#else
     (void)rt;
+#endif
     return total > 0 ? waiting / total : 0;
 }
 
@@ -41,11 +49,13 @@ void aster_runtime_usage(struct aster_runtime *rt, double start, double end, str
     int64_t n = aster_runtime_records(rt, &r);
     double sum = 0, modelled = 0;
     *out = (struct aster_usage){.transfer = waiting_for_data(rt)};
+    for (int k = 0; k < rt->env.n_workers; k++)
+        out->workers += counts(rt, k);
     start -= rt->env.start;
     end -= rt->env.start;
     for (int64_t k = 0; k < n; k++) {
         double from = r[k].start > start ? r[k].start : start, to = r[k].end < end ? r[k].end : end;
-        if (!(to > from))
+        if (!(to > from) || !counts(rt, r[k].worker))
             continue;
         out->seconds[kind_of(r[k].codelet)] += to - from;
         sum += to - from;
@@ -53,7 +63,7 @@ void aster_runtime_usage(struct aster_runtime *rt, double start, double end, str
         out->tasks++;
     }
     if (sum > 0 && end > start) {
-        out->busy = sum / ((end - start) * rt->env.n_workers);
+        out->busy = sum / ((end - start) * out->workers);
         out->modelled = modelled / sum;
     }
 }
