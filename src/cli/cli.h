@@ -62,8 +62,8 @@ void aster_cli_wrap(int at, int indent, const char *text);
 void aster_cli_bytes(int64_t n, char out[32]);  /* "1.5 GiB" */
 void aster_cli_seconds(double s, char out[48]); /* "3.2 s", "1 h 02 min 03 s" */
 
-/* Path of the simulating program, the caller's to free; -1 after a message. */
-ASTER_CHECKED int aster_cli_simulator(char **out);
+/* Path of the simulating program, the caller's to free; -1 when there is none, after a message if it is needed. */
+ASTER_CHECKED int aster_cli_simulator(char **out, bool needed);
 /* name: a file, or an installed machine; -1 after a message. */
 struct aster_sim_machine;
 ASTER_CHECKED int aster_cli_read_machine(const char *name, struct aster_sim_machine *out);

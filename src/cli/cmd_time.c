@@ -26,6 +26,7 @@ static const struct aster_cli_option simulate_options[] = {
     {"gpus", 0, "N", "GPUs in use; without it none."},
     {"times", 0, "FILE", "Measured times, as calibrate writes them; without it all follow from the ops' cost."},
     {"scheduler", 0, "NAME", "StarPU's scheduling policy; without it lws, with GPUs dmdas."},
+    {"trace", 0, NULL, "Write DIR/trace.tsv: worker, kind, start and end of every task."},
     ASTER_CLI_LOG_OPTIONS,
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
@@ -155,6 +156,7 @@ static int simulate_here(const struct aster_cli_args *args, const struct aster_s
     o.cpus = (int)cpus;
     o.scheduler = aster_cli_value(args, "scheduler");
     o.quiet = aster_cli_has(args, "quiet");
+    o.trace = aster_cli_has(args, "trace");
     o.command_line = args->line;
     c.machine = m;
     c.gpus = (int)gpus;
@@ -166,7 +168,7 @@ static int simulate_here(const struct aster_cli_args *args, const struct aster_s
 static int start_simulator(const struct aster_cli_args *args)
 {
     char *path = NULL;
-    if (aster_cli_simulator(&path) < 0)
+    if (aster_cli_simulator(&path, true) < 0)
         return ASTER_EXIT_BROKEN;
     execv(path, args->argv);
     aster_cli_error("%s: %s", path, strerror(errno));

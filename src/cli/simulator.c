@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int aster_cli_simulator(char **out)
+int aster_cli_simulator(char **out, bool needed)
 {
     const char *given = getenv("ASTERISM_SIM");
     char self[4096];
@@ -25,9 +25,10 @@ int aster_cli_simulator(char **out)
         aster_str_free(&path);
         return 0;
     }
-    aster_cli_error("the simulating program is missing: there is no %s; build it (configure --with-starpu=\"$(scripts/build-starpu "
-                    "--simgrid)\" in a folder of its own) and name it in ASTERISM_SIM",
-                    path.len ? path.s : "asterism-sim beside this program");
+    if (needed)
+        aster_cli_error("the simulating program is missing: there is no %s; build it (configure --with-starpu=\"$(scripts/build-starpu "
+                        "--simgrid)\" in a folder of its own) and name it in ASTERISM_SIM",
+                        path.len ? path.s : "asterism-sim beside this program");
     aster_str_free(&path);
     return -1;
 }
