@@ -16,6 +16,7 @@ static const char no_cuda[] = "not built";
 
 static const struct aster_cli_option options[] = {
     {"stages", 0, NULL, "List every kind of stage with its options instead."},
+    {"pipelines", 0, NULL, "List the pipelines that can be run by name instead."},
     {"json", 0, NULL, "Print JSON."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
@@ -274,6 +275,56 @@ static void stages(struct sheet *s)
     close_in(s, "]");
 }
 
+/* ---- pipelines ---- */
+
+static int pipeline(struct aster_ctx *ctx, struct sheet *s, const char *name)
+{
+    const struct aster_kinds kinds = {aster_stage_n_kinds(), aster_stage_kind};
+    struct aster_pipeline *p = NULL;
+    char *path = NULL;
+    int rc = aster_find_pipeline(ctx, name, &path);
+    if (rc == 0)
+        rc = aster_pipeline_open(ctx, kinds, path, &p);
+    if (rc == 0) {
+        bool good = aster_pipeline_n_errors(p) == 0;
+        const char *text = good ? aster_pipeline_description(p) : aster_pipeline_mistake(p, 0);
+        open_in(s, NULL, "{");
+        if (s->json) {
+            fact(s, "pipeline", name);
+            fact(s, "file", path);
+            fact(s, good ? "description" : "mistake", text);
+        } else {
+            aster_str_printf(&s->text, "  %-20s %s\n", name, text);
+        }
+        close_in(s, "}");
+    }
+    aster_pipeline_free(&p);
+    aster_free(&path);
+    return rc;
+}
+
+static int pipelines(struct sheet *s)
+{
+    struct aster_ctx *ctx;
+    char **names = NULL;
+    int n = 0;
+    ASTER_TRY(aster_ctx_new(&ctx));
+    aster_log_level(ctx, ASTER_LOG_WARN);
+    int rc = aster_list_pipelines(ctx, &n, &names);
+    open_in(s, "pipelines", "[");
+    for (int i = 0; i < n; i++) {
+        if (rc == 0)
+            rc = pipeline(ctx, s, names[i]);
+        aster_free(&names[i]);
+    }
+    close_in(s, "]");
+    aster_free(&names);
+    if (rc < 0)
+        aster_cli_error("%s", aster_ctx_message(ctx));
+    aster_ctx_free(&ctx);
+    return rc;
+}
+
 static int info(const struct aster_cli_args *args)
 {
     struct sheet s = {.json = aster_cli_has(args, "json")};
@@ -287,6 +338,8 @@ static int info(const struct aster_cli_args *args)
     open_in(&s, NULL, "{");
     if (aster_cli_has(args, "stages")) {
         stages(&s);
+    } else if (aster_cli_has(args, "pipelines")) {
+        rc = pipelines(&s);
     } else {
         versions(&s);
         rc = machine(&s);
@@ -302,5 +355,5 @@ const struct aster_cli_command aster_cmd_info = {
     "info", "[options]",
     "Prints versions and limits, the devices and workers a run would use, and each op with its "
     "backends; with --stages what "
-    "a pipeline file can hold.",
+    "a pipeline file can hold, with --pipelines those that can be run by name.",
     options, info};

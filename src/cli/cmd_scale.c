@@ -36,7 +36,7 @@ struct scale {
     const char *simulate, *times, *out;
     char *simulator; /* NULL: there is none */
     char self[4096], folder[64];
-    int64_t batch, timeout;
+    int64_t timeout;
 };
 
 /* ---- what is asked for ---- */
@@ -87,7 +87,7 @@ static int read_options(struct scale *s)
     ASTER_TRY(aster_cli_int(a, "runs", 1, 1000, &t->runs));
     ASTER_TRY(aster_cli_int(a, "steps", 1, 1000000, &t->steps));
     ASTER_TRY(aster_cli_int(a, "warmup", 0, 1000000, &t->warmup));
-    ASTER_TRY(aster_cli_int(a, "batch-per-worker", 1, 65536, &s->batch));
+    ASTER_TRY(aster_cli_int(a, "batch-per-worker", 1, 65536, &t->batch_per_worker));
     ASTER_TRY(aster_cli_int(a, "timeout", 1, 10000000, &s->timeout));
     if (!s->times || s->simulate)
         return 0;
@@ -160,10 +160,10 @@ static void command(const struct scale *s, const char *program, int count, const
     word(w, "%s", program);
     word(w, machine ? "simulate" : "calibrate");
     for (int k = 0; k < a->n_words; k++)
-        if (!s->batch || strncmp(a->words[k], "batch_size=", 11) != 0)
+        if (!s->study.batch_per_worker || strncmp(a->words[k], "batch_size=", 11) != 0)
             word(w, "%s", a->words[k]);
-    if (s->batch)
-        word(w, "batch_size=%lld", (long long)s->batch * count);
+    if (s->study.batch_per_worker)
+        word(w, "batch_size=%lld", (long long)s->study.batch_per_worker * count);
     if (machine)
         word(w, "--machine=%s", machine);
     word(w, s->study.gpus ? "--gpus=%d" : "--cpus=%d", count);
@@ -184,7 +184,7 @@ static void one_run(const struct scale *s, const char *program, int count, int r
     char folder[4200], log[4300];
     char *text = NULL;
     int64_t n;
-    *r = (struct aster_study_run){.count = count, .run = run, .batch = s->batch * count};
+    *r = (struct aster_study_run){.count = count, .run = run, .batch = s->study.batch_per_worker * count};
     snprintf(folder, sizeof folder, "%s/%s%s%d_run%d", s->out, kind, s->study.gpus ? "gpu" : "cpu", count, run);
     snprintf(log, sizeof log, "%s.log", folder);
     command(s, program, count, machine, times, folder, &w);

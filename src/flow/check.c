@@ -147,6 +147,7 @@ static int check_train(struct check *c, int i)
     struct aster_encoding enc;
     ASTER_TRY(aster_encoding_choose(run->ctx, t.encoding, t.embeddings, &enc));
     ASTER_TRY(aster_training_config(&t, enc.dim, &config));
+    ASTER_TRY(aster_train_check(run->ctx, &config, t.split->n - t.split->n_val, t.split->n_val));
     int64_t steps = (t.split->n - t.split->n_val + t.batch_size - 1) / t.batch_size;
     int64_t shard = aster_max64(
         1, aster_min64(t.batch_size, (t.batch_size + config.shards - 1) / config.shards));

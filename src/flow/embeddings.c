@@ -340,16 +340,21 @@ void aster_embeddings_free(struct aster_embeddings **ep)
     aster_free(ep);
 }
 
+int aster_encoding_ready(struct aster_ctx *ctx, const char *name, bool has_store)
+{
+    if (has_store || strncmp(name, "esm2", 4))
+        return 0;
+    return aster_fail(
+        ctx, ASTER_EPARAM,
+        "encoding %s needs residue vectors made before; give precomputed=FILE (.npz or .h5)", name);
+}
+
 int aster_encoding_choose(struct aster_ctx *ctx, const char *name, struct aster_embeddings *e,
                           struct aster_encoding *enc)
 {
+    ASTER_TRY(aster_encoding_ready(ctx, name, e != NULL));
     if (strncmp(name, "esm2", 4))
         return aster_encoding_table(ctx, name, enc);
-    if (!e)
-        return aster_fail(
-            ctx, ASTER_EPARAM,
-            "encoding %s needs residue vectors made before; give precomputed=FILE (.npz or .h5)",
-            name);
     memset(enc, 0, sizeof *enc);
     snprintf(enc->name, sizeof enc->name, "%s", name);
     enc->dim = e->dim;
@@ -358,14 +363,10 @@ int aster_encoding_choose(struct aster_ctx *ctx, const char *name, struct aster_
     return 0;
 }
 
-int aster_encoding_key(struct aster_ctx *ctx, const struct aster_embeddings *e,
-                       const struct aster_encoding *enc, const struct aster_protein *p,
-                       int64_t *key)
+int64_t aster_encoding_key(const struct aster_embeddings *e, const struct aster_encoding *enc,
+                           const struct aster_protein *p, const char **why)
 {
-    const char *why;
-    *key = 0;
     if (!enc->rows)
         return 0;
-    *key = p->key >= 0 ? p->key : aster_embeddings_find(e, p->id, p->sequence, &why);
-    return *key >= 0 ? 0 : aster_fail(ctx, ASTER_EPARAM, "%s: '%s' %s", e->path, p->id, why);
+    return p->key >= 0 ? p->key : aster_embeddings_find(e, p->id, p->sequence, why);
 }

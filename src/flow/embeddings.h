@@ -23,9 +23,10 @@ int aster_embeddings_rows(void *arg, int64_t key, int64_t length, float *out);
  */
 ASTER_CHECKED int aster_encoding_choose(struct aster_ctx *ctx, const char *name,
                                         struct aster_embeddings *e, struct aster_encoding *enc);
-/* The key of a protein for that encoding: 0 for tables. */
-ASTER_CHECKED int aster_encoding_key(struct aster_ctx *ctx, const struct aster_embeddings *e,
-                                     const struct aster_encoding *enc,
-                                     const struct aster_protein *p, int64_t *key);
+/* The error of that, from the name alone. */
+ASTER_CHECKED int aster_encoding_ready(struct aster_ctx *ctx, const char *name, bool has_store);
+/* The key of a protein for that encoding: 0 for tables; -1 and a reason when the store has none. */
+int64_t aster_encoding_key(const struct aster_embeddings *e, const struct aster_encoding *enc,
+                           const struct aster_protein *p, const char **why);
 
 #endif

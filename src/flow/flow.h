@@ -52,6 +52,8 @@ struct aster_stage_kind {
     const char *help;
     const struct aster_opt *opts;                            /* ends with key NULL */
     int (*run)(struct aster_ctx *ctx, void *run, int stage); /* used by flow only */
+    /* NULL, or what can be found wrong before the run has a folder; used by flow only */
+    int (*ready)(struct aster_ctx *ctx, void *run, int stage);
 };
 int aster_stage_n_kinds(void);
 const struct aster_stage_kind *aster_stage_kind(int i);

@@ -175,6 +175,7 @@ int aster_stage_read_fasta(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_embeddings(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_split(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_train(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_train_ready(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_load_model(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_evaluate(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_predict(struct aster_ctx *ctx, void *run, int stage);

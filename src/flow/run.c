@@ -291,6 +291,9 @@ int aster_run(struct aster_ctx *ctx, const struct aster_run_spec *spec,
     ASTER_GOTO(aster_alloc(ctx, spec->n_stages, sizeof *run.slots, &run.slots), done);
     ASTER_GOTO(aster_runtime_check(ctx, &o->runtime), done);
     ASTER_GOTO(aster_inputs_read(&run), done);
+    for (int i = 0; i < spec->n_stages; i++)
+        if (spec->stages[i].kind->ready)
+            ASTER_GOTO(spec->stages[i].kind->ready(ctx, &run, i), done);
     ASTER_GOTO(aster_inputs_hash(&run), done);
     ASTER_GOTO(aster_rundir_take(&run), done);
     if (run.resumed) {

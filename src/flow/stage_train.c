@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define NO_STOP_PLATEAU 2 /* epochs without a better value, as with the default patience */
+enum { MOST_NAMED = 5 };  /* proteins that one message names */
 
 struct watch {
     const struct aster_training *t;
@@ -162,6 +163,8 @@ static bool on_stop(void *arg)
 int aster_training_samples(const struct aster_training *t, const struct aster_encoding *enc,
                            struct aster_sample **out)
 {
+    struct aster_str names = {0};
+    int64_t n_without = 0;
     ASTER_TRY(aster_alloc(t->run->ctx, t->split->n, sizeof **out, out));
     struct aster_sample *samples = *out;
     for (int64_t i = 0; i < t->split->n; i++) {
@@ -171,9 +174,19 @@ int aster_training_samples(const struct aster_training *t, const struct aster_en
                                            .loop_begin = p->begin,
                                            .loop_end = p->end,
                                            .labels = p->labels};
-        ASTER_TRY(aster_encoding_key(t->run->ctx, t->embeddings, enc, p, &samples[i].key));
+        const char *why;
+        samples[i].key = aster_encoding_key(t->embeddings, enc, p, &why);
+        if (samples[i].key < 0 && n_without++ < MOST_NAMED)
+            aster_str_printf(&names, "%s'%s' %s", names.len ? ", " : "", p->id, why);
     }
-    return 0;
+    int rc = aster_str_ok(t->run->ctx, &names);
+    if (rc == 0 && n_without)
+        rc = aster_fail(t->run->ctx, ASTER_EPARAM, "%s: %lld of %lld proteins have no vectors: %s%s",
+                        aster_embeddings_path(t->embeddings), (long long)n_without,
+                        (long long)t->split->n, aster_str_get(&names),
+                        n_without > MOST_NAMED ? ", and so on" : "");
+    aster_str_free(&names);
+    return rc;
 }
 
 static int open_events(const struct aster_training *t, struct aster_events **out)
@@ -245,6 +258,15 @@ struct aster_training aster_training_of(struct aster_run *run, int stage)
                                    .encoding = aster_run_text(run, stage, "encoding"),
                                    .model = aster_run_text(run, stage, "model"),
                                    .batch_size = aster_run_int(run, stage, "batch_size")};
+}
+
+int aster_stage_train_ready(struct aster_ctx *ctx, void *arg, int stage)
+{
+    struct aster_run *run = arg;
+    const char *store = aster_run_text(run, stage, "embeddings");
+    int k = *store ? aster_run_stage_index(run, store) : -1;
+    return aster_encoding_ready(ctx, aster_run_text(run, stage, "encoding"),
+                                k >= 0 && *aster_run_text(run, k, "file"));
 }
 
 int aster_stage_train(struct aster_ctx *ctx, void *arg, int stage)

@@ -20,7 +20,7 @@ void aster_study_run_read(const char *text, struct aster_study_run *r);
 struct aster_study {
     bool gpus, simulated;
     const char *pipeline, *machine, *command_line;
-    int64_t steps, warmup, runs;
+    int64_t steps, warmup, runs, batch_per_worker; /* 0: the batch stays the same */
     int n_counts;
     const int *counts;
     struct aster_study_run *run; /* n_counts x runs, in order */

@@ -42,6 +42,8 @@ static int config(struct aster_ctx *ctx, const struct aster_study *s, const char
     aster_str_printf(&t, "\nTest Configuration:\n  %s: ", workers(s));
     for (int k = 0; k < s->n_counts; k++)
         aster_str_printf(&t, "%s%d", k ? " " : "", s->counts[k]);
+    if (s->batch_per_worker)
+        aster_str_printf(&t, "\n  Batch size per worker: %lld", (long long)s->batch_per_worker);
     aster_str_printf(&t, "\n  Training steps: %lld\n  Warm-up steps: %lld\n  Runs per configuration: %lld\n", (long long)s->steps,
                      (long long)s->warmup, (long long)s->runs);
     aster_str_printf(&t, "\nPipeline: %s\nCommand: %s\nOutput Directory: %s\n", s->pipeline, s->command_line, dir);
@@ -144,11 +146,14 @@ static void notes(const struct aster_study *s, const struct aster_study_row *row
                      s->counts[0], workers(s), s->counts[0], s->counts[0]);
     aster_str_add(t, "- Efficiency: 100% is ideal, 70-90% good, below 50% heavy overhead\n"
                      "- Busy, Transfer, Wait: shares of the workers' time in tasks, waiting for data, and with nothing to do\n");
-    if (isfinite(serial))
-        aster_str_printf(t, "- Amdahl fit: serial share %.2f%%, speedup at most %.1fx\n", 100 * serial,
+    if (isfinite(serial) && serial > 1)
+        aster_str_add(t, "- Amdahl fit: none, more workers are slower\n");
+    else if (isfinite(serial))
+        aster_str_printf(t, "- Amdahl fit: serial share %.2f%%, speedup at most %.1fx\n", 100 * fmax(0, serial),
                          serial > 1e-6 ? 1 / serial : INFINITY);
-    if (isfinite(b))
-        aster_str_printf(t, "- Step time fit: %.3f ms %+.3f ms per worker\n", a, b);
+    if (s->batch_per_worker && isfinite(b))
+        aster_str_printf(t, "- Step time fit: %.3f ms %+.3f ms per worker; at most %.1f samples per second\n", a, b,
+                         b > 0 ? 1e3 * (double)s->batch_per_worker / b : INFINITY);
     sources(s, t);
     for (int64_t k = 0; k < s->n_counts * s->runs; k++)
         if (!s->run[k].ok)

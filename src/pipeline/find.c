@@ -166,20 +166,58 @@ static int add_names(struct aster_ctx *ctx, const char *folder, struct names *na
     return rc;
 }
 
+static void names_free(struct names *names)
+{
+    while (names->n)
+        aster_free(&names->at[--names->n]);
+}
+
+static int all_names(struct aster_ctx *ctx, const struct folders *f, struct names *names)
+{
+    for (int i = 0; i < f->n; i++)
+        ASTER_TRY(add_names(ctx, f->at[i], names));
+    return 0;
+}
+
 static int not_found(struct aster_ctx *ctx, const struct folders *f, const char *name,
                      const char *looked)
 {
     struct names names = {0};
     char hint[128] = "";
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < f->n; i++)
-        rc = add_names(ctx, f->at[i], &names);
+    int rc = all_names(ctx, f, &names);
     if (rc == 0) {
         aster_hint(name, (const char *const *)names.at, names.n, hint, sizeof hint);
         rc = aster_fail(ctx, ASTER_EIO, "no pipeline '%s'; looked for %s%s", name, looked, hint);
     }
-    while (names.n)
-        aster_free(&names.at[--names.n]);
+    names_free(&names);
+    return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int aster_list_pipelines(struct aster_ctx *ctx, int *n, char ***out)
+{
+    struct folders f = {0};
+    struct names names = {0};
+    int rc;
+    *n = 0;
+    *out = NULL;
+    ASTER_GOTO(add_folder(ctx, &f, ".", 1), done);
+    ASTER_GOTO(data_folders(ctx, &f), done);
+    ASTER_GOTO(all_names(ctx, &f, &names), done);
+    ASTER_GOTO(aster_alloc(ctx, names.n, sizeof **out, out), done);
+    qsort(names.at, (size_t)names.n, sizeof *names.at, by_name);
+    for (int i = 0; i < names.n; i++)
+        if (*n == 0 || strcmp((*out)[*n - 1], names.at[i])) {
+            (*out)[(*n)++] = names.at[i];
+            names.at[i] = NULL;
+        }
+done:
+    names_free(&names);
+    folders_free(&f);
     return rc;
 }
 

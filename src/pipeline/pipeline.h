@@ -69,6 +69,8 @@ ASTER_CHECKED int aster_pipeline_svg(const struct aster_pipeline *p, struct aste
 /* ---- where files are looked for ---- */
 /* The file of a pipeline given by path or by name ("rcl-train"). */
 ASTER_CHECKED int aster_find_pipeline(struct aster_ctx *ctx, const char *name, char **path_out);
+/* The names under which pipelines are found here, sorted; the caller frees each and the list. */
+ASTER_CHECKED int aster_list_pipelines(struct aster_ctx *ctx, int *n, char ***names);
 /* A relative file: working directory, then folder, then the data folders. *path_out is NULL when it
  * is nowhere; looked, when not NULL, then lists the places. */
 ASTER_CHECKED int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name,

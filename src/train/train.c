@@ -52,10 +52,23 @@ static int check_config(struct aster_ctx *ctx, const struct aster_train_config *
     return check_range(ctx, "checkpoint_steps", (double)c->checkpoint_steps, 0, 1e18);
 }
 
+static int check_number(struct aster_ctx *ctx, const char *which, int64_t n)
+{
+    return n < 1 ? aster_fail(ctx, ASTER_EPARAM, "there are no %s samples", which) : 0;
+}
+
+int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train, int64_t n_val)
+{
+    struct monitor m;
+    ASTER_TRY(check_config(ctx, c));
+    ASTER_TRY(monitor_find(ctx, c->monitor, c->monitor_max, &m));
+    ASTER_TRY(check_number(ctx, "training", n_train));
+    ASTER_TRY(check_number(ctx, "validation", n_val));
+    return trainer_check(ctx, c, n_train);
+}
+
 static int check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n, const struct aster_sample *s)
 {
-    if (n < 1)
-        return aster_fail(ctx, ASTER_EPARAM, "there are no %s samples", which);
     for (int64_t k = 0; k < n; k++)
         if (s[k].length < 1 || s[k].length > c->model.max_length)
             return aster_fail(ctx, ASTER_EPARAM, "%s sample %lld has %lld residues, expected 1 to %lld (max_length)", which, (long long)k + 1,
@@ -290,7 +303,7 @@ int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt, const struct as
 {
     struct training t = {.ctx = ctx, .rt = rt, .c = c, .hooks = hooks, .dir = dir};
     int rc;
-    ASTER_TRY(check_config(ctx, c));
+    ASTER_TRY(aster_train_check(ctx, c, n_train, n_val));
     ASTER_TRY(monitor_find(ctx, c->monitor, c->monitor_max, &t.monitor));
     ASTER_TRY(check_samples(ctx, "training", c, n_train, train));
     ASTER_TRY(check_samples(ctx, "validation", c, n_val, val));

@@ -37,6 +37,9 @@ struct aster_train_config {
     int64_t window;             /* steps in flight */
 };
 
+/* Whether so many samples can be trained on so; aster_train asks it too. */
+ASTER_CHECKED int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train, int64_t n_val);
+
 struct aster_epoch { /* one line of history.csv */
     int64_t epoch; /* from 0 */
     double train_loss, val_loss, lr, seconds;

@@ -5,22 +5,29 @@
 struct sizes { int64_t bytes[ASTER_N_CLASSES], sync; int n_segments; };
 
 /* Of a single row there is no variance: the running one would become 0 / 0. */
-static int check_norm(const struct trainer *tr, int64_t n, int64_t least)
+static int check_norm(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train, int64_t n)
 {
-    bool sync = tr->c->bn == ASTER_BN_SYNC;
-    if ((sync ? n : least) * aster_model_norm_length(&tr->c->model) != 1)
+    int64_t chunk = chunk_of(n, c->shards), rest = n % chunk;
+    bool sync = c->bn == ASTER_BN_SYNC;
+    if ((sync ? n : rest ? rest : chunk) * aster_model_norm_length(&c->model) != 1)
         return 0;
-    return aster_fail(tr->ctx, ASTER_EPARAM,
+    return aster_fail(ctx, ASTER_EPARAM,
                       "%lld training samples in batches of %lld leave a %s of one, where batch normalisation would see a single row; choose "
                       "another batch_size or a larger max_length",
-                      (long long)tr->n_train, (long long)tr->c->batch_size, sync ? "batch" : "shard");
+                      (long long)n_train, (long long)c->batch_size, sync ? "batch" : "shard");
+}
+
+int trainer_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train)
+{
+    int64_t full = aster_min64(c->batch_size, n_train), last = n_train % full;
+    ASTER_TRY(check_norm(ctx, c, n_train, full));
+    return last ? check_norm(ctx, c, n_train, last) : 0;
 }
 
 /* The shapes that occur: shards of a full batch and of the last one, with what is left over of each. */
 static int look_at_batch(struct trainer *tr, int64_t n, struct sizes *most)
 {
     int64_t chunk = chunk_of(n, tr->c->shards), rest = n % chunk;
-    ASTER_TRY(check_norm(tr, n, rest ? rest : chunk));
     for (int k = 0; k < 2; k++) {
         const struct planned *p;
         if (k == 1 && rest == 0)

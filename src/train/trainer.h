@@ -40,6 +40,8 @@ struct trainer {
     _Atomic int failed;                 /* the code of a step that went wrong; the context has the sentence */
 };
 
+/* Whether n_train (> 0) samples can be cut into such batches and shards. */
+ASTER_CHECKED int trainer_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train);
 ASTER_CHECKED int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
                               const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train, struct trainer **out);
 void trainer_free(struct trainer **tr);

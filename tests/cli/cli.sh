@@ -208,8 +208,22 @@ has "$out" "workers" "the workers are listed"
 asterism info --stages
 expect 0 "info --stages"
 has "$out" "read-table (gives proteins)" "with what a kind gives"
+asterism info --pipelines
+expect 0 "info --pipelines"
+for f in "$src"/pipelines/*.yaml; do
+    name=$(basename "$f" .yaml)
+    grep -q "^  $name  *$(sed -n 's/^description: //p' "$f")\$" "$out"
+    ok $? "lists $name with its description"
+done
+[ "$(wc -l <"$out")" = "$(ls "$src"/pipelines/*.yaml | wc -l)" ]
+ok $? "and no other"
+mkdir -p pipelines
+printf 'asterism: 1\npipeline: mine\nstages: {}\n' >pipelines/mine.yaml
+asterism info --pipelines
+has "$out" "pipelines/mine.yaml:" "one with a mistake is listed with it"
+rm -r pipelines
 if command -v python3 >/dev/null; then
-    for option in "" --stages; do
+    for option in "" --stages --pipelines; do
         asterism info --json $option
         python3 -m json.tool <"$out" >/dev/null 2>"$err"
         ok $? "info --json $option is JSON"

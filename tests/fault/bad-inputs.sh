@@ -147,6 +147,9 @@ vectors() { # vectors FILE WORDS
 fine "vectors: a ragged .h5" $esm precomputed=in/good.h5
 fine "vectors: an .npz" $esm precomputed=in/good.npz
 bad 1 "vectors: none" 'encoding esm2_650m needs residue vectors made before; give precomputed=FILE' $esm
+[ ! -e bad_run ]
+ok $? "vectors: none leaves no run folder"
+bad 1 "vectors: none, in check" 'encoding esm2 needs residue vectors made before' check rcl-train encoding=esm2 $tables
 vectors other_encoding.h5 'holds vectors of blosum, expected esm2_650m'
 vectors narrow.h5 'values has rank 2, numbers of width 1279; numbers [residues, 1280] are expected'
 vectors rank.h5 'values has rank 3, numbers of width 1; numbers [residues, 1280] are expected'
@@ -158,8 +161,9 @@ vectors few_offsets.h5 '8 ids and 8 sequences for 7 entries'
 vectors back.h5 'offsets[3] is 12; offsets grow from 0 to 96'
 vectors beyond.h5 'offsets[8] is 97; offsets grow from 0 to 96'
 vectors uneven.h5 "'P1' has 12 residues and 11 vectors"
-vectors missing.h5 "'P2' is not in the store of residue vectors"
-vectors other_sequence.h5 "'P2' has another sequence in the store of residue vectors"
+vectors missing.h5 "1 of 9 proteins have no vectors: 'P2' is not in the store of residue vectors"
+vectors other_sequence.h5 "1 of 9 proteins have no vectors: 'P2' has another sequence in the store of residue vectors"
+bad 1 "vectors: of other proteins" "proteins have no vectors: |, and so on" run rcl-train --quiet $tiny encoding=esm2_650m precomputed=in/good.h5 $tables
 vectors loop.h5 "loop [2, 13) of 'P2' does not fit its 12 residues"
 vectors nan.h5 'the vector of residue 1 of entry 2 has the value nan; finite numbers are expected'
 bad 1 "vectors: huge.h5" 'the loss is|lower learning_rate or set clip_norm' $esm precomputed=in/huge.h5
@@ -279,6 +283,7 @@ printf 'id,Sequence\nN1,MK\n' >pair.csv
 pairs='run rcl-train --quiet model=unet unet_base_filters=2 unet_depth=1 max_length=2 epochs=1 train_serpin=pairs.csv train_non_serpin=pair.csv'
 fine "one row: batches of 4" $pairs batch_size=4
 bad 1 "one row: batches of 7 and one of 1" '8 training samples in batches of 7 leave a batch of one, where batch normalisation would see a single row; choose another batch_size or a larger max_length' $pairs batch_size=7
+bad 1 "one row: found by check" '8 training samples in batches of 7 leave a batch of one' ${pairs/run rcl-train --quiet/check rcl-train} batch_size=7
 bad 1 "one row: in a shard" 'leave a shard of one' $pairs batch_size=8 shards=8 bn=local
 fine "one row: not in the batch" $pairs batch_size=8 shards=8
 finish

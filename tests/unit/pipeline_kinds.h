@@ -32,10 +32,10 @@ static const struct aster_opt sink_opts[] = {
     {NULL, ASTER_OPT_STR, NULL, 0, 0, NULL, NULL, NULL}};
 
 static const struct aster_stage_kind test_kinds[] = {
-    {"source", "items", "Reads.", source_opts, NULL},
-    {"work", "items", "Works.", work_opts, NULL},
-    {"build", "models", "Builds.", build_opts, NULL},
-    {"sink", "none", "Ends.", sink_opts, NULL}};
+    {"source", "items", "Reads.", source_opts, NULL, NULL},
+    {"work", "items", "Works.", work_opts, NULL, NULL},
+    {"build", "models", "Builds.", build_opts, NULL, NULL},
+    {"sink", "none", "Ends.", sink_opts, NULL, NULL}};
 
 static inline const struct aster_stage_kind *test_kind_at(int i)
 {
