@@ -67,6 +67,16 @@ const struct aster_backend *aster_backend_cpu(enum aster_isa isa)
     return table[isa];
 }
 
+void aster_zero_cpu(struct aster_device *d, void *p, int64_t bytes)
+{
+    memset(p, 0, (size_t)bytes);
+}
+
+void aster_copy_cpu(struct aster_device *d, void *to, const void *from, int64_t bytes)
+{
+    memcpy(to, from, (size_t)bytes);
+}
+
 const char *aster_op_name(enum aster_op_kind op)
 {
     static const char *const names[ASTER_N_OPS] = {

@@ -39,6 +39,9 @@ struct aster_run_info {
     int32_t *status;  /* one code per sample of the shard, NULL if nobody looks */
 };
 
+/* The GPU that a worker uses (cuda/device.h); NULL on the CPU. Pointers are to its memory then, status too; rows are not. */
+struct aster_device;
+
 struct aster_args {
     int n_in, n_out;
     struct aster_tensor in[ASTER_MAX_IN]; /* an absent optional input has p == NULL and rank 0 */
@@ -50,13 +53,15 @@ struct aster_args {
      * rows_in: how many positions of the first input are defined, for each sample. */
     const int64_t *rows, *rows_in;
     const struct aster_run_info *run;
+    struct aster_device *device;
     void *work;         /* 64-byte aligned, as large as the op's work function asked for */
     int64_t work_bytes;
 };
 
 typedef void aster_kernel(const struct aster_args *a);
 
-/* Optimizer and reduction kernels: not ops of a program, called by their own codelets. n elements, real = f32 or f64. */
+/* Optimizer and reduction kernels: not ops of a program, called by their own codelets. n elements, real = f32 or f64;
+ * d is NULL on the CPU. */
 struct aster_update {
     double lr, beta1, beta2, eps, weight_decay, momentum;
     int64_t step;      /* 1 for the first update */
@@ -65,16 +70,17 @@ struct aster_update {
 };
 struct aster_update_kernels {
     /* coupled decay: g += wd w */
-    void (*adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v);
+    void (*adam)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v);
     /* decoupled decay: w -= lr wd w */
-    void (*adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v);
+    void (*adamw)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v);
     /* m: momentum buffer; g += wd w; m = momentum m + g; w -= lr (nesterov ? g + momentum m : m) */
-    void (*sgd)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m);
-    void (*add_into)(enum aster_dtype t, int64_t n, void *y, const void *x); /* y += x */
-    void (*fill)(enum aster_dtype t, int64_t n, double value, void *y);
-    double (*sum_squares)(enum aster_dtype t, int64_t n, const void *x);     /* double, fixed order */
+    void (*sgd)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m);
+    void (*add_into)(struct aster_device *d, enum aster_dtype t, int64_t n, void *y, const void *x); /* y += x */
+    void (*fill)(struct aster_device *d, enum aster_dtype t, int64_t n, double value, void *y);
+    /* *sum, summed in double in a fixed order */
+    void (*sum_squares)(struct aster_device *d, enum aster_dtype t, int64_t n, const void *x, double *sum);
     /* running statistics: r += momentum (s - r) */
-    void (*ema)(enum aster_dtype t, int64_t n, double momentum, void *r, const void *s);
+    void (*ema)(struct aster_device *d, enum aster_dtype t, int64_t n, double momentum, void *r, const void *s);
 };
 
 /* A backend is a plain table. */
@@ -82,6 +88,8 @@ struct aster_backend {
     const char *name; /* "cpu-avx2" */
     aster_kernel *op[ASTER_N_OPS];
     struct aster_update_kernels update;
+    void (*zero)(struct aster_device *d, void *p, int64_t bytes);
+    void (*copy)(struct aster_device *d, void *to, const void *from, int64_t bytes);
     int version; /* of the kernel set; part of every footprint */
 };
 
@@ -104,6 +112,10 @@ int64_t aster_work_conv(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_lstm(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_attention(enum aster_op_kind op, const struct aster_args *a);
+
+/* Memory of the CPU for every table of it. */
+void aster_zero_cpu(struct aster_device *d, void *p, int64_t bytes);
+void aster_copy_cpu(struct aster_device *d, void *to, const void *from, int64_t bytes);
 
 /* Once per thread that runs kernels: denormals flushed (MXCSR), libraries held to one thread. */
 void aster_kernel_thread_init(void);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-noinst_HEADERS += codelets/backend.h
+noinst_HEADERS += codelets/backend.h codelets/keep.h codelets/strides.h
 EXTRA_DIST += codelets/ops.def
 include codelets/cpu/local.mk
+include codelets/cuda/local.mk
 libaster_a_SOURCES += codelets/backend.c
 libaster_a_SOURCES += codelets/poison.c codelets/encode_cpu.c
 noinst_HEADERS += codelets/poison.h

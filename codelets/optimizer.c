@@ -26,11 +26,11 @@ static void update_run(void *buffers[], void *cl_arg)
     if (a->t.norm)
         u.grad_scale = aster_clip_scale(a->t.clip_norm, *(double *)aster_task_pointer(buffers[adam ? 4 : 3]));
     if (a->t.kind == ASTER_OPTIMIZER_ADAM)
-        be->update.adam(a->t.real, a->t.n, &u, w, g, m, v);
+        be->update.adam(NULL, a->t.real, a->t.n, &u, w, g, m, v);
     else if (a->t.kind == ASTER_OPTIMIZER_ADAMW)
-        be->update.adamw(a->t.real, a->t.n, &u, w, g, m, v);
+        be->update.adamw(NULL, a->t.real, a->t.n, &u, w, g, m, v);
     else
-        be->update.sgd(a->t.real, a->t.n, &u, w, g, m);
+        be->update.sgd(NULL, a->t.real, a->t.n, &u, w, g, m);
     aster_task_end(&a->task);
 }
 
@@ -82,7 +82,7 @@ static void norm_run(void *buffers[], void *cl_arg)
 {
     struct vector_arg *a = cl_arg;
     const struct aster_backend *be = aster_task_begin(&a->task);
-    *(double *)aster_task_pointer(buffers[1]) = be->update.sum_squares(a->dtype, a->n, aster_task_pointer(buffers[0]));
+    be->update.sum_squares(NULL, a->dtype, a->n, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
     aster_task_end(&a->task);
 }
 
@@ -112,7 +112,7 @@ static void ema_run(void *buffers[], void *cl_arg)
 {
     struct vector_arg *a = cl_arg;
     const struct aster_backend *be = aster_task_begin(&a->task);
-    be->update.ema(a->dtype, a->n, a->momentum, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
+    be->update.ema(NULL, a->dtype, a->n, a->momentum, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
     aster_task_end(&a->task);
 }
 

@@ -185,6 +185,8 @@ const struct aster_backend *aster_backend_poison(const struct aster_backend *inn
     pthread_mutex_unlock(&error_lock);
     inner_table = inner;
     table.update = inner->update;
+    table.zero = inner->zero;
+    table.copy = inner->copy;
     table.version = inner->version;
     return &table;
 }

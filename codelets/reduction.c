@@ -15,7 +15,7 @@ static void sum_run(void *buffers[], void *cl_arg)
     const struct aster_backend *be = aster_task_begin(&a->task);
     for (int step = 1; step < a->n_parts; step *= 2)
         for (int k = 0; k + step < a->n_parts; k += 2 * step)
-            be->update.add_into(a->dtype, a->n, aster_task_pointer(buffers[k]), aster_task_pointer(buffers[k + step]));
+            be->update.add_into(NULL, a->dtype, a->n, aster_task_pointer(buffers[k]), aster_task_pointer(buffers[k + step]));
     aster_task_end(&a->task);
 }
 

@@ -21,8 +21,9 @@ int64_t aster_work_conv(enum aster_op_kind op, const struct aster_args *a)
         int64_t n_out = aster_max64(0, x->dim[1] + a->i[0] + a->i[1] - kernel + 1);
         return conv_bytes(x->dim[0], n_out, x->dim[1], kernel, a->i[0], w->dim[1], w->dim[2], size);
     }
-    if (op == ASTER_OP_conv1d_dx)
-        return conv_bytes(x->dim[0], a->s[0], x->dim[1], kernel, kernel - 1 - a->i[0], w->dim[2], w->dim[1], size);
+    if (op == ASTER_OP_conv1d_dx) /* on a GPU: the weights with their taps reversed */
+        return aster_max64(kernel * w->dim[1] * w->dim[2] * size,
+                           conv_bytes(x->dim[0], a->s[0], x->dim[1], kernel, kernel - 1 - a->i[0], w->dim[2], w->dim[1], size));
     if (op == ASTER_OP_conv1d_dw) {
         const struct aster_dw_block b = aster_dw_block(x->dim[0], w->dim[1], a->s[0]);
         const int64_t columns = aster_round_up(w->dim[2], ASTER_PANEL_BYTES_MAX / size);

@@ -24,7 +24,7 @@ libkern_avx512bf16_a_CPPFLAGS = $(AM_CPPFLAGS) -DASTER_ISA=avx512bf16
 libkern_avx512bf16_a_CFLAGS = $(AM_CFLAGS) $(ASTER_KERNEL_OPT) $(ISA_AVX512BF16_CFLAGS)
 KERNEL_SOURCES += codelets/cpu/pointwise.c codelets/cpu/reduce.c codelets/cpu/shape.c codelets/cpu/loss.c codelets/cpu/sync.c \
 	codelets/cpu/update.c
-noinst_HEADERS += codelets/cpu/lanes.h codelets/cpu/strides.h codelets/cpu/pointwise_real.h codelets/cpu/unary_real.h codelets/cpu/reduce_real.h \
+noinst_HEADERS += codelets/cpu/lanes.h codelets/cpu/pointwise_real.h codelets/cpu/unary_real.h codelets/cpu/reduce_real.h \
 	codelets/cpu/shape_real.h codelets/cpu/loss_real.h codelets/cpu/update_real.h
 
 # The 64-byte geometry on 32-byte vectors: its tiles and blocks can be tested where AVX-512 cannot run.

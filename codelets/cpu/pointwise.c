@@ -2,7 +2,7 @@
 /* Elementwise ops: functions of one value and their derivatives, arithmetic with broadcasting,
  * dropout, casts. */
 #include "cpu/lanes.h"
-#include "cpu/strides.h"
+#include "strides.h"
 
 enum { NARROW = 48, NARROW_CELLS = 1024, DROPOUT_CELLS = 512 };
 

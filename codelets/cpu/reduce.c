@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sum_to and broadcast_to: one is the derivative of the other. */
 #include "cpu/lanes.h"
-#include "cpu/strides.h"
+#include "strides.h"
 
 enum { REDUCE_COLUMNS = 512, REPEAT_CELLS = 2048 };
 

@@ -15,5 +15,7 @@ const struct aster_backend ASTER_CAT(aster_backend_cpu_, ASTER_ISA) = {
 #undef ASTER_OP
     },
     .update = {ASTER_K(adam), ASTER_K(adamw), ASTER_K(sgd), ASTER_K(add_into), ASTER_K(fill), ASTER_K(sum_squares), ASTER_K(ema)},
+    .zero = aster_zero_cpu,
+    .copy = aster_copy_cpu,
     .version = 1,
 };

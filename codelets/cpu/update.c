@@ -14,7 +14,7 @@
 #undef REAL
 #undef VSUF
 
-void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+void ASTER_K(adam)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
                    const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
@@ -23,7 +23,7 @@ void ASTER_K(adam)(enum aster_dtype t, int64_t n, const struct aster_update *u, 
         adam_f32(n, u, false, w, g, m, v);
 }
 
-void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+void ASTER_K(adamw)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
                     const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
@@ -32,7 +32,7 @@ void ASTER_K(adamw)(enum aster_dtype t, int64_t n, const struct aster_update *u,
         adam_f32(n, u, true, w, g, m, v);
 }
 
-void ASTER_K(sgd)(enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
+void ASTER_K(sgd)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
                   const void *g, void *m)
 {
     if (t == ASTER_F64)
@@ -41,7 +41,7 @@ void ASTER_K(sgd)(enum aster_dtype t, int64_t n, const struct aster_update *u, v
         sgd_f32(n, u, w, g, m);
 }
 
-void ASTER_K(add_into)(enum aster_dtype t, int64_t n, void *y, const void *x)
+void ASTER_K(add_into)(struct aster_device *d, enum aster_dtype t, int64_t n, void *y, const void *x)
 {
     if (t == ASTER_F64)
         add_into_f64(n, y, x);
@@ -49,7 +49,7 @@ void ASTER_K(add_into)(enum aster_dtype t, int64_t n, void *y, const void *x)
         add_into_f32(n, y, x);
 }
 
-void ASTER_K(fill)(enum aster_dtype t, int64_t n, double value, void *y)
+void ASTER_K(fill)(struct aster_device *d, enum aster_dtype t, int64_t n, double value, void *y)
 {
     if (t == ASTER_F64)
         fill_f64(n, value, y);
@@ -57,12 +57,12 @@ void ASTER_K(fill)(enum aster_dtype t, int64_t n, double value, void *y)
         fill_f32(n, value, y);
 }
 
-double ASTER_K(sum_squares)(enum aster_dtype t, int64_t n, const void *x)
+void ASTER_K(sum_squares)(struct aster_device *d, enum aster_dtype t, int64_t n, const void *x, double *sum)
 {
-    return t == ASTER_F64 ? sum_squares_f64(n, x) : sum_squares_f32(n, x);
+    *sum = t == ASTER_F64 ? sum_squares_f64(n, x) : sum_squares_f32(n, x);
 }
 
-void ASTER_K(ema)(enum aster_dtype t, int64_t n, double momentum, void *r, const void *s)
+void ASTER_K(ema)(struct aster_device *d, enum aster_dtype t, int64_t n, double momentum, void *r, const void *s)
 {
     if (t == ASTER_F64)
         ema_f64(n, momentum, r, s);

@@ -10,6 +10,11 @@
 
 #define ASTER_CHECKED __attribute__((warn_unused_result))
 #define ASTER_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#if defined __CUDACC__ /* what kernels of a GPU share with the host */
+#define ASTER_ANYWHERE __host__ __device__
+#else
+#define ASTER_ANYWHERE
+#endif
 
 /* ---- errors ---------------------------------------------------------------------------------
  * Functions return 0 or one of these. The first failure leaves a sentence in the context that
@@ -120,7 +125,12 @@ uint16_t aster_f32_to_bf16(float f); /* nearest even; NaN stays NaN */
 /* ---- generators and hashes ------------------------------------------------------------------------ */
 uint64_t aster_fnv1a64(const void *bytes, size_t n);
 uint64_t aster_fnv1a64_more(uint64_t h, const void *bytes, size_t n);
-uint64_t aster_mix64(uint64_t z); /* the finaliser of splitmix64 */
+ASTER_ANYWHERE static inline uint64_t aster_mix64(uint64_t z) /* the finaliser of splitmix64 */
+{
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+}
 /* Philox 4x32-10: the same counter and key give the same four words on every machine. */
 void aster_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 /* Uniform in [0,1) with 53 bits from (seed, stream, index). */

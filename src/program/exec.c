@@ -21,6 +21,7 @@ void aster_exec_bind(const struct aster_plan *plan, const struct step *s, const 
     for (int k = 0; k < o->n_out; k++)
         a->out[k].p = aster_exec_pointer(plan, o->out[k], b);
     a->run = &b->run;
+    a->device = b->device;
     a->work = (char *)b->at[ASTER_CLASS_ARENA] + plan->work_offset;
 }
 
@@ -40,7 +41,7 @@ void aster_exec_call(const struct aster_backend *be, enum aster_op_kind kind, co
 }
 
 /* The sync values before a segment come in; those after it go out. */
-static void sync_copy(const struct aster_plan *plan, const struct aster_bound *b, int group, bool in)
+static void sync_copy(const struct aster_plan *plan, const struct aster_backend *be, const struct aster_bound *b, int group, bool in)
 {
     const struct sync_group *g = &plan->sync[group];
     int64_t at = 0;
@@ -48,9 +49,9 @@ static void sync_copy(const struct aster_plan *plan, const struct aster_bound *b
         const struct op *o = &plan->p->op[plan->step[g->first_step + k].op];
         int64_t n = aster_value_bytes(plan, o->out[0]);
         if (in)
-            memcpy(aster_exec_pointer(plan, o->out[0], b), (const char *)b->sync_in + at, (size_t)n);
+            be->copy(b->device, aster_exec_pointer(plan, o->out[0], b), (const char *)b->sync_in + at, n);
         else
-            memcpy((char *)b->sync_out + at, aster_exec_pointer(plan, o->in[0], b), (size_t)n);
+            be->copy(b->device, (char *)b->sync_out + at, aster_exec_pointer(plan, o->in[0], b), n);
         at += n;
     }
 }
@@ -59,13 +60,13 @@ void aster_exec(const struct aster_plan *plan, const struct aster_backend *be, c
 {
     if (segment == 0) {
         if (b->at[ASTER_CLASS_GRAD])
-            memset(b->at[ASTER_CLASS_GRAD], 0, (size_t)plan->bytes[ASTER_CLASS_GRAD]);
+            be->zero(b->device, b->at[ASTER_CLASS_GRAD], plan->bytes[ASTER_CLASS_GRAD]);
         if (b->at[ASTER_CLASS_AUX])
-            memset(b->at[ASTER_CLASS_AUX], 0, (size_t)plan->bytes[ASTER_CLASS_AUX]);
+            be->zero(b->device, b->at[ASTER_CLASS_AUX], plan->bytes[ASTER_CLASS_AUX]);
     } else {
-        sync_copy(plan, b, segment - 1, true);
+        sync_copy(plan, be, b, segment - 1, true);
     }
-    if (plan->extents && b->lengths && b->background) {
+    if (plan->extents && b->lengths && b->background && !b->device) {
         aster_exec_extents(plan, be, b);
         return;
     }
@@ -79,16 +80,16 @@ void aster_exec(const struct aster_plan *plan, const struct aster_backend *be, c
         aster_exec_call(be, kind, &a, s, b->times);
     }
     if (segment < plan->n_sync)
-        sync_copy(plan, b, segment, false);
+        sync_copy(plan, be, b, segment, false);
 }
 
 /* buf[0] = (s0 + s1) + (s2 + s3) + ...: the same tree as the reduction tasks */
-static void tree_sum(const struct aster_backend *be, enum aster_dtype t, int64_t bytes, int n, char **buf)
+static void tree_sum(const struct aster_backend *be, struct aster_device *device, enum aster_dtype t, int64_t bytes, int n, char **buf)
 {
     int64_t count = bytes / aster_dtype_size(t);
     for (int step = 1; step < n; step *= 2)
         for (int k = 0; k + step < n; k += 2 * step)
-            be->update.add_into(t, count, buf[k], buf[k + step]);
+            be->update.add_into(device, t, count, buf[k], buf[k + step]);
 }
 
 int aster_exec_all(struct aster_ctx *ctx, const struct aster_backend *be, int n_shards, const struct aster_plan *const *plans,
@@ -118,8 +119,8 @@ int aster_exec_all(struct aster_ctx *ctx, const struct aster_backend *be, int n_
         if (k + 1 == n_segments)
             break;
         int64_t bytes = aster_plan_sync_bytes(plans[0], k);
-        tree_sum(be, aster_plan_sync_dtype(plans[0], k), bytes, n_shards, buf);
-        memcpy(total, buf[0], (size_t)bytes);
+        tree_sum(be, bounds[0].device, aster_plan_sync_dtype(plans[0], k), bytes, n_shards, buf);
+        be->copy(bounds[0].device, total, buf[0], bytes);
     }
     rc = 0;
 done:

@@ -154,6 +154,7 @@ struct aster_bound { /* pointers for one run; NULL where a class is empty */
     const void *sync_in;  /* total of the sync before this segment */
     void *sync_out;       /* this shard's part of the sync after it */
     struct aster_run_info run;
+    struct aster_device *device; /* NULL: the CPU. Else all memory is the device's, and everything is computed (no extents) */
     const int64_t *lengths; /* with extents: true length of each sample */
     const void *background; /* with extents: arena of a keep_all run of the same program over one empty sample */
     struct aster_op_times *times; /* NULL, or where seconds per op are added */

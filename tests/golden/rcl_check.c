@@ -402,7 +402,7 @@ static int check_dp2(struct run *r)
     int64_t nb = aster_program_class_n(r->n.train, ASTER_CLASS_BUFFER);
     ASTER_GOTO(aster_alloc(r->g->ctx, nb, sizeof *stats, &stats), done);
     memcpy(stats, r->n.buffers, (size_t)nb * sizeof *stats);
-    r->n.be->update.ema(ASTER_F64, nb, 0.1, stats, t.aux);
+    r->n.be->update.ema(NULL, ASTER_F64, nb, 0.1, stats, t.aux);
     rc = check_stats(r, "dp2/buffers", stats, 0);
 done:
     net_result_free(&t);

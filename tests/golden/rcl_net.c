@@ -154,7 +154,7 @@ static int take_results(struct net *n, int n_shards, struct part *s, struct net_
         ASTER_TRY(collect(n, &s[k], "logits", r->logits));
         ASTER_TRY(collect(n, &s[k], "probs", r->probs));
         if (k > 0 && s[k].bound.at[ASTER_CLASS_GRAD])
-            n->be->update.add_into(n->real, np, s[0].bound.at[ASTER_CLASS_GRAD], s[k].bound.at[ASTER_CLASS_GRAD]);
+            n->be->update.add_into(NULL, n->real, np, s[0].bound.at[ASTER_CLASS_GRAD], s[k].bound.at[ASTER_CLASS_GRAD]);
     }
     r->grad = s[0].bound.at[ASTER_CLASS_GRAD];
     r->aux = s[0].bound.at[ASTER_CLASS_AUX];
@@ -221,8 +221,8 @@ void net_update(struct net *n, const struct net_result *r, int64_t step)
     const struct golden *g = n->g;
     struct aster_update u = {.lr = g->learning_rate, .beta1 = g->beta1, .beta2 = g->beta2, .eps = g->eps,
                              .weight_decay = g->weight_decay, .step = step, .grad_scale = 1};
-    n->be->update.adam(n->real, aster_program_class_n(n->train, ASTER_CLASS_PARAM), &u, n->params, r->grad, n->m, n->v);
-    n->be->update.ema(ASTER_F64, aster_program_class_n(n->train, ASTER_CLASS_BUFFER), 0.1, n->buffers, r->aux);
+    n->be->update.adam(NULL, n->real, aster_program_class_n(n->train, ASTER_CLASS_PARAM), &u, n->params, r->grad, n->m, n->v);
+    n->be->update.ema(NULL, ASTER_F64, aster_program_class_n(n->train, ASTER_CLASS_BUFFER), 0.1, n->buffers, r->aux);
 }
 
 int net_theirs(const struct net *n, const struct aster_param_info *info, const void *flat, double **out)

@@ -146,20 +146,22 @@ static void update(struct plain *q, int64_t n, int64_t step, double lr)
                              .step = step + 1, .grad_scale = 1};
     for (int64_t s = 1; s < shards; s *= 2)
         for (int64_t k = 0; k + s < shards; k += 2 * s)
-            q->be->update.add_into(q->c.real, q->n_param, q->grad[k], q->grad[k + s]);
+            q->be->update.add_into(NULL, q->c.real, q->n_param, q->grad[k], q->grad[k + s]);
     if (q->c.clip_norm > 0) {
-        double norm = sqrt(q->be->update.sum_squares(q->c.real, q->n_param, q->grad[0]));
+        double squares;
+        q->be->update.sum_squares(NULL, q->c.real, q->n_param, q->grad[0], &squares);
+        double norm = sqrt(squares);
         u.grad_scale = fmin(1, q->c.clip_norm / (norm + 1e-6));
     }
     u.momentum = q->c.momentum;
     if (q->c.optimizer == ASTER_OPTIMIZER_SGD)
-        q->be->update.sgd(q->c.real, q->n_param, &u, q->param, q->grad[0], q->m);
+        q->be->update.sgd(NULL, q->c.real, q->n_param, &u, q->param, q->grad[0], q->m);
     else if (q->c.optimizer == ASTER_OPTIMIZER_ADAMW)
-        q->be->update.adamw(q->c.real, q->n_param, &u, q->param, q->grad[0], q->m, q->v);
+        q->be->update.adamw(NULL, q->c.real, q->n_param, &u, q->param, q->grad[0], q->m, q->v);
     else
-        q->be->update.adam(q->c.real, q->n_param, &u, q->param, q->grad[0], q->m, q->v);
+        q->be->update.adam(NULL, q->c.real, q->n_param, &u, q->param, q->grad[0], q->m, q->v);
     if (q->n_running)
-        q->be->update.ema(ASTER_F64, q->n_running, 0.1, q->running, q->aux[0]);
+        q->be->update.ema(NULL, ASTER_F64, q->n_running, 0.1, q->running, q->aux[0]);
 }
 
 static double train_epoch(struct plain *q, int64_t epoch, int64_t *step, double lr)

@@ -202,7 +202,7 @@ static bool is_output(const struct aster_args *a, const void *p)
     return false;
 }
 
-const char *kt_call_run(struct kt_call *call, const struct aster_backend *be, enum aster_op_kind op)
+const char *kt_call_run(struct kt_call *call, const struct kt_target *target, enum aster_op_kind op, enum kt_kind kind)
 {
     struct aster_args *a = &call->a;
     a->work_bytes = work_bytes(op, a);
@@ -210,7 +210,13 @@ const char *kt_call_run(struct kt_call *call, const struct aster_backend *be, en
         buffer_new(&call->work, a->work_bytes);
         a->work = call->work.p;
     }
+    a->device = target->device;
+    if (target->begin)
+        target->begin(kind);
+    const struct aster_backend *be = kind == KT_POISON ? aster_backend_poison(target->be) : target->be;
     be->op[op](a);
+    if (target->caught && target->caught())
+        return target->caught();
     if (!buffer_whole(&call->work))
         return "wrote beside its workspace";
     for (int k = 0; k < a->n_out; k++)

@@ -117,10 +117,10 @@ void kt_like(struct kt_case *c, bool output, const struct kt_tensor *other)
         kt_in(c, other->dtype, other->batch, other->rank, other->dim);
 }
 
-static void failed(struct kt_case *c, int isa, const char *fmt, ...) ASTER_PRINTF(3, 4);
-static void failed(struct kt_case *c, int isa, const char *fmt, ...)
+static void failed(struct kt_case *c, int at, const char *fmt, ...) ASTER_PRINTF(3, 4);
+static void failed(struct kt_case *c, int at, const char *fmt, ...)
 {
-    struct kt_result *r = &c->t->isa[isa];
+    struct kt_result *r = &c->t->result[at];
     if (r->failures++ > 0)
         return;
     int n = snprintf(r->first, sizeof r->first, "%s: ", c->label);
@@ -138,46 +138,45 @@ static bool same_bits(const struct kt_call *x, const struct kt_call *y)
     return true;
 }
 
-static void check_result(struct kt_case *c, int isa, const struct kt_call *call)
+static void check_result(struct kt_case *c, int at, const struct kt_call *call)
 {
-    struct kt_result *r = &c->t->isa[isa];
+    struct kt_result *r = &c->t->result[at];
     for (int k = 0; k < c->n_out; k++) {
         double e = kt_error(c, k, call->a.out[k].p);
         if (!(e <= r->worst))
             r->worst = e;
         if (!(e <= c->t->tolerance->limit))
-            failed(c, isa, "output %d is off by %.3g, allowed %.3g", k, e, c->t->tolerance->limit);
+            failed(c, at, "output %d is off by %.3g, allowed %.3g", k, e, c->t->tolerance->limit);
     }
     if (memcmp(call->status, c->status, sizeof c->status) != 0)
-        failed(c, isa, "status of the samples is not as expected");
+        failed(c, at, "status of the samples is not as expected");
 }
 
 /* Under the poison table the bits are the same, and nothing is caught. */
-static void check_poison(struct kt_case *c, int isa, const struct kt_call *plain)
+static void check_poison(struct kt_case *c, int at, const struct kt_call *plain)
 {
     struct kt_call call;
     kt_call_new(&call, c, -1, -1);
-    const struct aster_backend *be = aster_backend_poison(aster_backend_cpu((enum aster_isa)isa));
-    const char *wrong = kt_call_run(&call, be, c->t->op);
+    const char *wrong = kt_call_run(&call, kt_target(at), c->t->op, KT_POISON);
     if (wrong || aster_poison_error())
-        failed(c, isa, "under poison: %s", wrong ? wrong : aster_poison_error());
+        failed(c, at, "under poison: %s", wrong ? wrong : aster_poison_error());
     else if (!same_bits(plain, &call))
-        failed(c, isa, "under poison: other bits");
+        failed(c, at, "under poison: other bits");
     kt_call_free(&call);
 }
 
-static void check_in_place(struct kt_case *c, int isa, const struct kt_call *plain)
+static void check_in_place(struct kt_case *c, int at, const struct kt_call *plain)
 {
     for (int k = 0; k < c->n_in; k++) {
         if (!c->in_place[k])
             continue;
         struct kt_call call;
         kt_call_new(&call, c, -1, k);
-        const char *wrong = kt_call_run(&call, aster_backend_cpu((enum aster_isa)isa), c->t->op);
+        const char *wrong = kt_call_run(&call, kt_target(at), c->t->op, KT_OTHER);
         if (wrong)
-            failed(c, isa, "in place of input %d: %s", k, wrong);
+            failed(c, at, "in place of input %d: %s", k, wrong);
         else if (!same_bits(plain, &call))
-            failed(c, isa, "in place of input %d: other bits", k);
+            failed(c, at, "in place of input %d: other bits", k);
         kt_call_free(&call);
     }
 }
@@ -191,24 +190,24 @@ static int64_t n_samples(const struct kt_case *c)
 }
 
 /* A sample alone gives the bits it has in the batch. */
-static void check_batch(struct kt_case *c, int isa, const struct kt_call *plain)
+static void check_batch(struct kt_case *c, int at, const struct kt_call *plain)
 {
     int64_t n = n_samples(c);
     for (int64_t b = 0; n > 1 && b < n; b++) {
         struct kt_call call;
-        if (b > 2 && b + 2 < n)
+        if (b >= kt_target(at)->n_alone && b + kt_target(at)->n_alone < n)
             continue;
         kt_call_new(&call, c, b, -1);
-        const char *wrong = kt_call_run(&call, aster_backend_cpu((enum aster_isa)isa), c->t->op);
+        const char *wrong = kt_call_run(&call, kt_target(at), c->t->op, KT_OTHER);
         if (wrong)
-            failed(c, isa, "sample %d alone: %s", (int)b, wrong);
+            failed(c, at, "sample %d alone: %s", (int)b, wrong);
         for (int k = 0; k < c->n_out; k++) {
             if (c->out[k].batch < 0)
                 continue;
             char *alone = malloc((size_t)call.out[k].bytes + 1);
             kt_sample_bytes(&c->out[k], b, plain->a.out[k].p, alone, false);
             if (memcmp(alone, call.out[k].p, (size_t)call.out[k].bytes) != 0)
-                failed(c, isa, "sample %d alone: other bits than in the batch", (int)b);
+                failed(c, at, "sample %d alone: other bits than in the batch", (int)b);
             free(alone);
         }
         kt_call_free(&call);
@@ -230,20 +229,20 @@ void kt_run(struct kt_case *c, kt_reference *reference)
         if (c->in[k].v)
             kt_round(c->in[k].dtype, c->in[k].n, c->in[k].v);
     reference(c);
-    for (int isa = 0; isa < ASTER_N_ISAS; isa++) {
-        if (!aster_isa_here((enum aster_isa)isa))
+    for (int at = 0; at < kt_n_targets(); at++) {
+        if (c->has_rows && !kt_target(at)->ragged)
             continue;
         struct kt_call call;
         kt_call_new(&call, c, -1, -1);
-        c->t->isa[isa].cases++;
-        const char *wrong = kt_call_run(&call, aster_backend_cpu((enum aster_isa)isa), c->t->op);
+        c->t->result[at].cases++;
+        const char *wrong = kt_call_run(&call, kt_target(at), c->t->op, KT_PLAIN);
         if (wrong)
-            failed(c, isa, "%s", wrong);
-        check_result(c, isa, &call);
-        check_poison(c, isa, &call);
-        check_in_place(c, isa, &call);
-        check_batch(c, isa, &call);
-        if (isa == ASTER_ISA_BASE)
+            failed(c, at, "%s", wrong);
+        check_result(c, at, &call);
+        check_poison(c, at, &call);
+        check_in_place(c, at, &call);
+        check_batch(c, at, &call);
+        if (at == 0)
             for (int k = 0; k < c->n_out; k++)
                 kt_spoil(c, k, call.a.out[k].p);
         kt_call_free(&call);

@@ -18,7 +18,25 @@ struct kt_tolerance {
 const struct kt_tolerance *kt_tolerance_of(enum aster_op_kind op,
                                            enum aster_dtype dtype); /* NULL: none */
 
-struct kt_result { /* of one instruction set */
+/* What is tested: a table, and for one that emulates a GPU its device. */
+struct kt_target {
+    const struct aster_backend *be;
+    const char *name;
+    struct aster_device *device;
+    bool ragged;                 /* it can leave rows out */
+    int n_alone;                 /* samples at either end of a batch that are tried alone */
+    void (*begin)(int number);   /* NULL, or before each call of a case; number: which of its kinds of calls */
+    const char *(*caught)(void); /* NULL, or what was wrong with the call, NULL if nothing */
+};
+enum { KT_MOST_TARGETS = 4 };
+int kt_n_targets(void);
+const struct kt_target *kt_target(int k);
+/* Runs the table of one op against all targets and says how it went. */
+void kt_run_op(enum aster_op_kind op, enum aster_dtype real);
+/* Those that argv names, or all; both real types. */
+void kt_run_ops(int argc, char **argv);
+
+struct kt_result { /* of one target */
     int cases, failures;
     double worst;
     char first[256]; /* the first failure */
@@ -29,7 +47,7 @@ struct kt {
     enum aster_dtype real;
     const struct kt_tolerance *tolerance;
     uint64_t random;
-    struct kt_result isa[ASTER_N_ISAS];
+    struct kt_result result[KT_MOST_TARGETS];
     int perturbed, missed; /* spoilt results, and those of them that passed */
 };
 
@@ -48,9 +66,9 @@ struct kt_call {
  * lies on that input. */
 void kt_call_new(struct kt_call *call, const struct kt_case *c, int64_t sample, int in_place);
 void kt_call_free(struct kt_call *call);
-/* Runs it; NULL or what was wrong with the memory. */
-const char *kt_call_run(struct kt_call *call, const struct aster_backend *be,
-                        enum aster_op_kind op);
+/* Runs it, KT_POISON: under the poison table; NULL or what was wrong with the memory. */
+enum kt_kind { KT_PLAIN, KT_POISON, KT_OTHER };
+const char *kt_call_run(struct kt_call *call, const struct kt_target *target, enum aster_op_kind op, enum kt_kind kind);
 
 double kt_load(enum aster_dtype t, const void *p, int64_t k);
 void kt_store(enum aster_dtype t, void *p, int64_t k, double v);

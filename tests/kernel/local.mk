@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 check_PROGRAMS += tests/kernel-table
-tests_kernel_table_SOURCES = tests/kernel/table.c tests/kernel/kt_case.c tests/kernel/kt_call.c tests/kernel/kt_compare.c \
+# The table and its references, for any target
+KERNEL_TABLE = tests/kernel/kt_run.c tests/kernel/kt_case.c tests/kernel/kt_call.c tests/kernel/kt_compare.c \
 	tests/kernel/ref_pointwise.c tests/kernel/ref_keep.c tests/kernel/ref_reduce.c tests/kernel/ref_shape.c \
 	tests/kernel/ref_gemm.c tests/kernel/ref_conv.c tests/kernel/ref_pool.c tests/kernel/ref_norm.c \
 	tests/kernel/ref_attention.c tests/kernel/ref_lstm.c tests/kernel/ref_loss.c tests/kernel/ref_sync.c
+tests_kernel_table_SOURCES = tests/kernel/table.c $(KERNEL_TABLE)
 noinst_HEADERS += tests/kernel/kt.h tests/kernel/kt_inner.h
 EXTRA_DIST += tests/tolerance.def
 SANITIZE_TESTS += tests/kernel-table

@@ -67,7 +67,8 @@ tests_unit_npz_SOURCES = tests/unit/npz.c
 tests_unit_npz_LDADD = $(IO_LDADD)
 
 check_PROGRAMS += tests/unit-update tests/unit-poison tests/unit-encode
-tests_unit_update_SOURCES = tests/unit/update.c
+tests_unit_update_SOURCES = tests/unit/update.c tests/unit/update_check.c
+noinst_HEADERS += tests/unit/update_check.h
 tests_unit_poison_SOURCES = tests/unit/poison.c
 tests_unit_encode_SOURCES = tests/unit/encode.c
 SANITIZE_TESTS += tests/unit-update tests/unit-poison tests/unit-encode

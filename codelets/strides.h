@@ -4,7 +4,7 @@
 #ifndef ASTER_STRIDES_H
 #define ASTER_STRIDES_H
 
-#include "cpu/kernel.h"
+#include "backend.h"
 
 /* The index space of a dense tensor y and where up to two operands lie in it. Right-aligned: the
  * unused leading axes have size 1, so that a caller loops over axes 0..2 and hands the last two to
@@ -27,7 +27,7 @@ static inline struct walk walk_new(const struct aster_tensor *y, const struct as
                                    const struct aster_tensor *x1)
 {
     const struct aster_tensor *x[2] = {x0, x1 ? x1 : x0};
-    struct walk w = {.dim = {1, 1, 1, 1, 1}};
+    struct walk w = {.dim = {1, 1, 1, 1, 1}, .stride = {{0}, {0}}};
     int at = ASTER_MAX_RANK; /* axes from at on are in use */
     for (int k = y->rank - 1; k >= 0; k--) {
         if (y->dim[k] == 1)
