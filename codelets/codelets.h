@@ -27,7 +27,10 @@ struct aster_task_record {
     bool modelled;     /* simulated, and its duration is not a measured one */
 };
 
-struct aster_cl_worker { /* written by its worker only, read by the sampler */
+struct aster_cl_worker { /* counters: written by its worker only, read by the sampler */
+    const struct aster_backend *backend;
+    struct aster_device *device; /* NULL: a CPU core */
+    char name[32];               /* "cpu 0", "gpu 2" */
     _Alignas(64) _Atomic double busy_s;
     _Atomic double since; /* start of the task it runs, 0 when idle */
     _Atomic int64_t tasks;
@@ -53,12 +56,15 @@ struct aster_device_model {
 struct aster_cl_env {
     struct aster_ctx *ctx;
     const struct aster_backend *cpu;
-    int n_workers;
+    int n_workers, n_gpus; /* GPUs included */
+    _Atomic int failed;    /* the code of a device that gave up: what it computed does not count */
+    _Atomic bool failing;
+    char failure[320];     /* the sentence, written before the code */
     struct aster_cl_worker *worker;
     int64_t memory_limit;          /* bytes of one task's buffers at most */
     _Atomic int64_t memory_used;   /* of all buffers */
     struct aster_cl_measured *measured;     /* on CPU cores */
-    struct aster_cl_measured *measured_gpu; /* in a simulation; NULL: none */
+    struct aster_cl_measured *measured_gpu; /* on GPUs; NULL: there are none */
     struct aster_device_model core, gpu;
     int64_t gpu_memory;                     /* of one task's buffers on a GPU at most */
     double start;                  /* aster_wall() when the run began */
@@ -108,7 +114,8 @@ struct aster_program_task {
     const char *name; /* in a timeline; lives as long as the program */
     const struct aster_buffer *at[ASTER_N_ROLES];
     /* The executor, which lives above: called with the address of each role, NULL where absent. */
-    void (*run)(const struct aster_program_task *t, const struct aster_backend *be, void *const *at);
+    void (*run)(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at);
+    bool one_kind;           /* where there are GPUs, on them only: bits of one kind of device do not mix with another's */
     const void *plan;
     int segment;             /* 0: nothing that was in OUTPUT, GRAD, AUX, ARENA counts */
     struct aster_run_info info;
@@ -159,8 +166,6 @@ struct aster_update_task {
     const struct aster_buffer *norm;                 /* f64 [1]: sum of the squares of grad; NULL without clipping */
 };
 ASTER_CHECKED int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t);
-/* min(1, clip_norm / (sqrt(squares) + 1e-6)) */
-double aster_clip_scale(double clip_norm, double squares);
 /* out f64 [1] = sum of squares of n elements */
 ASTER_CHECKED int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n, const struct aster_buffer *x,
                                 const struct aster_buffer *out);

@@ -16,7 +16,7 @@ static void program_run(void *buffers[], void *cl_arg)
         if (a->t.at[k])
             at[k] = aster_task_pointer(buffers[n++]);
     const struct aster_backend *be = aster_task_begin(&a->task);
-    a->t.run(&a->t, be, at);
+    a->t.run(&a->t, be, aster_task_device(&a->task), at);
     aster_task_end(&a->task);
 }
 
@@ -55,7 +55,7 @@ static double program_seconds(const struct aster_task *task, const struct aster_
 
 int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t)
 {
-    struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes}, .t = *t};
+    struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes, .one_kind = t->one_kind}, .t = *t};
     int n = 0;
     a.task.seconds = t->seconds ? program_seconds : NULL;
     for (int k = 0; k < ASTER_N_ROLES; k++)

@@ -39,6 +39,12 @@ void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffe
 
 /* ---- the end of a task ---- */
 
+static struct aster_cl_worker *this_worker(struct aster_cl_env *env)
+{
+    int id = starpu_worker_get_id();
+    return id >= 0 && id < env->n_workers ? &env->worker[id] : NULL;
+}
+
 static void record(struct aster_cl_env *env, int worker, const struct aster_task *t, double start, double end, bool modelled)
 {
     int64_t k = atomic_fetch_add(&env->n_records, 1);
@@ -46,23 +52,48 @@ static void record(struct aster_cl_env *env, int worker, const struct aster_task
         env->record[k] = (struct aster_task_record){worker, t->name, start - env->start, end - env->start, modelled};
 }
 
-#if ASTER_SIM
+/* The counters, the timeline and the mean time of tasks like this one */
+static void account(const struct aster_task *t, int worker, double start, double end)
+{
+    struct aster_cl_env *env = t->env;
+    struct aster_cl_worker *w = &env->worker[worker];
+    double us = 1e6 * (end - start), busy = atomic_load_explicit(&w->busy_s, memory_order_relaxed);
+    atomic_store_explicit(&w->busy_s, busy + (end - start), memory_order_relaxed);
+    atomic_store_explicit(&w->since, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->tasks, 1, memory_order_relaxed);
+    if (env->record)
+        record(env, worker, t, start, end, false);
+    struct aster_cl_measured *m = aster_measured_find(w->device ? env->measured_gpu : env->measured, t->footprint, true);
+    if (m) { /* two workers at once may lose a sample: it is an estimate */
+        double n = (double)aster_min64(atomic_fetch_add(&m->n, 1) + 1, 32), mean = atomic_load(&m->mean_us);
+        atomic_store(&m->mean_us, mean + (us - mean) / n);
+        atomic_store(&m->name, t->name);
+    }
+}
+
+#if ASTER_SIM || ASTER_HAVE_CUDA
 static double seconds_of(const struct timespec *t)
 {
     return (double)t->tv_sec + 1e-9 * (double)t->tv_nsec;
 }
 
-/* No kernel has run: what is known of the task is what StarPU's profiling says. */
-static void simulated(const struct aster_task *t)
+/* Of a task whose function does not know when its work is done: one on a GPU has only put it into a stream, a simulated one does
+ * nothing at all. StarPU's profiling knows. */
+static void profiled(const struct aster_task *t)
 {
     const struct starpu_profiling_task_info *p = starpu_task_get_current()->profiling_info;
     bool gpu = p && starpu_worker_get_type(p->workerid) == STARPU_CUDA_WORKER;
-    if (p && t->env->record)
-        record(t->env, p->workerid, t, seconds_of(&p->start_time), seconds_of(&p->end_time),
+    if (!p || (!ASTER_SIM && !gpu))
+        return;
+    double start = seconds_of(&p->start_time), end = seconds_of(&p->end_time), now = aster_wall();
+    if (!ASTER_SIM)
+        account(t, p->workerid, now - (end - start), now);
+    else if (t->env->record)
+        record(t->env, p->workerid, t, start, end,
                !aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false));
 }
 #else
-static void simulated(const struct aster_task *t)
+static void profiled(const struct aster_task *t)
 {
     (void)t;
 }
@@ -71,7 +102,7 @@ static void simulated(const struct aster_task *t)
 static void call_done(void *arg)
 {
     struct aster_task *t = arg;
-    simulated(t);
+    profiled(t);
     if (t->done)
         t->done(t->done_arg);
 }
@@ -80,58 +111,56 @@ int aster_task_submit(struct starpu_task *task)
 {
     struct aster_task *t = task->cl_arg;
     struct aster_ctx *ctx = t->env->ctx;
-    if (t->done || ASTER_SIM) {
+    int rc = atomic_load(&t->env->failed);
+    if (t->done || ASTER_SIM || t->env->n_gpus > 0) {
         task->callback_func = call_done;
         task->callback_arg = t;
     }
-    int rc = starpu_task_submit(task);
-    if (rc == 0)
+    if (rc == 0 && starpu_task_submit(task) == 0)
         return 0;
-    rc = aster_fail(ctx, ASTER_EDEVICE, "task %s: no worker takes it; its buffers have %lld bytes, the memory limit is %lld", t->name,
-                    (long long)t->memory, (long long)t->env->memory_limit);
+    if (rc == 0)
+        rc = aster_fail(ctx, ASTER_EDEVICE, "task %s: no worker takes it; its buffers have %lld bytes, the memory limit is %lld", t->name,
+                        (long long)t->memory, (long long)(t->one_kind && t->env->n_gpus ? t->env->gpu_memory : t->env->memory_limit));
     task->destroy = 0;
     starpu_task_destroy(task);
     return rc;
 }
 
-/* ---- time ---- */
-
-static struct aster_cl_worker *this_worker(struct aster_cl_env *env)
-{
-    int id = starpu_worker_get_id();
-    return id >= 0 && id < env->n_workers ? &env->worker[id] : NULL;
-}
+/* ---- around the work ---- */
 
 const struct aster_backend *aster_task_begin(struct aster_task *t)
 {
     struct aster_cl_worker *w = this_worker(t->env);
     t->started = aster_wall();
-    if (w && !ASTER_SIM)
+    if (w && !w->device && !ASTER_SIM)
         atomic_store_explicit(&w->since, t->started, memory_order_relaxed);
-    return t->env->cpu;
+    return w && w->backend ? w->backend : t->env->cpu;
+}
+
+struct aster_device *aster_task_device(const struct aster_task *t)
+{
+    struct aster_cl_worker *w = this_worker(t->env);
+    return w ? w->device : NULL;
+}
+
+/* The first device that fails speaks for all. */
+static void give_up(struct aster_cl_env *env, const struct aster_cl_worker *w, const char *error)
+{
+    if (atomic_exchange(&env->failing, true))
+        return;
+    snprintf(env->failure, sizeof env->failure, "%s gave up: %s; what was kept before is whole, --resume goes on with other devices", w->name,
+             error);
+    atomic_store(&env->failed, aster_fail(env->ctx, ASTER_EDEVICE, "%s", env->failure));
 }
 
 void aster_task_end(struct aster_task *t)
 {
-    struct aster_cl_env *env = t->env;
-    struct aster_cl_worker *w = this_worker(env);
-    if (ASTER_SIM)
-        return;
-    double end = aster_wall(), us = 1e6 * (end - t->started);
-    if (w) {
-        double busy = atomic_load_explicit(&w->busy_s, memory_order_relaxed);
-        atomic_store_explicit(&w->busy_s, busy + (end - t->started), memory_order_relaxed);
-        atomic_store_explicit(&w->since, 0, memory_order_relaxed);
-        atomic_fetch_add_explicit(&w->tasks, 1, memory_order_relaxed);
-    }
-    if (env->record)
-        record(env, starpu_worker_get_id(), t, t->started, end, false);
-    struct aster_cl_measured *m = aster_measured_find(env->measured, t->footprint, true);
-    if (m) { /* two workers at once may lose a sample: it is an estimate */
-        double n = (double)aster_min64(atomic_fetch_add(&m->n, 1) + 1, 32), mean = atomic_load(&m->mean_us);
-        atomic_store(&m->mean_us, mean + (us - mean) / n);
-        atomic_store(&m->name, t->name);
-    }
+    struct aster_cl_worker *w = this_worker(t->env);
+    const char *error = w && w->device ? aster_device_error(w->device) : NULL;
+    if (error)
+        give_up(t->env, w, error);
+    if (w && !w->device && !ASTER_SIM)
+        account(t, (int)(w - t->env->worker), t->started, aster_wall());
 }
 
 void *aster_task_scratch(struct aster_task *t, int64_t bytes)
@@ -156,6 +185,8 @@ int aster_task_can_execute(unsigned worker, struct starpu_task *task, unsigned n
     const struct aster_task *t = task->cl_arg;
     (void)nimpl;
     bool gpu = starpu_worker_get_type((int)worker) == STARPU_CUDA_WORKER;
+    if (t->one_kind && t->env->n_gpus > 0 && !gpu)
+        return 0;
     return t->memory <= (gpu ? t->env->gpu_memory : t->env->memory_limit);
 }
 

@@ -18,6 +18,7 @@ struct aster_task { /* first member of every argument struct */
     double flops, bytes;
     int64_t memory; /* of the buffers, set by aster_task_submit */
     double started;
+    bool one_kind; /* on GPUs only, where there are some */
     /* seconds on a device, given the whole argument; NULL: from flops and bytes */
     double (*seconds)(const struct aster_task *t, const struct aster_device_model *d);
     void (*done)(void *arg);
@@ -33,6 +34,8 @@ ASTER_CHECKED int aster_task_submit(struct starpu_task *task);
 /* Around the work of a CPU function; the table of kernels of this worker. */
 const struct aster_backend *aster_task_begin(struct aster_task *t);
 void aster_task_end(struct aster_task *t);
+/* The GPU of this worker; NULL on a CPU core. */
+struct aster_device *aster_task_device(const struct aster_task *t);
 /* At least bytes of memory of this worker, 64-byte aligned; NULL when there is none. */
 void *aster_task_scratch(struct aster_task *t, int64_t bytes);
 

@@ -31,6 +31,8 @@ enum aster_isa aster_runtime_isa(const struct aster_runtime *rt);
 const char *aster_runtime_scheduler(const struct aster_runtime *rt);
 const char *aster_runtime_starpu_version(const struct aster_runtime *rt);
 int64_t aster_runtime_memory_limit(const struct aster_runtime *rt);
+/* 0, or the error of a device that gave up: what tasks computed since then does not count and is not to be kept. */
+ASTER_CHECKED int aster_runtime_failed(const struct aster_runtime *rt);
 int aster_runtime_n_workers(const struct aster_runtime *rt);
 
 struct aster_worker_info { /* since the last call by the one sampler */

@@ -15,6 +15,11 @@
 #define ASTER_SIM 0 /* 1: built with a StarPU that simulates */
 #endif
 
+/* What each GPU's worker needs: stream, limits, memory; and its end, in the worker's thread. */
+struct aster_runtime;
+ASTER_CHECKED int gpu_workers_start(struct aster_runtime *rt);
+void gpu_workers_stop(struct aster_runtime *rt);
+
 struct aster_sampled { double at, busy_s; }; /* when a worker was looked at last, and its time then */
 
 struct aster_runtime {

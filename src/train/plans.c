@@ -97,7 +97,7 @@ int64_t planned_bytes(const struct planned *p, enum aster_class c)
 }
 
 /* The executor as the program codelet calls it. */
-static void run_segment(const struct aster_program_task *t, const struct aster_backend *be, void *const *at)
+static void run_segment(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at)
 {
     struct aster_bound b = {
         .at = {[ASTER_CLASS_INPUT] = at[ASTER_ROLE_INPUT],
@@ -112,7 +112,10 @@ static void run_segment(const struct aster_program_task *t, const struct aster_b
         .run = t->info,
         .lengths = t->lengths,
         .background = at[ASTER_ROLE_BACKGROUND],
+        .device = device,
     };
+    if (device)
+        b.run.status = NULL; /* host memory; encoding has set it before */
     aster_exec(t->plan, be, &b, t->segment);
 }
 

@@ -105,7 +105,9 @@ static int save(struct training *t, const char *name, bool with_optimizer)
     s.buffers = tr->running ? aster_buffer_open(tr->running, false) : NULL;
     s.m = m ? aster_buffer_open(tr->m, false) : NULL;
     s.v = v ? aster_buffer_open(tr->v, false) : NULL;
-    rc = snapshot_write(t->ctx, path, &s, aster_isa_name(aster_runtime_isa(t->rt)));
+    rc = aster_runtime_failed(t->rt);
+    if (rc == 0)
+        rc = snapshot_write(t->ctx, path, &s, aster_isa_name(aster_runtime_isa(t->rt)));
     aster_buffer_close(tr->param);
     if (tr->running)
         aster_buffer_close(tr->running);
@@ -217,6 +219,7 @@ static int settle(struct training *t, int64_t end)
 {
     trainer_wait(t->tr);
     ASTER_TRY(atomic_load(&t->tr->failed));
+    ASTER_TRY(aster_runtime_failed(t->rt));
     for (; t->p.batch < end; t->p.batch++)
         t->p.loss_sum += t->tr->batch_loss[t->p.batch];
     return 0;
