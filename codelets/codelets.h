@@ -61,6 +61,7 @@ struct aster_cl_env {
     struct aster_cl_measured *measured_gpu; /* in a simulation; NULL: none */
     struct aster_device_model core, gpu;
     int64_t gpu_memory;                     /* of one task's buffers on a GPU at most */
+    int n_homes, *home;                     /* GPU workers that shards are dealt to; 0: the scheduler places every task */
     double start;                  /* aster_wall() when the run began */
     struct aster_task_record *record; /* NULL without profile */
     int64_t max_records;
@@ -110,6 +111,7 @@ struct aster_program_task {
     /* The executor, which lives above: called with the address of each role, NULL where absent. */
     void (*run)(const struct aster_program_task *t, const struct aster_backend *be, void *const *at);
     const void *plan;
+    int64_t shard;           /* with homes, its tasks run on the home of this number */
     int segment;             /* 0: nothing that was in OUTPUT, GRAD, AUX, ARENA counts */
     struct aster_run_info info;
     const int64_t *lengths;

@@ -13,14 +13,15 @@ fi
 ASTERISM=$sim
 cd "$work" || exit 1
 machines=$src/data/machines
-model="rcl-train cnn_channels=16,8 cnn_kernel_sizes=5,3 bn=local max_length=256 batch_size=64 shards=8"
+model="rcl-train cnn_channels=16,8 cnn_kernel_sizes=5,3 max_length=256 batch_size=64 shards=8"
 
 # simulate FOLDER ARGS...; value KEY of the last one
 simulate() {
-    folder=$1
+    local folder=$1 bn=bn=local
     shift
+    case $* in *bn=*) bn= ;; esac
     # shellcheck disable=SC2086
-    asterism simulate $model --steps 3 --warmup 1 --quiet --out "$folder" "$@"
+    asterism simulate $model $bn --steps 3 --warmup 1 --quiet --out "$folder" "$@"
 }
 value() { sed -n "s/^$1	//p" "$out"; }
 compare() { # A OP B NAME, as numbers
@@ -42,6 +43,14 @@ for n in 2 4 8; do
     compare "$(value samples_per_sec)" '<=' "$n.001 * $one" "$n GPUs are at most $n times as fast"
     compare "$(value busy)" '<=' 1.000001 "and busy at most all of the time"
 done
+
+# shards are dealt to the GPUs, which the scheduler alone would not do with so short tasks
+simulate dealt --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --cpus 8 --trace bn=sync
+[ "$(awk '$2 == "train" { print $1 }' dealt/trace.tsv | sort -u | wc -l)" = 8 ]
+ok $? "every GPU has tasks of shards"
+simulate free --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --cpus 8 --trace bn=sync --free-placement
+[ "$(awk '$2 == "train" { print $1 }' free/trace.tsv | sort -u | wc -l)" -ge 1 ]
+ok $? "with --free-placement the scheduler decides"
 
 # two machines of CPU cores, one with half of everything
 printf 'asterism: 1\nmachine: whole\ncpu: {cores: 8, gflops_f32: 20, gflops_f64: 10, bandwidth_gbs: 40, memory_gb: 64}\n' >whole.yaml
