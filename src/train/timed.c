@@ -68,7 +68,9 @@ int aster_train_time(struct aster_ctx *ctx, struct aster_runtime *rt, const stru
 {
     struct walk w = {.size = aster_min64(c->batch_size, n_train)};
     int rc;
-    w.n_batches = w.size > 0 ? n_train / w.size : 0;
+    ASTER_TRY(train_check_config(ctx, c));
+    ASTER_TRY(train_check_samples(ctx, "training", c, n_train, train));
+    w.n_batches = n_train / w.size;
     *out = (struct aster_timing){.steps = n_steps};
     ASTER_GOTO(aster_alloc(ctx, n_train, sizeof *w.order, &w.order), done);
     ASTER_GOTO(trainer_new(ctx, rt, c, enc, n_train, train, &w.tr), done);
