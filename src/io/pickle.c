@@ -18,7 +18,8 @@ struct machine {
 };
 struct instruction {
     const char *name;
-    int (*run)(struct machine *m);
+    int (*run)(struct machine *m, int argument);
+    int argument;
 };
 static const struct instruction instructions[256];
 
@@ -150,29 +151,20 @@ static int take_number(struct machine *m, int n, uint64_t *out)
 
 /* ---- instructions: constants ---- */
 
-static int do_proto(struct machine *m)
+static int do_proto(struct machine *m, int expected)
 {
     uint64_t version;
     ASTER_TRY(take_number(m, 1, &version));
-    if (version != 2 || m->op != m->begin)
-        return wrong(m, "protocol %llu; protocol 2 at the start of the pickle is expected",
-                     (unsigned long long)version);
+    if (version != (uint64_t)expected || m->op != m->begin)
+        return wrong(m, "protocol %llu; protocol %d at the start of the pickle is expected",
+                     (unsigned long long)version, expected);
     return 0;
 }
 
-static int do_none(struct machine *m)
+/* A constant, or a MARK. */
+static int do_push(struct machine *m, int number)
 {
-    return push(m, NONE_AT);
-}
-
-static int do_false(struct machine *m)
-{
-    return push(m, FALSE_AT);
-}
-
-static int do_true(struct machine *m)
-{
-    return push(m, TRUE_AT);
+    return push(m, number);
 }
 
 static int push_integer(struct machine *m, int64_t v)
@@ -183,57 +175,44 @@ static int push_integer(struct machine *m, int64_t v)
     return 0;
 }
 
-static int do_int4(struct machine *m)
+/* Of 4 bytes with sign, of fewer without. */
+static int do_int(struct machine *m, int width)
 {
     uint64_t v;
-    ASTER_TRY(take_number(m, 4, &v));
-    return push_integer(m, (int32_t)(uint32_t)v);
+    ASTER_TRY(take_number(m, width, &v));
+    return push_integer(m, width == 4 ? (int32_t)(uint32_t)v : (int64_t)v);
 }
 
-static int do_int1(struct machine *m)
-{
-    uint64_t v;
-    ASTER_TRY(take_number(m, 1, &v));
-    return push_integer(m, (int64_t)v);
-}
-
-static int do_int2(struct machine *m)
-{
-    uint64_t v;
-    ASTER_TRY(take_number(m, 2, &v));
-    return push_integer(m, (int64_t)v);
-}
-
-static int do_long1(struct machine *m)
+static int do_long(struct machine *m, int most)
 {
     uint64_t n, v = 0;
     ASTER_TRY(take_number(m, 1, &n));
-    if (n > 8)
+    if (n > (uint64_t)most)
         return wrong(m, "an integer of %llu bytes; it has to fit 64 bits", (unsigned long long)n);
     ASTER_TRY(take_number(m, (int)n, &v));
     int shift = n ? 64 - 8 * (int)n : 0;
     return push_integer(m, (int64_t)(v << shift) >> shift);
 }
 
-static int do_real(struct machine *m)
+static int do_real(struct machine *m, int width)
 {
     const uint8_t *b;
     struct torch_object *o;
     uint64_t v = 0;
-    ASTER_TRY(take(m, 8, "a number", &b));
-    for (int k = 0; k < 8; k++)
+    ASTER_TRY(take(m, (uint64_t)width, "a number", &b));
+    for (int k = 0; k < width; k++)
         v = v << 8 | b[k];
     ASTER_TRY(push_new(m, TORCH_REAL, &o));
     memcpy(&o->real, &v, sizeof v);
     return 0;
 }
 
-static int do_text(struct machine *m)
+static int do_text(struct machine *m, int width)
 {
     uint64_t n;
     const uint8_t *b;
     struct torch_object *o;
-    ASTER_TRY(take_number(m, 4, &n));
+    ASTER_TRY(take_number(m, width, &n));
     ASTER_TRY(take(m, n, "a text", &b));
     for (const char *c = (const char *)b, *end = c + n; c < end;) {
         int k = *c ? aster_utf8_length(c, end) : 0;
@@ -248,12 +227,12 @@ static int do_text(struct machine *m)
     return 0;
 }
 
-/* Two lines: module and name. */
-static int do_global(struct machine *m)
+/* Module and name. */
+static int do_global(struct machine *m, int n_lines)
 {
     const uint8_t *begin = m->at;
     struct torch_object *o;
-    for (int lines = 0; lines < 2; m->at++) {
+    for (int lines = 0; lines < n_lines; m->at++) {
         if (m->at == m->end)
             return wrong(m, "the pickle is truncated: two lines are expected, it ends in them");
         if (*m->at != '\n' && (*m->at < 33 || *m->at > 126))
@@ -268,7 +247,7 @@ static int do_global(struct machine *m)
 
 /* ---- instructions: memo ---- */
 
-static int put(struct machine *m, int width)
+static int do_put(struct machine *m, int width)
 {
     uint64_t index;
     uint32_t o;
@@ -282,17 +261,7 @@ static int put(struct machine *m, int width)
     return 0;
 }
 
-static int do_put(struct machine *m)
-{
-    return put(m, 1);
-}
-
-static int do_long_put(struct machine *m)
-{
-    return put(m, 4);
-}
-
-static int get(struct machine *m, int width)
+static int do_get(struct machine *m, int width)
 {
     uint64_t index;
     ASTER_TRY(take_number(m, width, &index));
@@ -301,38 +270,12 @@ static int get(struct machine *m, int width)
     return push(m, (int64_t)m->memo[index] - 1);
 }
 
-static int do_get(struct machine *m)
-{
-    return get(m, 1);
-}
-
-static int do_long_get(struct machine *m)
-{
-    return get(m, 4);
-}
-
 /* ---- instructions: tuples, lists, dicts ---- */
 
-static int do_mark(struct machine *m)
-{
-    return push(m, MARK);
-}
-
-static int do_empty_tuple(struct machine *m)
-{
-    return push(m, EMPTY_TUPLE_AT);
-}
-
-static int do_empty_list(struct machine *m)
+static int do_empty(struct machine *m, int kind)
 {
     struct torch_object *o;
-    return push_new(m, TORCH_LIST, &o);
-}
-
-static int do_empty_dict(struct machine *m)
-{
-    struct torch_object *o;
-    return push_new(m, TORCH_DICT, &o);
+    return push_new(m, (enum torch_kind)kind, &o);
 }
 
 /* Of the objects on the stack from begin on. */
@@ -350,7 +293,7 @@ static int make_tuple(struct machine *m, int64_t begin)
     return push(m, number);
 }
 
-static int do_tuple(struct machine *m)
+static int do_tuple(struct machine *m, int unused)
 {
     int64_t begin;
     ASTER_TRY(above_mark(m, &begin));
@@ -360,7 +303,7 @@ static int do_tuple(struct machine *m)
     return 0;
 }
 
-static int short_tuple(struct machine *m, int n)
+static int do_short_tuple(struct machine *m, int n)
 {
     uint32_t o;
     for (int k = 0; k < n; k++)
@@ -368,21 +311,6 @@ static int short_tuple(struct machine *m, int n)
     int64_t begin = m->n_stack;
     m->n_stack += n;
     return make_tuple(m, begin);
-}
-
-static int do_tuple1(struct machine *m)
-{
-    return short_tuple(m, 1);
-}
-
-static int do_tuple2(struct machine *m)
-{
-    return short_tuple(m, 2);
-}
-
-static int do_tuple3(struct machine *m)
-{
-    return short_tuple(m, 3);
 }
 
 /* The object below the one at the place begin of the stack, which has to be of a kind. */
@@ -414,41 +342,22 @@ static int add_items(struct machine *m, int64_t under, int64_t begin, enum torch
     return 0;
 }
 
-static int add_single(struct machine *m, int width, enum torch_kind kind)
+static int do_add(struct machine *m, int kind)
 {
     uint32_t o;
+    int width = kind == TORCH_DICT ? 2 : 1;
     for (int k = 0; k < width; k++)
         ASTER_TRY(pop(m, &o));
     int64_t begin = m->n_stack;
     m->n_stack += width;
-    return add_items(m, begin, begin, kind);
+    return add_items(m, begin, begin, (enum torch_kind)kind);
 }
 
-static int add_marked(struct machine *m, enum torch_kind kind)
+static int do_add_marked(struct machine *m, int kind)
 {
     int64_t begin;
     ASTER_TRY(above_mark(m, &begin));
-    return add_items(m, begin - 1, begin, kind);
-}
-
-static int do_append(struct machine *m)
-{
-    return add_single(m, 1, TORCH_LIST);
-}
-
-static int do_appends(struct machine *m)
-{
-    return add_marked(m, TORCH_LIST);
-}
-
-static int do_setitem(struct machine *m)
-{
-    return add_single(m, 2, TORCH_DICT);
-}
-
-static int do_setitems(struct machine *m)
-{
-    return add_marked(m, TORCH_DICT);
+    return add_items(m, begin - 1, begin, (enum torch_kind)kind);
 }
 
 /* ---- instructions: storages, calls, records ---- */
@@ -461,7 +370,7 @@ static int finish_call(struct machine *m, int rc, uint32_t result, struct aster_
     return rc < 0 ? rc : push(m, result);
 }
 
-static int do_persistent(struct machine *m)
+static int do_persistent(struct machine *m, int unused)
 {
     struct aster_str what = {0};
     uint32_t id, result = 0;
@@ -470,7 +379,7 @@ static int do_persistent(struct machine *m)
     return finish_call(m, rc, result, &what);
 }
 
-static int do_reduce(struct machine *m)
+static int do_reduce(struct machine *m, int unused)
 {
     struct aster_str what = {0};
     uint32_t arguments, name, result = 0;
@@ -484,7 +393,7 @@ static int do_reduce(struct machine *m)
     return finish_call(m, rc, result, &what);
 }
 
-static int do_newobj(struct machine *m)
+static int do_newobj(struct machine *m, int unused)
 {
     uint32_t arguments, name;
     struct torch_object *o;
@@ -498,7 +407,7 @@ static int do_newobj(struct machine *m)
 }
 
 /* The state of a record; attributes of an OrderedDict are left out. */
-static int do_build(struct machine *m)
+static int do_build(struct machine *m, int unused)
 {
     uint32_t state, number;
     ASTER_TRY(pop(m, &state));
@@ -515,7 +424,7 @@ static int do_build(struct machine *m)
     return record ? add_item(m->t, number, 1, &(int64_t){state}) : 0;
 }
 
-static int do_stop(struct machine *m)
+static int do_stop(struct machine *m, int unused)
 {
     if (m->n_stack != 1)
         return wrong(m, "%lld objects are left on the stack; one is expected",
@@ -528,38 +437,40 @@ static int do_stop(struct machine *m)
     return 0;
 }
 
-static const struct instruction instructions[256] = {[0x80] = {"PROTO", do_proto},
-                                                     ['N'] = {"NONE", do_none},
-                                                     [0x88] = {"NEWTRUE", do_true},
-                                                     [0x89] = {"NEWFALSE", do_false},
-                                                     ['J'] = {"BININT", do_int4},
-                                                     ['K'] = {"BININT1", do_int1},
-                                                     ['M'] = {"BININT2", do_int2},
-                                                     [0x8a] = {"LONG1", do_long1},
-                                                     ['G'] = {"BINFLOAT", do_real},
-                                                     ['X'] = {"BINUNICODE", do_text},
-                                                     ['c'] = {"GLOBAL", do_global},
-                                                     ['q'] = {"BINPUT", do_put},
-                                                     ['r'] = {"LONG_BINPUT", do_long_put},
-                                                     ['h'] = {"BINGET", do_get},
-                                                     ['j'] = {"LONG_BINGET", do_long_get},
-                                                     ['('] = {"MARK", do_mark},
-                                                     [')'] = {"EMPTY_TUPLE", do_empty_tuple},
-                                                     [']'] = {"EMPTY_LIST", do_empty_list},
-                                                     ['}'] = {"EMPTY_DICT", do_empty_dict},
-                                                     ['t'] = {"TUPLE", do_tuple},
-                                                     [0x85] = {"TUPLE1", do_tuple1},
-                                                     [0x86] = {"TUPLE2", do_tuple2},
-                                                     [0x87] = {"TUPLE3", do_tuple3},
-                                                     ['a'] = {"APPEND", do_append},
-                                                     ['e'] = {"APPENDS", do_appends},
-                                                     ['s'] = {"SETITEM", do_setitem},
-                                                     ['u'] = {"SETITEMS", do_setitems},
-                                                     ['Q'] = {"BINPERSID", do_persistent},
-                                                     ['R'] = {"REDUCE", do_reduce},
-                                                     [0x81] = {"NEWOBJ", do_newobj},
-                                                     ['b'] = {"BUILD", do_build},
-                                                     ['.'] = {"STOP", do_stop}};
+static const struct instruction instructions[256] = {
+    [0x80] = {"PROTO", do_proto, 2},
+    ['N'] = {"NONE", do_push, NONE_AT},
+    [0x88] = {"NEWTRUE", do_push, TRUE_AT},
+    [0x89] = {"NEWFALSE", do_push, FALSE_AT},
+    [')'] = {"EMPTY_TUPLE", do_push, EMPTY_TUPLE_AT},
+    ['('] = {"MARK", do_push, MARK},
+    ['J'] = {"BININT", do_int, 4},
+    ['K'] = {"BININT1", do_int, 1},
+    ['M'] = {"BININT2", do_int, 2},
+    [0x8a] = {"LONG1", do_long, 8},
+    ['G'] = {"BINFLOAT", do_real, 8},
+    ['X'] = {"BINUNICODE", do_text, 4},
+    ['c'] = {"GLOBAL", do_global, 2},
+    ['q'] = {"BINPUT", do_put, 1},
+    ['r'] = {"LONG_BINPUT", do_put, 4},
+    ['h'] = {"BINGET", do_get, 1},
+    ['j'] = {"LONG_BINGET", do_get, 4},
+    [']'] = {"EMPTY_LIST", do_empty, TORCH_LIST},
+    ['}'] = {"EMPTY_DICT", do_empty, TORCH_DICT},
+    ['t'] = {"TUPLE", do_tuple, 0},
+    [0x85] = {"TUPLE1", do_short_tuple, 1},
+    [0x86] = {"TUPLE2", do_short_tuple, 2},
+    [0x87] = {"TUPLE3", do_short_tuple, 3},
+    ['a'] = {"APPEND", do_add, TORCH_LIST},
+    ['e'] = {"APPENDS", do_add_marked, TORCH_LIST},
+    ['s'] = {"SETITEM", do_add, TORCH_DICT},
+    ['u'] = {"SETITEMS", do_add_marked, TORCH_DICT},
+    ['Q'] = {"BINPERSID", do_persistent, 0},
+    ['R'] = {"REDUCE", do_reduce, 0},
+    [0x81] = {"NEWOBJ", do_newobj, 0},
+    ['b'] = {"BUILD", do_build, 0},
+    ['.'] = {"STOP", do_stop, 0},
+};
 
 static int run(struct machine *m)
 {
@@ -577,7 +488,7 @@ static int run(struct machine *m)
             return wrong(m, "unknown opcode 0x%02x; files of weights do not need it", *m->op);
         if (m->op == m->begin && *m->op != 0x80)
             return wrong(m, "a pickle of protocol 2 is expected, which begins with PROTO");
-        ASTER_TRY(i->run(m));
+        ASTER_TRY(i->run(m, i->argument));
     }
     return 0;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* PyTorch zip archives from the inside: the members, the objects that data.pkl describes, the tensors among them. For src/io only.
+/* PyTorch zip archives from the inside: the members, the objects that data.pkl describes, the
+ * tensors among them. For src/io only.
  *
- * A pickle is a program for a stack machine. The one here knows the few instructions that files of weights consist of, and of the
- * functions that a pickle can ask to call it knows four by name; it makes their results itself and refuses everything else. What
- * it makes are records in arrays, numbered; nothing in them is ever run. */
+ * A pickle is a program for a stack machine. The one here knows the few instructions that files of
+ * weights consist of, and of the functions that a pickle can ask to call it knows four by name; it
+ * makes their results itself and refuses everything else. What it makes are records in arrays,
+ * numbered; nothing in them is ever run. */
 #ifndef ASTER_IO_TORCH_H
 #define ASTER_IO_TORCH_H
 
@@ -18,7 +20,15 @@ struct torch_member { /* of the archive */
 };
 
 enum torch_kind {
-    TORCH_NONE, TORCH_BOOL, TORCH_INTEGER, TORCH_REAL, TORCH_TEXT, TORCH_TUPLE, TORCH_LIST, TORCH_DICT, TORCH_SET,
+    TORCH_NONE,
+    TORCH_BOOL,
+    TORCH_INTEGER,
+    TORCH_REAL,
+    TORCH_TEXT,
+    TORCH_TUPLE,
+    TORCH_LIST,
+    TORCH_DICT,
+    TORCH_SET,
     TORCH_NAME,    /* of a class or function: text "module\nname" */
     TORCH_RECORD,  /* an object of any class: item 0 is its state, a dict, or nothing yet */
     TORCH_STORAGE, /* integer: the member's number; n: the weight type */
@@ -35,7 +45,7 @@ struct torch_object {
         int64_t items; /* place in the list of items; a dict's are key, value, key, value */
     };
 };
-struct torch_view { /* a tensor */
+struct torch_view {            /* a tensor */
     struct aster_weight shape; /* without name */
     int64_t member, offset;
     int64_t stride[8]; /* in elements, as offset */
@@ -69,8 +79,10 @@ ASTER_CHECKED int torch_object_add(struct torch_file *t, enum torch_kind kind, u
 /* Room for n items in a row; *first is their place. */
 ASTER_CHECKED int torch_items_add(struct torch_file *t, int64_t n, int64_t *first);
 /* The value of a text key in a dict, NULL if absent. */
-const struct torch_object *torch_dict_get(const struct torch_file *t, const struct torch_object *dict, const char *key);
-static inline const struct torch_object *torch_item(const struct torch_file *t, const struct torch_object *o, int64_t k)
+const struct torch_object *torch_dict_get(const struct torch_file *t,
+                                          const struct torch_object *dict, const char *key);
+static inline const struct torch_object *torch_item(const struct torch_file *t,
+                                                    const struct torch_object *o, int64_t k)
 {
     return &t->object[t->item[o->items + k]];
 }
@@ -81,16 +93,19 @@ static inline bool torch_is_text(const struct torch_object *o, const char *text,
 const char *torch_kind_name(enum torch_kind kind); /* "a dict" */
 
 /* What is wrong is left in *wrong as words that follow the place in the pickle; 0 or a code. */
-ASTER_CHECKED int torch_call(struct torch_file *t, const struct torch_object *name, const struct torch_object *arguments,
-                             uint32_t *result, struct aster_str *wrong);
+ASTER_CHECKED int torch_call(struct torch_file *t, const struct torch_object *name,
+                             const struct torch_object *arguments, uint32_t *result,
+                             struct aster_str *wrong);
 /* A persistent id: the storage that it names. */
-ASTER_CHECKED int torch_storage(struct torch_file *t, const struct torch_object *id, uint32_t *result, struct aster_str *wrong);
+ASTER_CHECKED int torch_storage(struct torch_file *t, const struct torch_object *id,
+                                uint32_t *result, struct aster_str *wrong);
 
-/* ---- names ---- */
-/* What is where: every tensor or value below the root, in file order. */
-typedef int torch_visitor(void *arg, const char *path, const struct torch_object *leaf);
+/* ---- names: measured once, then walked, every tensor or value below the root in file order ----
+ */
 ASTER_CHECKED int torch_measure(struct torch_file *t);
-ASTER_CHECKED int torch_walk(const struct torch_file *t, torch_visitor *visit, void *arg);
+ASTER_CHECKED int
+torch_walk(const struct torch_file *t,
+           int (*visit)(void *arg, const char *path, const struct torch_object *leaf), void *arg);
 /* NULL if there is no leaf of that path. */
 const struct torch_object *torch_find(const struct torch_file *t, const char *path);
 

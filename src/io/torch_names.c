@@ -192,7 +192,7 @@ int torch_measure(struct torch_file *t)
 
 struct walk {
     const struct torch_file *t;
-    torch_visitor *visit;
+    int (*visit)(void *arg, const char *path, const struct torch_object *leaf);
     void *arg;
     struct aster_str path;
 };
@@ -231,7 +231,9 @@ static int visit_below(struct walk *w, uint32_t number)
     return 0;
 }
 
-int torch_walk(const struct torch_file *t, torch_visitor *visit, void *arg)
+int torch_walk(const struct torch_file *t,
+               int (*visit)(void *arg, const char *path, const struct torch_object *leaf),
+               void *arg)
 {
     struct walk w = {.t = t, .visit = visit, .arg = arg};
     int rc = visit_below(&w, t->root);

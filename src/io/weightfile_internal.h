@@ -27,7 +27,8 @@ struct aster_weightfile {
 };
 
 /* A tensor more; name is copied. Finish with weightfile_sort, which refuses two of one name. */
-ASTER_CHECKED int weightfile_add(struct aster_weightfile *f, const char *name, const struct aster_weight *shape,
+ASTER_CHECKED int weightfile_add(struct aster_weightfile *f, const char *name,
+                                 const struct aster_weight *shape,
                                  const struct weight_place *place);
 ASTER_CHECKED int weightfile_sort(struct aster_weightfile *f);
 /* The tensors of all shards of the index at f->path. */

@@ -292,6 +292,10 @@ int main(int argc, char **argv)
     static const char *const npz_words[] = {
         "PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "PK\6\7", "(",    ")",          ",", "'",
         "<f8",    "<U9",    "|S1",    ">",      "|b1",    "True", "'shape': (", NULL};
+    static const char *const torch_words[] = {
+        "PK\1\2", "PK\3\4", "PK\5\6", "(", ")", "t", "}", "]", "u", "e", "R", "Q", "b", ".",
+        "h\1", "q\1", "K\1", "\x85", "\x86", "\x87", "\x81", "archive/", "storage", "ctorch\n", "LongStorage\n",
+        "ccollections\nOrderedDict\n", NULL};
     static const char *const yaml_words[] = {
         "{",    "}",    "[",      "]",       ": ",          "\n",           "\n  ", "- ",
         "? ",   "&a ",  "*a",     "!!int ",  "---\n",       "\"",           "'",    "|\n",
@@ -302,6 +306,9 @@ int main(int argc, char **argv)
         {"fasta", make_fasta, read_fasta, fasta_words, false, {{0}}, 0},
         {"json", make_json, read_json, json_words, false, {{0}}, 0},
         {"safetensors", make_safetensors, read_safetensors, st_words, false, {{0}}, 0},
+        {"weights", make_safetensors, read_weightfile, st_words, false, {{0}}, 0},
+        {"torch", make_torch_files, read_weightfile, torch_words, false, {{0}}, 0},
+        {"tokenizer", make_tokenizer, read_tokenizer, json_words, false, {{0}}, 0},
         {"npz", make_npz, read_npz, npz_words, false, {{0}}, 0},
         {"h5", make_h5, read_h5, NULL, true, {{0}}, 0},
         {"h5-old", make_old_h5, read_h5, NULL, true, {{0}}, 0},

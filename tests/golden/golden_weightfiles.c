@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* golden-weightfiles CASES.tsv: good weight files give the expected tensors, bad ones are refused; one line per file. */
+/* golden-weightfiles CASES.tsv: good weight files give the expected tensors, bad ones are refused;
+ * one line per file. */
 #include "golden/weightfiles_check.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ static int open_expected(struct state *s, char *field, const char **group)
     return rc < 0 ? rc : aster_strdup(s->ctx, field, &s->expected_name);
 }
 
-static void judge_values(struct state *s, const char *name, struct aster_weightfile *f, char *expected, bool values)
+static void judge_values(struct state *s, const char *name, struct aster_weightfile *f,
+                         char *expected, bool values)
 {
     struct counts c = {0};
     const char *group = NULL;
@@ -52,8 +54,11 @@ static void judge_values(struct state *s, const char *name, struct aster_weightf
     int rc = open_expected(s, expected, &group);
     if (rc == 0)
         rc = check_weightfile(s->ctx, f, s->expected, group, s->folder, values, &c);
-    snprintf(text, sizeof text, "%lld tensors, %lld numbers, %lld values%s agree", (long long)c.tensors, (long long)c.numbers,
-             (long long)c.values, c.rows ? ", a classifier" : "");
+    snprintf(text, sizeof text, "%lld tensors, %lld numbers, %lld values%s agree",
+             (long long)c.tensors, (long long)c.numbers, (long long)c.values,
+             c.rows       ? ", a classifier"
+             : c.no_input ? " (but a classifier, whose input is not there)"
+                          : "");
     if (rc < 0)
         say(s, false, name, aster_ctx_message(s->ctx), "");
     else
@@ -130,10 +135,13 @@ static int split(struct state *s, const char *path, int64_t number, char *line, 
             *tab = '\0';
     }
     if (n != COLUMNS)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s:%lld: %d columns, %d are expected", path, (long long)number, n, COLUMNS);
-    bool known = !strcmp(field[VERDICT], "good") || !strcmp(field[VERDICT], "bad") || !strcmp(field[VERDICT], "either");
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s:%lld: %d columns, %d are expected", path,
+                          (long long)number, n, COLUMNS);
+    bool known = !strcmp(field[VERDICT], "good") || !strcmp(field[VERDICT], "bad") ||
+                 !strcmp(field[VERDICT], "either");
     return known ? 0
-                 : aster_fail(s->ctx, ASTER_EFORMAT, "%s:%lld: verdict '%s'; good, bad or either is expected", path,
+                 : aster_fail(s->ctx, ASTER_EFORMAT,
+                              "%s:%lld: verdict '%s'; good, bad or either is expected", path,
                               (long long)number, field[VERDICT]);
 }
 
@@ -142,7 +150,8 @@ static int all_cases(struct state *s, const char *path)
     struct aster_lines *l = NULL;
     char *line, *field[COLUMNS];
     size_t n, folder = (size_t)(aster_path_base(path) - path);
-    ASTER_TRY(aster_strndup(s->ctx, folder ? path : ".", folder ? folder - (folder > 1) : 1, &s->folder));
+    ASTER_TRY(
+        aster_strndup(s->ctx, folder ? path : ".", folder ? folder - (folder > 1) : 1, &s->folder));
     ASTER_TRY(aster_lines_open(s->ctx, path, &l));
     int rc = aster_lines_next(l, &line, &n); /* the header */
     while (rc > 0 && (rc = aster_lines_next(l, &line, &n)) > 0) {
@@ -162,20 +171,24 @@ int main(int argc, char **argv)
     struct state s = {0};
     if (argc != 2) {
         fprintf(stderr, "usage: golden-weightfiles CASES.tsv\n"
-                        "  columns file, verdict (good, bad, either), expected (FILE.h5:GROUP), reason, must_not, reference\n");
+                        "  columns file, verdict (good, bad, either), expected (FILE.h5:GROUP), "
+                        "reason, must_not, reference\n");
         return 1;
     }
     if (aster_ctx_new(&s.ctx) < 0)
         return 1;
     if (access("pwned", F_OK) == 0) {
-        fprintf(stderr, "a file named pwned is in the working folder; nothing could be concluded from it\n");
+        fprintf(
+            stderr,
+            "a file named pwned is in the working folder; nothing could be concluded from it\n");
         return 1;
     }
     int rc = all_cases(&s, argv[1]);
     if (rc < 0)
         printf("%s\n", aster_ctx_message(s.ctx));
     else
-        printf("%s: %lld cases, %lld wrong\n", aster_path_base(argv[1]), (long long)s.n, (long long)s.failed);
+        printf("%s: %lld cases, %lld wrong\n", aster_path_base(argv[1]), (long long)s.n,
+               (long long)s.failed);
     aster_h5_close(&s.expected);
     aster_free(&s.expected_name);
     aster_free(&s.folder);

@@ -6,5 +6,6 @@ tests_golden_metrics_SOURCES = tests/golden/golden_metrics.c
 noinst_HEADERS += tests/golden/weightfiles_check.h
 tests_golden_weightfiles_SOURCES = tests/golden/golden_weightfiles.c tests/golden/weightfiles_check.c
 tests_golden_weightfiles_LDADD = $(IO_LDADD)
-dist_check_SCRIPTS += tests/golden/golden.sh tests/golden/synthetic.sh
+dist_check_SCRIPTS += tests/golden/golden.sh tests/golden/synthetic.sh tests/golden/weightfiles.sh
+SANITIZE_TESTS += tests/golden/weightfiles.sh
 EXTRA_DIST += tests/golden/own/README.md tests/golden/own/cnn.h5 tests/golden/own/unet.h5 tests/golden/own/lstm.h5

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tokenizers: byte-pair encoding against an encoder that looks for the lowest pair again and again, on vocabularies trained here; what
- * a tokenizer.json must not say; ESM-2's table. */
+/* Tokenizers: byte-pair encoding against an encoder that looks for the lowest pair again and again,
+ * on vocabularies trained here; what a tokenizer.json must not say; ESM-2's table. */
 #include "unit/files.h"
 #include "io/tokens.h"
 
@@ -61,7 +61,8 @@ static void train(struct vocabulary *v, int n_merges)
     int n = 4000;
     v->n = N_SPECIAL + 4;
     for (int k = 0; k < v->n; k++)
-        snprintf(v->token[k], sizeof v->token[k], "%.*s", k < N_SPECIAL ? 9 : 1, k < N_SPECIAL ? special[k] : "ACGT" + k - N_SPECIAL);
+        snprintf(v->token[k], sizeof v->token[k], "%.*s", k < N_SPECIAL ? 9 : 1,
+                 k < N_SPECIAL ? special[k] : "ACGT" + k - N_SPECIAL);
     random_dna(text, n);
     for (int k = 0; k < n; k++)
         ids[k] = N_SPECIAL + (int)(strchr("ACGT", text[k]) - "ACGT");
@@ -87,23 +88,30 @@ static void train(struct vocabulary *v, int n_merges)
 
 static void add_merge(struct aster_str *s, const struct vocabulary *v, int k, bool pairs)
 {
-    aster_str_printf(s, pairs ? "%s[\"%s\", \"%s\"]" : "%s\"%s %s\"", k > N_SPECIAL + 4 ? ", " : "", v->token[v->left[k]],
-                     v->token[v->right[k]]);
+    aster_str_printf(s, pairs ? "%s[\"%s\", \"%s\"]" : "%s\"%s %s\"", k > N_SPECIAL + 4 ? ", " : "",
+                     v->token[v->left[k]], v->token[v->right[k]]);
 }
 
 /* pairs: merges as lists, the newer form. */
 static void write_json(struct aster_str *s, const struct vocabulary *v, bool pairs)
 {
     s->len = 0;
-    aster_str_add(s, "{\"version\": \"1.0\", \"truncation\": {\"max_length\": 7}, \"padding\": {\"strategy\": {\"Fixed\": 7}}, "
+    aster_str_add(s, "{\"version\": \"1.0\", \"truncation\": {\"max_length\": 7}, \"padding\": "
+                     "{\"strategy\": {\"Fixed\": 7}}, "
                      "\"added_tokens\": [");
     for (int k = 0; k < N_SPECIAL; k++)
-        aster_str_printf(s, "%s{\"id\": %d, \"content\": \"%s\", \"single_word\": false, \"lstrip\": false, \"rstrip\": false}",
+        aster_str_printf(s,
+                         "%s{\"id\": %d, \"content\": \"%s\", \"single_word\": false, \"lstrip\": "
+                         "false, \"rstrip\": false}",
                          k ? ", " : "", k, special[k]);
-    aster_str_add(s, "], \"normalizer\": null, \"pre_tokenizer\": {\"type\": \"Whitespace\"}, \"post_processor\": {\"type\": "
-                     "\"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"[CLS]\"}}, {\"Sequence\": {\"id\": \"A\"}}, "
-                     "{\"SpecialToken\": {\"id\": \"[SEP]\"}}], \"special_tokens\": {\"[CLS]\": {\"ids\": [1]}, \"[SEP]\": {\"ids\": "
-                     "[2]}}}, \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": \"[UNK]\", \"fuse_unk\": false, "
+    aster_str_add(s, "], \"normalizer\": null, \"pre_tokenizer\": {\"type\": \"Whitespace\"}, "
+                     "\"post_processor\": {\"type\": "
+                     "\"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": "
+                     "\"[CLS]\"}}, {\"Sequence\": {\"id\": \"A\"}}, "
+                     "{\"SpecialToken\": {\"id\": \"[SEP]\"}}], \"special_tokens\": {\"[CLS]\": "
+                     "{\"ids\": [1]}, \"[SEP]\": {\"ids\": "
+                     "[2]}}}, \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": "
+                     "\"[UNK]\", \"fuse_unk\": false, "
                      "\"vocab\": {");
     for (int k = 0; k < v->n; k++)
         aster_str_printf(s, "%s\"%s\": %d", k ? ", " : "", v->token[k], k);
@@ -136,14 +144,28 @@ static int slow_encode(const struct vocabulary *v, const char *dna, int n, int32
 }
 
 /* Stretches of DNA between characters that separate, with the ids that they give. */
-static void random_text(const struct vocabulary *v, struct aster_str *text, int32_t *ids, int64_t *n)
+static void random_text(const struct vocabulary *v, struct aster_str *text, int32_t *ids,
+                        int64_t *n)
 {
     static const struct {
         const char *text;
         int id; /* -1: none */
-    } between[] = {{" ", -1},           {"\n\t", -1},        {"N", 0},          {"a", 0},         {"[SEP]", 2},        {"[MASK]", 4},
-                   {"[CLS]", 1},        {"-", 0},            {"\xc3\xa9", 0},   {"\xc2\x85", -1}, {"\xe2\x80\x83", -1}, {"\xe3\x80\x80", -1},
-                   {"\xe2\x80\x8b", 0}, {"\xf0\x9f\x98\x80", 0}, {"]", 0},      {"\x1c", 0}};
+    } between[] = {{" ", -1},
+                   {"\n\t", -1},
+                   {"N", 0},
+                   {"a", 0},
+                   {"[SEP]", 2},
+                   {"[MASK]", 4},
+                   {"[CLS]", 1},
+                   {"-", 0},
+                   {"\xc3\xa9", 0},
+                   {"\xc2\x85", -1},
+                   {"\xe2\x80\x83", -1},
+                   {"\xe3\x80\x80", -1},
+                   {"\xe2\x80\x8b", 0},
+                   {"\xf0\x9f\x98\x80", 0},
+                   {"]", 0},
+                   {"\x1c", 0}};
     text->len = 0;
     aster_str_add(text, "");
     ids[0] = 1;
@@ -172,20 +194,25 @@ static void test_vocabulary(int n_merges, bool pairs)
     int64_t n_want, n_got, tokens = 0;
     train(&v, n_merges);
     write_json(&text, &v, pairs);
-    bool good = fine(aster_bpe_open(ctx, put_bytes("t.json", text.s, text.len), &b)) && fine(aster_bpe_room_new(ctx, b, &r));
+    bool good = fine(aster_bpe_open(ctx, put_bytes("t.json", text.s, text.len), &b)) &&
+                fine(aster_bpe_room_new(ctx, b, &r));
     for (int k = 0; good && k < v.n; k++)
         good = !strcmp(aster_bpe_token(b, k), v.token[k]) && aster_bpe_id(b, v.token[k]) == k;
-    tap_ok(good && aster_bpe_n_ids(b) == v.n && !aster_bpe_token(b, v.n) && !aster_bpe_token(b, -1) && aster_bpe_id(b, "Q") == -1,
+    tap_ok(good && aster_bpe_n_ids(b) == v.n && !aster_bpe_token(b, v.n) &&
+               !aster_bpe_token(b, -1) && aster_bpe_id(b, "Q") == -1,
            "a vocabulary of %d tokens is read", v.n);
     for (int k = 0; good && k < 2000; k++) {
         random_text(&v, &text, want, &n_want);
-        good = fine(aster_bpe_encode(b, r, text.s, (int64_t)text.len, got, &n_got)) && n_got == n_want &&
-               !memcmp(got, want, (size_t)n_got * sizeof *got);
+        good = fine(aster_bpe_encode(b, r, text.s, (int64_t)text.len, got, &n_got)) &&
+               n_got == n_want && !memcmp(got, want, (size_t)n_got * sizeof *got);
         tokens += n_got;
         if (!good)
             tap_note("text %d: '%s'", k, text.s);
     }
-    tap_ok(good, "%" PRId64 " tokens of 2000 texts as by an encoder that looks for the lowest rank again and again", tokens);
+    tap_ok(good,
+           "%" PRId64
+           " tokens of 2000 texts as by an encoder that looks for the lowest rank again and again",
+           tokens);
     aster_bpe_room_free(&r);
     aster_bpe_close(&b);
     aster_str_free(&text);
@@ -216,7 +243,9 @@ static void test_long(void)
     int64_t n = 0;
     train(&v, 300);
     write_json(&json, &v, false);
-    bool good = text && ids && fine(aster_bpe_open(ctx, put_bytes("t.json", json.s, json.len), &b)) && fine(aster_bpe_room_new(ctx, b, &r));
+    bool good = text && ids &&
+                fine(aster_bpe_open(ctx, put_bytes("t.json", json.s, json.len), &b)) &&
+                fine(aster_bpe_room_new(ctx, b, &r));
     for (int k = 0; good && k < 3; k++) {
         for (int j = 0; j < LONGEST; j++)
             text[j] = k == 0 ? "ACGT"[draw(4)] : k == 1 ? 'A' : "AT"[j % 2];
@@ -224,12 +253,18 @@ static void test_long(void)
         double start = aster_wall();
         good = fine(aster_bpe_encode(b, r, text, LONGEST, ids, &n));
         double time = aster_wall() - start;
-        tap_ok(good && decodes(b, ids, n, text) && time < 10, "a megabase of %s: %" PRId64 " tokens, in linear time (%.2f s)", what[k], n, time);
+        tap_ok(good && decodes(b, ids, n, text) && time < 10,
+               "a megabase of %s: %" PRId64 " tokens, in linear time (%.2f s)", what[k], n, time);
     }
-    tap_ok(good && fine(aster_bpe_encode(b, r, "", 0, ids, &n)) && n == 2 && ids[0] == 1 && ids[1] == 2, "an empty text");
-    failed_with("a text that is not UTF-8", aster_bpe_encode(b, r, "AC\xffGT", 5, ids, &n), ASTER_EFORMAT, "0xff", "position 3", NULL);
-    failed_with("half a character at the end", aster_bpe_encode(b, r, "AC\xc3", 3, ids, &n), ASTER_EFORMAT, "0xc3", NULL);
-    tap_ok(fine(aster_bpe_encode(b, r, "[SEP", 4, ids, &n)) && n == 6 && ids[1] == 0 && ids[2] == 0, "a special token cut short is none");
+    tap_ok(good && fine(aster_bpe_encode(b, r, "", 0, ids, &n)) && n == 2 && ids[0] == 1 &&
+               ids[1] == 2,
+           "an empty text");
+    failed_with("a text that is not UTF-8", aster_bpe_encode(b, r, "AC\xffGT", 5, ids, &n),
+                ASTER_EFORMAT, "0xff", "position 3", NULL);
+    failed_with("half a character at the end", aster_bpe_encode(b, r, "AC\xc3", 3, ids, &n),
+                ASTER_EFORMAT, "0xc3", NULL);
+    tap_ok(fine(aster_bpe_encode(b, r, "[SEP", 4, ids, &n)) && n == 6 && ids[1] == 0 && ids[2] == 0,
+           "a special token cut short is none");
     aster_bpe_room_free(&r);
     aster_bpe_close(&b);
     aster_str_free(&json);
@@ -240,12 +275,17 @@ static void test_long(void)
 /* ---- files that would encode otherwise ---- */
 
 static const char small_json[] =
-    "{\"added_tokens\": [{\"id\": 0, \"content\": \"[UNK]\"}], \"normalizer\": null, \"pre_tokenizer\": {\"type\": \"Whitespace\"},\n"
-    "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"S\"}}, {\"Sequence\": {}},\n"
-    "{\"SpecialToken\": {\"id\": \"S\"}}], \"special_tokens\": {\"S\": {\"ids\": [4]}}}, \"model\": {\"type\": \"BPE\", \"unk_token\":\n"
-    "\"[UNK]\", \"vocab\": {\"[UNK]\": 0, \"A\": 1, \"C\": 2, \"AC\": 3, \"S\": 4, \"ACA\": 5},\n\"merges\": [\"A C\", \"AC A\"]}}";
+    "{\"added_tokens\": [{\"id\": 0, \"content\": \"[UNK]\"}], \"normalizer\": null, "
+    "\"pre_tokenizer\": {\"type\": \"Whitespace\"},\n"
+    "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": "
+    "{\"id\": \"S\"}}, {\"Sequence\": {}},\n"
+    "{\"SpecialToken\": {\"id\": \"S\"}}], \"special_tokens\": {\"S\": {\"ids\": [4]}}}, "
+    "\"model\": {\"type\": \"BPE\", \"unk_token\":\n"
+    "\"[UNK]\", \"vocab\": {\"[UNK]\": 0, \"A\": 1, \"C\": 2, \"AC\": 3, \"S\": 4, \"ACA\": "
+    "5},\n\"merges\": [\"A C\", \"AC A\"]}}";
 
-static void refused(const char *what, const char *old, const char *new, const char *word, const char *more)
+static void refused(const char *what, const char *old, const char *new, const char *word,
+                    const char *more)
 {
     struct aster_str s = {0};
     struct aster_bpe *b = NULL;
@@ -262,16 +302,23 @@ static void refused(const char *what, const char *old, const char *new, const ch
 static void test_refused(void)
 {
     struct aster_bpe *b = NULL;
-    tap_ok(fine(aster_bpe_open(ctx, put_text("t.json", small_json), &b)), "the small file itself is read");
+    tap_ok(fine(aster_bpe_open(ctx, put_text("t.json", small_json), &b)),
+           "the small file itself is read");
     aster_bpe_close(&b);
-    failed_with("no such file", aster_bpe_open(ctx, in_dir("none.json"), &b), ASTER_EIO, "none.json", NULL);
+    failed_with("no such file", aster_bpe_open(ctx, in_dir("none.json"), &b), ASTER_EIO,
+                "none.json", NULL);
     refused("another kind of model", "\"BPE\"", "\"WordPiece\"", "BPE", NULL);
     refused("no model", "\"model\"", "\"modell\"", "no model", NULL);
-    refused("a normalizer", "\"normalizer\": null", "\"normalizer\": {\"type\": \"Lowercase\"}", ":1", "normalizer");
+    refused("a normalizer", "\"normalizer\": null", "\"normalizer\": {\"type\": \"Lowercase\"}",
+            ":1", "normalizer");
     refused("another pre-tokenizer", "\"Whitespace\"", "\"ByteLevel\"", ":1", "Whitespace");
-    refused("joined unknowns", "\"unk_token\":", "\"fuse_unk\": true, \"unk_token\":", "fuse_unk", NULL);
-    refused("bytes for unknowns", "\"unk_token\":", "\"byte_fallback\": true, \"unk_token\":", "byte_fallback", NULL);
-    refused("a prefix inside words", "\"unk_token\":", "\"continuing_subword_prefix\": \"##\", \"unk_token\":", "prefix", NULL);
+    refused("joined unknowns", "\"unk_token\":", "\"fuse_unk\": true, \"unk_token\":", "fuse_unk",
+            NULL);
+    refused("bytes for unknowns",
+            "\"unk_token\":", "\"byte_fallback\": true, \"unk_token\":", "byte_fallback", NULL);
+    refused("a prefix inside words",
+            "\"unk_token\":", "\"continuing_subword_prefix\": \"##\", \"unk_token\":", "prefix",
+            NULL);
     refused("dropout", "\"unk_token\":", "\"dropout\": 0.1, \"unk_token\":", "dropout", NULL);
     refused("an unknown token that is not there", "\n\"[UNK]\"", "\n\"[unk]\"", "unk_token", NULL);
     refused("no vocabulary", "\"vocab\": {", "\"words\": {", "vocab", NULL);
@@ -289,7 +336,8 @@ static void test_refused(void)
     refused("merges in the wrong order", "\"A C\", \"AC A\"", "\"AC A\", \"A C\"", ":5", "earlier");
     refused("another template", "{\"Sequence\": {}},", "", "template", NULL);
     refused("a template of unknown tokens", "{\"id\": \"S\"}", "{\"id\": \"T\"}", "template", NULL);
-    refused("an added token that eats blanks", "\"id\": 0,", "\"id\": 0, \"lstrip\": true,", "blanks", NULL);
+    refused("an added token that eats blanks", "\"id\": 0,", "\"id\": 0, \"lstrip\": true,",
+            "blanks", NULL);
     refused("an added token without text", "\"content\"", "\"text\"", "content", NULL);
     refused("half a file", "\"merges\": [\"A C\", \"AC A\"]}}", "", "t.json:5", "ends");
 }
@@ -304,7 +352,8 @@ static void test_esm2(void)
     aster_esm2_encode(letters, 27, ASTER_ESM2_UNKNOWN, ids, &odd);
     bool good = ids[0] == 0 && ids[28] == 2 && odd.n == 0;
     for (int k = 0; k < 27; k++)
-        good = good && ids[k + 1] == k + 4 && aster_esm2_token(k + 4)[0] == letters[k] && !aster_esm2_token(k + 4)[1];
+        good = good && ids[k + 1] == k + 4 && aster_esm2_token(k + 4)[0] == letters[k] &&
+               !aster_esm2_token(k + 4)[1];
     tap_ok(good, "ESM-2: ids 4 to 30 in the order of the table, 0 before and 2 after");
     aster_esm2_encode("AJ*ab1", 6, ASTER_ESM2_UNKNOWN, ids, &odd);
     good = ids[1] == 5 && ids[7] == 2 && odd.n == 5 && odd.at == 1 && odd.byte == 'J';
@@ -315,9 +364,11 @@ static void test_esm2(void)
     tap_ok(ids[1] == 5 && ids[2] == 24, "or become X");
     aster_esm2_encode("", 0, ASTER_ESM2_UNKNOWN, ids, NULL);
     tap_ok(ids[0] == 0 && ids[1] == 2, "an empty sequence has two ids");
-    tap_ok(!strcmp(aster_esm2_token(0), "<cls>") && !strcmp(aster_esm2_token(1), "<pad>") && !strcmp(aster_esm2_token(2), "<eos>") &&
-               !strcmp(aster_esm2_token(3), "<unk>") && !strcmp(aster_esm2_token(31), "<null_1>") && !strcmp(aster_esm2_token(32), "<mask>") &&
-               !aster_esm2_token(33) && !aster_esm2_token(-1),
+    tap_ok(!strcmp(aster_esm2_token(0), "<cls>") && !strcmp(aster_esm2_token(1), "<pad>") &&
+               !strcmp(aster_esm2_token(2), "<eos>") && !strcmp(aster_esm2_token(3), "<unk>") &&
+               !strcmp(aster_esm2_token(31), "<null_1>") &&
+               !strcmp(aster_esm2_token(32), "<mask>") && !aster_esm2_token(33) &&
+               !aster_esm2_token(-1),
            "the tokens that are no residues");
 }
 

@@ -71,7 +71,8 @@ static void test_table(struct tokenizer *t, const char *name, int64_t least)
         wrong += !encode(t, line, unescape(line)) || !same_ids(t->ids, t->n, ids);
         lines++;
     }
-    tap_ok(wrong == 0 && lines >= least, "%s: %lld of %lld lines agree", name, (long long)(lines - wrong), (long long)lines);
+    tap_ok(wrong == 0 && lines >= least, "%s: %lld of %lld lines agree", name,
+           (long long)(lines - wrong), (long long)lines);
     aster_lines_close(&l);
 }
 
@@ -94,9 +95,10 @@ static bool parse_window(char *line, struct window *w)
         if (tab)
             *tab = '\0';
     }
-    *w = (struct window){.file = field[0], .record = field[1], .hash = strtoull(field[5], NULL, 16)};
-    return aster_parse_i64(field[2], &w->start) == 0 && aster_parse_i64(field[3], &w->length) == 0 &&
-           aster_parse_i64(field[4], &w->n_ids) == 0;
+    *w =
+        (struct window){.file = field[0], .record = field[1], .hash = strtoull(field[5], NULL, 16)};
+    return aster_parse_i64(field[2], &w->start) == 0 &&
+           aster_parse_i64(field[3], &w->length) == 0 && aster_parse_i64(field[4], &w->n_ids) == 0;
 }
 
 /* The bases of a record, in upper case. */
@@ -152,7 +154,8 @@ static void test_windows(struct tokenizer *t)
         wrong += !bases || !window_agrees(t, &w, bases);
         windows++;
     }
-    tap_ok(wrong == 0 && windows >= 255, "%lld of %lld windows of genomes agree", (long long)(windows - wrong), (long long)windows);
+    tap_ok(wrong == 0 && windows >= 255, "%lld of %lld windows of genomes agree",
+           (long long)(windows - wrong), (long long)windows);
     aster_free(&bases);
     aster_lines_close(&l);
 }
@@ -196,12 +199,15 @@ static void test_frames(struct tokenizer *t, const char *name, const char *endin
             break;
         *tab = '\0';
         char *text = text_of(line, ending);
-        bool good = text && (t ? encode(t, text, (int64_t)strlen(text)) && same_ids(t->ids, t->n, ids + 1) : esm2_agrees(text, ids + 1));
+        bool good =
+            text && (t ? encode(t, text, (int64_t)strlen(text)) && same_ids(t->ids, t->n, ids + 1)
+                       : esm2_agrees(text, ids + 1));
         wrong += !good;
         lines++;
         aster_free(&text);
     }
-    tap_ok(wrong == 0 && lines >= least, "%s: %lld of %lld lines agree", name, (long long)(lines - wrong), (long long)lines);
+    tap_ok(wrong == 0 && lines >= least, "%s: %lld of %lld lines agree", name,
+           (long long)(lines - wrong), (long long)lines);
     aster_lines_close(&l);
 }
 
@@ -214,7 +220,8 @@ static void test_model(const char *name)
     char **names = NULL, set[300];
     int64_t n = 0, wrong = 0;
     const char *path = data_file(name);
-    if (!path || !fine(aster_h5_open(ctx, path, &h)) || !fine(aster_h5_list(h, "sequences", &names, &n)))
+    if (!path || !fine(aster_h5_open(ctx, path, &h)) ||
+        !fine(aster_h5_list(h, "sequences", &names, &n)))
         n = 0;
     for (int64_t k = 0; k < n; k++) {
         int32_t *want = NULL, got[4000];
@@ -232,14 +239,16 @@ static void test_model(const char *name)
         aster_free(&letters);
         aster_free(&want);
     }
-    tap_ok(n > 0 && wrong == 0, "%s: %lld of %lld sequences agree", name, (long long)(n - wrong), (long long)n);
+    tap_ok(n > 0 && wrong == 0, "%s: %lld of %lld sequences agree", name, (long long)(n - wrong),
+           (long long)n);
     aster_strings_free(&names, n);
     aster_h5_close(&h);
 }
 
 int main(void)
 {
-    static const char *const models[] = {"esm2/tiny.h5", "esm2/odd.h5", "esm2/outlier.h5", "esm2/wide_bf16.h5", "esm2/h128_f16.h5"};
+    static const char *const models[] = {"esm2/tiny.h5", "esm2/odd.h5", "esm2/outlier.h5",
+                                         "esm2/wide_bf16.h5", "esm2/h128_f16.h5"};
     struct tokenizer t = {0};
     test_start();
     const char *path = data_file("virnucpro/dnaberts/tokenizer.json");
@@ -248,7 +257,8 @@ int main(void)
         return test_end();
     }
     path = data_file("virnucpro/dnaberts/tokenizer.json");
-    if (tap_ok(fine(aster_bpe_open(ctx, path, &t.bpe)) && aster_bpe_n_ids(t.bpe) == 4096 && fine(aster_bpe_room_new(ctx, t.bpe, &t.room)),
+    if (tap_ok(fine(aster_bpe_open(ctx, path, &t.bpe)) && aster_bpe_n_ids(t.bpe) == 4096 &&
+                   fine(aster_bpe_room_new(ctx, t.bpe, &t.room)),
                "tokenizer.json with 4096 tokens")) {
         test_table(&t, "dnabert/token_ids.tsv", 932);
         test_table(&t, "dnabert/token_ids_special.tsv", 56);
