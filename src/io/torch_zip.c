@@ -15,7 +15,7 @@ static int compare_members(const void *a, const void *b)
 /* A path inside the archive's folder and nowhere else. */
 static bool is_safe(const char *name)
 {
-    if (*name == '/' || strchr(name, '\\') || strchr(name, ':'))
+    if (*name == '/' || strchr(name, '\\'))
         return false;
     for (const char *part = name; part; part = strchr(part, '/')) {
         part += *part == '/';
