@@ -1,147 +1,106 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Encoding by merges: the pair of lowest rank first, leftmost first.
+/* Encoding by merges, the pair of lowest rank first and leftmost first, without making the merges.
  *
- * Pairs wait in one list per rank. A merge of rank r makes a token that only later merges know, so
- * every new pair has a higher rank and the lists are emptied from the lowest to the highest: linear
- * time. Places of one rank do not touch each other but in runs of one token, which are merged from
- * their left end on. */
+ * Tokens in a row are the encoding of their text exactly if no merge reaches over a border between
+ * two of them before both are made; that can be seen from the two alone. So the encoding of a text
+ * is the one way to cut it into tokens of which all neighbours fit. The longest token that fits is
+ * tried first; where the text cannot go on, the token before is made shorter. Each beginning of the
+ * text has one encoding, so no place is come to twice, and the time is proportional to the text. */
 #include "io/bpe.h"
 
 #include <string.h>
 
-struct node { /* a token of a stretch */
-    int32_t id, prev, next;
-    int32_t rank;          /* of the pair with the next; -1: none */
-    int32_t before, after; /* in the list of that rank */
-};
 struct aster_bpe_room {
     struct aster_ctx *ctx;
-    struct node *node;
+    uint64_t *dead; /* a bit per place in a text: there is no way on */
     int64_t cap;
-    int32_t *first;    /* of the list of each rank; -1: empty */
-    uint64_t *waiting; /* a bit per rank: its list is not empty */
-    int64_t n_words;
 };
 
-int aster_bpe_room_new(struct aster_ctx *ctx, const struct aster_bpe *b,
-                       struct aster_bpe_room **out)
+int aster_bpe_room_new(struct aster_ctx *ctx, struct aster_bpe_room **out)
 {
-    struct aster_bpe_room *r = NULL;
-    *out = NULL;
-    ASTER_TRY(aster_alloc(ctx, 1, sizeof *r, &r));
-    r->ctx = ctx;
-    r->n_words = (b->n_merges + 63) / 64;
-    int rc = aster_alloc(ctx, b->n_merges, sizeof *r->first, &r->first);
-    if (rc == 0)
-        rc = aster_alloc(ctx, r->n_words, sizeof *r->waiting, &r->waiting);
-    if (rc < 0) {
-        aster_bpe_room_free(&r);
-        return rc;
-    }
-    memset(r->first, 0xff, (size_t)b->n_merges * sizeof *r->first);
-    *out = r;
+    ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
+    (*out)->ctx = ctx;
     return 0;
 }
 
-void aster_bpe_room_free(struct aster_bpe_room **rp)
+void aster_bpe_room_free(struct aster_bpe_room **r)
 {
-    struct aster_bpe_room *r = *rp;
-    if (!r)
-        return;
-    aster_free(&r->node);
-    aster_free(&r->first);
-    aster_free(&r->waiting);
-    aster_free(rp);
+    if (*r)
+        aster_free(&(*r)->dead);
+    aster_free(r);
 }
 
-/* ---- merging a stretch of known characters ---- */
+/* ---- a stretch of known letters ---- */
 
-static void unlink_pair(struct aster_bpe_room *r, int32_t i)
+/* Back in time from the two tokens on: x is what stands left of the border, y right of it, until
+ * the merges x_until and y_until take them. The pair is merged over the border if that has a lower
+ * rank; of equal ranks (all three parts are the same token) the leftmost is first. */
+static bool fits(const struct aster_bpe *b, int32_t x, int32_t y)
 {
-    struct node *n = &r->node[i];
-    if (n->rank < 0)
-        return;
-    if (n->after >= 0)
-        r->node[n->after].before = n->before;
-    if (n->before >= 0)
-        r->node[n->before].after = n->after;
-    else if ((r->first[n->rank] = n->after) < 0)
-        r->waiting[n->rank / 64] &= ~(1ULL << n->rank % 64);
-    n->rank = -1;
-}
-
-/* The pair of i and its next goes where it belongs now. */
-static void link_pair(const struct aster_bpe *b, struct aster_bpe_room *r, int32_t i)
-{
-    struct node *n = &r->node[i];
-    unlink_pair(r, i);
-    n->rank = n->next < 0 ? -1 : bpe_rank(b, n->id, r->node[n->next].id);
-    if (n->rank < 0)
-        return;
-    n->before = -1;
-    n->after = r->first[n->rank];
-    if (n->after >= 0)
-        r->node[n->after].before = i;
-    r->first[n->rank] = i;
-    r->waiting[n->rank / 64] |= 1ULL << n->rank % 64;
-}
-
-static void merge_pair(const struct aster_bpe *b, struct aster_bpe_room *r, int32_t i)
-{
-    struct node *n = &r->node[i];
-    int32_t rank = n->rank, gone = n->next;
-    unlink_pair(r, i);
-    unlink_pair(r, gone);
-    n->id = b->product[rank];
-    n->next = r->node[gone].next;
-    if (n->next >= 0)
-        r->node[n->next].prev = i;
-    link_pair(b, r, i);
-    if (n->prev >= 0)
-        link_pair(b, r, n->prev);
-}
-
-static void merge_stretch(const struct aster_bpe *b, struct aster_bpe_room *r, int32_t n)
-{
-    for (int32_t k = 0; k < n; k++) {
-        r->node[k].prev = k - 1;
-        r->node[k].next = k + 1 < n ? k + 1 : -1;
-        r->node[k].rank = -1;
-    }
-    for (int32_t k = 0; k < n; k++)
-        link_pair(b, r, k);
-    for (int64_t word = 0; word < r->n_words;) {
-        if (!r->waiting[word]) {
-            word++;
-            continue;
+    int32_t x_until = INT32_MAX, y_until = INT32_MAX;
+    for (;;) {
+        int32_t rank = bpe_rank(b, x, y);
+        if (rank >= 0 && rank < x_until && rank <= y_until)
+            return false;
+        const struct bpe_token *px = &b->part[x], *py = &b->part[y];
+        if (px->rank > py->rank) {
+            x_until = px->rank;
+            x = px->right;
+        } else if (py->rank >= 0) {
+            y_until = py->rank;
+            y = py->left;
+        } else {
+            return true;
         }
-        int32_t rank = (int32_t)(64 * word + __builtin_ctzll(r->waiting[word])), i = r->first[rank];
-        int32_t id = r->node[i].id;
-        if (r->node[r->node[i].next].id == id)
-            while (r->node[i].prev >= 0 && r->node[r->node[i].prev].id == id)
-                i = r->node[i].prev;
-        for (; i >= 0 && r->node[i].rank == rank; i = r->node[i].next)
-            merge_pair(b, r, i);
     }
+}
+
+static int32_t longest_token(const struct aster_bpe *b, const char *text, const char *end)
+{
+    int32_t at = 0, id = -1;
+    for (; text < end; text++) {
+        at = b->node[(int64_t)at * b->n_letters + b->letter[(unsigned char)*text]];
+        if (at < 0)
+            break;
+        if (b->node_id[at] >= 0)
+            id = b->node_id[at];
+    }
+    return id;
+}
+
+/* The n letters of text; *n_ids are there already. */
+static int encode_stretch(const struct aster_bpe *b, struct aster_bpe_room *r, const char *text,
+                          int64_t n, int32_t *ids, int64_t *n_ids)
+{
+    int64_t first = *n_ids, at = 0;
+    ASTER_TRY(aster_grow(r->ctx, n / 64 + 1, sizeof *r->dead, &r->cap, &r->dead));
+    memset(r->dead, 0, (size_t)(n / 64 + 1) * sizeof *r->dead);
+    int32_t next = longest_token(b, text, text + n);
+    while (at < n) {
+        for (; next >= 0; next = b->part[next].shorter) {
+            int64_t to = at + b->part[next].length;
+            bool dead = r->dead[to / 64] >> to % 64 & 1;
+            if (!dead && (*n_ids == first || fits(b, ids[*n_ids - 1], next)))
+                break;
+        }
+        if (next >= 0) {
+            ids[(*n_ids)++] = next;
+            at += b->part[next].length;
+            next = longest_token(b, text + at, text + n);
+        } else if (*n_ids > first) {
+            r->dead[at / 64] |= 1ULL << at % 64;
+            next = ids[--*n_ids];
+            at -= b->part[next].length;
+            next = b->part[next].shorter;
+        } else {
+            return aster_fail(r->ctx, ASTER_EBUG, "%s: %lld letters without encoding", b->path,
+                              (long long)n);
+        }
+    }
+    return 0;
 }
 
 /* ---- texts ---- */
-
-struct encoder {
-    const struct aster_bpe *b;
-    struct aster_bpe_room *r;
-    int32_t *ids, stretch; /* characters that wait to be merged */
-    int64_t n;
-};
-
-static void finish_stretch(struct encoder *e)
-{
-    if (e->stretch)
-        merge_stretch(e->b, e->r, e->stretch);
-    for (int32_t i = e->stretch ? 0 : -1; i >= 0; i = e->r->node[i].next)
-        e->ids[e->n++] = e->r->node[i].id;
-    e->stretch = 0;
-}
 
 static uint32_t code_point(const char *s, int n)
 {
@@ -172,43 +131,46 @@ static const struct bpe_special *special_at(const struct aster_bpe *b, const cha
     return best;
 }
 
-static int encode_text(struct encoder *e, const char *text, int64_t n)
+/* The number of letters that text begins with, up to a special token. */
+static int64_t count_letters(const struct aster_bpe *b, const char *text, int64_t n)
+{
+    int64_t k = 0;
+    while (k < n && b->letter[(unsigned char)text[k]] >= 0 && !special_at(b, text + k, n - k))
+        k++;
+    return k;
+}
+
+static int encode_text(const struct aster_bpe *b, struct aster_bpe_room *r, const char *text,
+                       int64_t n, int32_t *ids, int64_t *n_ids)
 {
     for (int64_t at = 0; at < n;) {
-        const struct bpe_special *s = special_at(e->b, text + at, n - at);
-        int32_t single = e->b->single[(unsigned char)text[at]];
-        if (!s && single >= 0) {
-            e->r->node[e->stretch++].id = single;
-            at++;
+        int64_t letters = count_letters(b, text + at, n - at);
+        if (letters) {
+            ASTER_TRY(encode_stretch(b, r, text + at, letters, ids, n_ids));
+            at += letters;
             continue;
         }
-        finish_stretch(e);
+        const struct bpe_special *s = special_at(b, text + at, n - at);
         int length = s ? (int)s->n : aster_utf8_length(text + at, text + n);
         if (!length)
-            return aster_fail(e->r->ctx, ASTER_EFORMAT,
+            return aster_fail(r->ctx, ASTER_EFORMAT,
                               "byte 0x%02x at position %lld of a sequence is not UTF-8",
                               (unsigned char)text[at], (long long)at + 1);
         if (s)
-            e->ids[e->n++] = s->id;
+            ids[(*n_ids)++] = s->id;
         else if (!is_white(code_point(text + at, length)))
-            e->ids[e->n++] = e->b->unknown;
+            ids[(*n_ids)++] = b->unknown;
         at += length;
     }
-    finish_stretch(e);
     return 0;
 }
 
 int aster_bpe_encode(const struct aster_bpe *b, struct aster_bpe_room *r, const char *text,
                      int64_t n, int32_t *ids, int64_t *n_ids)
 {
-    struct encoder e = {.b = b, .r = r, .ids = ids};
-    if (n > INT32_MAX - 2)
-        return aster_fail(r->ctx, ASTER_ELIMIT, "a sequence of %lld characters; %d is the most",
-                          (long long)n, INT32_MAX - 2);
-    ASTER_TRY(aster_grow(r->ctx, n, sizeof *r->node, &r->cap, &r->node));
-    ids[e.n++] = b->begin;
-    ASTER_TRY(encode_text(&e, text, n));
-    ids[e.n++] = b->end;
-    *n_ids = e.n;
+    *n_ids = 0;
+    ids[(*n_ids)++] = b->begin;
+    ASTER_TRY(encode_text(b, r, text, n, ids, n_ids));
+    ids[(*n_ids)++] = b->end;
     return 0;
 }

@@ -10,6 +10,11 @@ struct bpe_pair { /* a slot of the table of merges */
     uint32_t key; /* left << 16 | right */
     int32_t rank; /* -1: free */
 };
+enum { BPE_LETTER = -1, BPE_NONE = -2 }; /* instead of a rank: a single letter; nothing makes it */
+struct bpe_token {
+    int32_t left, right, rank; /* the merge that makes it */
+    int32_t length, shorter;   /* shorter: the longest token that it begins with, -1: none */
+};
 struct bpe_special {
     const char *text;
     size_t n;
@@ -22,11 +27,14 @@ struct aster_bpe {
     const char **token;      /* of an id; NULL where there is none */
     int32_t *by_text;        /* hash table of ids, -1 free */
     struct bpe_pair *pair;   /* hash table of merges */
-    int32_t *product;        /* of each merge */
+    struct bpe_token *part;  /* of an id */
+    int32_t *node;           /* tree of texts: n_letters children of each node, -1: none */
+    int32_t *node_id;        /* the token whose text a node is, -1: none */
     struct bpe_special *special;
     int64_t n_ids, n_merges, n_special, text_mask, pair_mask;
-    int32_t single[256]; /* id of the token of one byte, -1 if there is none */
-    bool starts[256];    /* a special token begins with this byte */
+    int64_t n_nodes, cap_nodes, cap_node_ids;
+    int32_t letter[256], n_letters; /* number of a byte that is a token, -1 if it is none */
+    bool starts[256];               /* a special token begins with this byte */
     int32_t unknown, begin, end;
 };
 

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { MOST_IDS = 1 << 16, MOST_SPECIAL = 256 };
+enum { MOST_IDS = 1 << 16, MOST_SPECIAL = 256, MOST_LINKS = 1 << 22 };
 
 static int refuse(const struct aster_bpe *b, const struct aster_json *j, const char *what)
 {
@@ -83,7 +83,8 @@ static int add_token(struct aster_bpe *b, const struct aster_json *j)
         return 0;
     if (!isalnum((unsigned char)*j->key))
         return refuse(b, j, "a token of one character that is no letter or digit of ASCII");
-    b->single[(unsigned char)*j->key] = (int32_t)j->integer;
+    b->letter[(unsigned char)*j->key] = b->n_letters++;
+    b->part[j->integer].rank = BPE_LETTER;
     return 0;
 }
 
@@ -99,7 +100,10 @@ static int read_vocabulary(struct aster_bpe *b, const struct aster_json *model)
     ASTER_TRY(aster_alloc(b->ctx, b->n_ids, sizeof *b->token, &b->token));
     ASTER_TRY(aster_alloc(b->ctx, b->text_mask + 1, sizeof *b->by_text, &b->by_text));
     memset(b->by_text, 0xff, (size_t)(b->text_mask + 1) * sizeof *b->by_text);
-    memset(b->single, 0xff, sizeof b->single);
+    memset(b->letter, 0xff, sizeof b->letter);
+    ASTER_TRY(aster_alloc(b->ctx, b->n_ids, sizeof *b->part, &b->part));
+    for (int64_t k = 0; k < b->n_ids; k++)
+        b->part[k] = (struct bpe_token){.rank = BPE_NONE, .shorter = -1};
     for (const struct aster_json *j = vocab->child; j; j = j->next)
         ASTER_TRY(add_token(b, j));
     const struct aster_json *unknown = aster_json_get(model, "unk_token");
@@ -141,7 +145,7 @@ static bool is_word(const char *text)
 }
 
 /* Parts that no earlier merge made, or two ways to one token, would ask for another algorithm. */
-static int add_merge(struct aster_bpe *b, const struct aster_json *j, bool *made)
+static int add_merge(struct aster_bpe *b, const struct aster_json *j)
 {
     const char *left, *right;
     size_t n_left;
@@ -157,25 +161,24 @@ static int add_merge(struct aster_bpe *b, const struct aster_json *j, bool *made
         rc = refuse(b, j, "a merge's parts and its result have to be tokens of letters and digits");
     aster_str_free(&whole);
     ASTER_TRY(rc);
-    if (made[w] || !(made[l] || !b->token[l][1]) || !(made[r] || !b->token[r][1]))
+    if (b->part[w].rank != BPE_NONE || b->part[l].rank == BPE_NONE || b->part[r].rank == BPE_NONE)
         return refuse(b, j,
                       "a merge makes a token for the second time, or of tokens that no "
                       "earlier merge makes");
-    made[w] = true;
+    b->part[w].left = l;
+    b->part[w].right = r;
+    b->part[w].rank = (int32_t)b->n_merges;
     uint32_t key = (uint32_t)l << 16 | (uint32_t)r;
     uint64_t k = bpe_slot(key) & (uint64_t)b->pair_mask;
     while (b->pair[k].rank >= 0)
         k = (k + 1) & (uint64_t)b->pair_mask;
-    b->pair[k] = (struct bpe_pair){key, (int32_t)b->n_merges};
-    b->product[b->n_merges++] = w;
+    b->pair[k] = (struct bpe_pair){key, (int32_t)b->n_merges++};
     return 0;
 }
 
 static int read_merges(struct aster_bpe *b, const struct aster_json *model)
 {
     const struct aster_json *merges = aster_json_get(model, "merges");
-    bool *made = NULL;
-    int rc = 0;
     if (!merges || merges->type != ASTER_JSON_ARRAY)
         return refuse(b, model, "model.merges is missing; a list is expected");
     int64_t n = aster_json_count(merges);
@@ -185,12 +188,61 @@ static int read_merges(struct aster_bpe *b, const struct aster_json *model)
     ASTER_TRY(aster_alloc(b->ctx, b->pair_mask + 1, sizeof *b->pair, &b->pair));
     for (int64_t k = 0; k <= b->pair_mask; k++)
         b->pair[k].rank = -1;
-    ASTER_TRY(aster_alloc(b->ctx, n, sizeof *b->product, &b->product));
-    ASTER_TRY(aster_alloc(b->ctx, b->n_ids, sizeof *made, &made));
-    for (const struct aster_json *j = merges->child; j && rc == 0; j = j->next)
-        rc = add_merge(b, j, made);
-    aster_free(&made);
-    return rc;
+    for (const struct aster_json *j = merges->child; j; j = j->next)
+        ASTER_TRY(add_merge(b, j));
+    return 0;
+}
+
+/* ---- the tree of texts ---- */
+
+static int add_node(struct aster_bpe *b, int32_t *out)
+{
+    int64_t n = b->n_nodes + 1;
+    ASTER_TRY(aster_grow(b->ctx, n * b->n_letters, sizeof *b->node, &b->cap_nodes, &b->node));
+    ASTER_TRY(aster_grow(b->ctx, n, sizeof *b->node_id, &b->cap_node_ids, &b->node_id));
+    for (int32_t k = 0; k < b->n_letters; k++)
+        b->node[b->n_nodes * b->n_letters + k] = -1;
+    b->node_id[b->n_nodes] = -1;
+    *out = (int32_t)b->n_nodes++;
+    return 0;
+}
+
+static int add_text(struct aster_bpe *b, int32_t id)
+{
+    int32_t at = 0;
+    for (const char *c = b->token[id]; *c; c++) {
+        int64_t place = (int64_t)at * b->n_letters + b->letter[(unsigned char)*c];
+        int32_t next = b->node[place];
+        if (next < 0) {
+            if ((b->n_nodes + 1) * b->n_letters > MOST_LINKS)
+                return refuse(b, NULL, "its tokens have too many different beginnings");
+            ASTER_TRY(add_node(b, &next));
+            b->node[place] = next;
+        }
+        at = next;
+        b->part[id].length++;
+    }
+    b->node_id[at] = id;
+    return 0;
+}
+
+/* Of every token that can come out of a text. */
+static int plant_tree(struct aster_bpe *b)
+{
+    int32_t root;
+    ASTER_TRY(add_node(b, &root));
+    for (int32_t id = 0; id < b->n_ids; id++)
+        if (b->part[id].rank != BPE_NONE)
+            ASTER_TRY(add_text(b, id));
+    for (int32_t id = 0; id < b->n_ids; id++) {
+        int32_t at = 0;
+        for (int32_t k = 0; k + 1 < b->part[id].length; k++) {
+            at = b->node[(int64_t)at * b->n_letters + b->letter[(unsigned char)b->token[id][k]]];
+            if (b->node_id[at] >= 0)
+                b->part[id].shorter = b->node_id[at];
+        }
+    }
+    return 0;
 }
 
 /* ---- special tokens, settings ---- */
@@ -283,6 +335,7 @@ static int read_all(struct aster_bpe *b)
     ASTER_TRY(check_settings(b, model));
     ASTER_TRY(read_vocabulary(b, model));
     ASTER_TRY(read_merges(b, model));
+    ASTER_TRY(plant_tree(b));
     ASTER_TRY(read_special(b));
     return read_template(b);
 }
@@ -321,7 +374,9 @@ void aster_bpe_close(struct aster_bpe **bp)
     aster_free(&b->token);
     aster_free(&b->by_text);
     aster_free(&b->pair);
-    aster_free(&b->product);
+    aster_free(&b->part);
+    aster_free(&b->node);
+    aster_free(&b->node_id);
     aster_free(&b->special);
     aster_free(&b->path);
     aster_free(bp);

@@ -41,8 +41,7 @@ void aster_bpe_close(struct aster_bpe **b);
 
 /* Memory of one thread for encoding; grows with the longest text. */
 struct aster_bpe_room;
-ASTER_CHECKED int aster_bpe_room_new(struct aster_ctx *ctx, const struct aster_bpe *b,
-                                     struct aster_bpe_room **out);
+ASTER_CHECKED int aster_bpe_room_new(struct aster_ctx *ctx, struct aster_bpe_room **out);
 void aster_bpe_room_free(struct aster_bpe_room **r);
 /* The n bytes of text, which is UTF-8, in time proportional to n. ids has room for n + 2. Special
  * tokens that are written out

@@ -327,7 +327,7 @@ static int read_tokenizer(const char *path)
     int64_t n = 0;
     int rc = aster_bpe_open(ctx, path, &b);
     if (rc == 0)
-        rc = aster_bpe_room_new(ctx, b, &r);
+        rc = aster_bpe_room_new(ctx, &r);
     if (rc == 0)
         rc = aster_bpe_encode(b, r, text, sizeof text - 1, ids, &n);
     if (rc == 0 && (n > (int64_t)sizeof text + 1 || aster_bpe_n_ids(b) < 1))

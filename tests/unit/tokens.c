@@ -195,7 +195,7 @@ static void test_vocabulary(int n_merges, bool pairs)
     train(&v, n_merges);
     write_json(&text, &v, pairs);
     bool good = fine(aster_bpe_open(ctx, put_bytes("t.json", text.s, text.len), &b)) &&
-                fine(aster_bpe_room_new(ctx, b, &r));
+                fine(aster_bpe_room_new(ctx, &r));
     for (int k = 0; good && k < v.n; k++)
         good = !strcmp(aster_bpe_token(b, k), v.token[k]) && aster_bpe_id(b, v.token[k]) == k;
     tap_ok(good && aster_bpe_n_ids(b) == v.n && !aster_bpe_token(b, v.n) &&
@@ -245,7 +245,7 @@ static void test_long(void)
     write_json(&json, &v, false);
     bool good = text && ids &&
                 fine(aster_bpe_open(ctx, put_bytes("t.json", json.s, json.len), &b)) &&
-                fine(aster_bpe_room_new(ctx, b, &r));
+                fine(aster_bpe_room_new(ctx, &r));
     for (int k = 0; good && k < 3; k++) {
         for (int j = 0; j < LONGEST; j++)
             text[j] = k == 0 ? "ACGT"[draw(4)] : k == 1 ? 'A' : "AT"[j % 2];

@@ -258,7 +258,7 @@ int main(void)
     }
     path = data_file("virnucpro/dnaberts/tokenizer.json");
     if (tap_ok(fine(aster_bpe_open(ctx, path, &t.bpe)) && aster_bpe_n_ids(t.bpe) == 4096 &&
-                   fine(aster_bpe_room_new(ctx, t.bpe, &t.room)),
+                   fine(aster_bpe_room_new(ctx, &t.room)),
                "tokenizer.json with 4096 tokens")) {
         test_table(&t, "dnabert/token_ids.tsv", 932);
         test_table(&t, "dnabert/token_ids_special.tsv", 56);

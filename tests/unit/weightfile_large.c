@@ -12,12 +12,18 @@
 
 static const float last[4] = {1.5f, -2, 3, 0.25f}, small[2] = {7, 8};
 
+static void add_zeros(struct aster_str *s, int n)
+{
+    for (int k = 0; k < n; k++)
+        le_add(s, 0, 1);
+}
+
 static void add_local(struct aster_str *s, const char *name)
 {
     le_add(s, 0x04034b50, 4);
     le_add(s, 0, 2);
     le_add(s, 8, 2); /* what follows is in the directory and behind the data */
-    le_add(s, 0, 18);
+    add_zeros(s, 18);
     le_add(s, strlen(name), 2);
     le_add(s, 0, 2);
     aster_str_add(s, name);
@@ -31,7 +37,7 @@ static void add_central(struct aster_str *s, const char *name, uint64_t size, ui
     le_add(s, 0x02014b50, 4);
     le_add(s, 0, 4);
     le_add(s, 8, 2);
-    le_add(s, 0, 10);
+    add_zeros(s, 10);
     le_add(s, large ? 0xffffffff : size, 4);
     le_add(s, large ? 0xffffffff : size, 4);
     le_add(s, strlen(name), 2);
@@ -56,7 +62,7 @@ static void add_end(struct aster_str *s, uint64_t n, uint64_t size, uint64_t beg
 {
     le_add(s, 0x06064b50, 4);
     le_add(s, 44, 8);
-    le_add(s, 0, 12);
+    add_zeros(s, 12);
     le_add(s, n, 8);
     le_add(s, n, 8);
     le_add(s, size, 8);
