@@ -148,7 +148,8 @@ static void make_torch_files(struct reader *r)
     p_text(&p, "list");
     P(&p, "](G\x3f\xf0\0\0\0\0\0\0K\1M\1\1\x8a\1\xff\x89Neu.");
     for (int checked = 0; checked < 2; checked++) {
-        make_torch(&f, &p, checked, 2, (const void *const[]){x, i}, (const size_t[]){sizeof x, sizeof i});
+        make_torch(&f, &p, checked, 2, (const void *const[]){x, i},
+                   (const size_t[]){sizeof x, sizeof i});
         add_seed(r, f.s, f.len);
     }
     p.len = 0;
@@ -163,11 +164,16 @@ static void make_torch_files(struct reader *r)
 
 static void make_tokenizer(struct reader *r)
 {
-    add_text(r, "{\"added_tokens\": [{\"id\": 0, \"content\": \"[UNK]\"}], \"normalizer\": null, \"pre_tokenizer\": "
-                "{\"type\": \"Whitespace\"}, \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": "
-                "[{\"SpecialToken\": {\"id\": \"S\"}}, {\"Sequence\": {}}, {\"SpecialToken\": {\"id\": \"S\"}}], "
-                "\"special_tokens\": {\"S\": {\"ids\": [4]}}}, \"model\": {\"type\": \"BPE\", \"unk_token\": \"[UNK]\", "
-                "\"vocab\": {\"[UNK]\": 0, \"A\": 1, \"C\": 2, \"AC\": 3, \"S\": 4, \"ACA\": 5, \"AA\": 6, \"CAA\": 7}, "
+    add_text(r, "{\"added_tokens\": [{\"id\": 0, \"content\": \"[UNK]\"}], \"normalizer\": null, "
+                "\"pre_tokenizer\": "
+                "{\"type\": \"Whitespace\"}, \"post_processor\": {\"type\": "
+                "\"TemplateProcessing\", \"single\": "
+                "[{\"SpecialToken\": {\"id\": \"S\"}}, {\"Sequence\": {}}, {\"SpecialToken\": "
+                "{\"id\": \"S\"}}], "
+                "\"special_tokens\": {\"S\": {\"ids\": [4]}}}, \"model\": {\"type\": \"BPE\", "
+                "\"unk_token\": \"[UNK]\", "
+                "\"vocab\": {\"[UNK]\": 0, \"A\": 1, \"C\": 2, \"AC\": 3, \"S\": 4, \"ACA\": 5, "
+                "\"AA\": 6, \"CAA\": 7}, "
                 "\"merges\": [\"A C\", \"AC A\", [\"A\", \"A\"], \"C AA\"]}}");
 }
 

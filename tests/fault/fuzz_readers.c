@@ -292,10 +292,33 @@ int main(int argc, char **argv)
     static const char *const npz_words[] = {
         "PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "PK\6\7", "(",    ")",          ",", "'",
         "<f8",    "<U9",    "|S1",    ">",      "|b1",    "True", "'shape': (", NULL};
-    static const char *const torch_words[] = {
-        "PK\1\2", "PK\3\4", "PK\5\6", "(", ")", "t", "}", "]", "u", "e", "R", "Q", "b", ".",
-        "h\1", "q\1", "K\1", "\x85", "\x86", "\x87", "\x81", "archive/", "storage", "ctorch\n", "LongStorage\n",
-        "ccollections\nOrderedDict\n", NULL};
+    static const char *const torch_words[] = {"PK\1\2",
+                                              "PK\3\4",
+                                              "PK\5\6",
+                                              "(",
+                                              ")",
+                                              "t",
+                                              "}",
+                                              "]",
+                                              "u",
+                                              "e",
+                                              "R",
+                                              "Q",
+                                              "b",
+                                              ".",
+                                              "h\1",
+                                              "q\1",
+                                              "K\1",
+                                              "\x85",
+                                              "\x86",
+                                              "\x87",
+                                              "\x81",
+                                              "archive/",
+                                              "storage",
+                                              "ctorch\n",
+                                              "LongStorage\n",
+                                              "ccollections\nOrderedDict\n",
+                                              NULL};
     static const char *const yaml_words[] = {
         "{",    "}",    "[",      "]",       ": ",          "\n",           "\n  ", "- ",
         "? ",   "&a ",  "*a",     "!!int ",  "---\n",       "\"",           "'",    "|\n",
