@@ -5,8 +5,7 @@
 
 #include "base/base.h"
 
-/* ---- ESM-2: a table of 33 ids; one id per residue, begin and end around them
- * ------------------------------------------------ */
+/* ---- ESM-2: a table of 33 ids; one id per residue, begin and end around them ---- */
 enum {
     ASTER_ESM2_BEGIN = 0,
     ASTER_ESM2_PAD = 1,
@@ -17,8 +16,8 @@ enum {
     ASTER_ESM2_N_IDS = 33
 };
 const char *aster_esm2_token(int id); /* "<cls>", "L" ...; NULL outside the table */
-struct aster_esm2_odd { /* bytes that are no letter of the table, '.' or '-': small letters, J, *
-                           ... */
+/* Bytes that are no letter of the table, '.' or '-': small letters, J, digits ... */
+struct aster_esm2_odd {
     int64_t n, at;      /* how many, where the first is, from 0 */
     unsigned char byte; /* the first */
 };
@@ -27,8 +26,7 @@ struct aster_esm2_odd { /* bytes that are no letter of the table, '.' or '-': sm
 void aster_esm2_encode(const char *sequence, int64_t n, int32_t unknown, int32_t *ids,
                        struct aster_esm2_odd *odd);
 
-/* ---- byte-pair encoding of a tokenizer.json (DNABERT-S)
- * --------------------------------------------------------------------- */
+/* ---- byte-pair encoding of a tokenizer.json (DNABERT-S) ---- */
 /* Understood is what such a file for DNA has: model BPE without prefixes, suffixes and byte
  * fallback, words of letters and digits, no normalizer, pre-tokenizer Whitespace, a template with
  * one token before and one after. Its truncation and padding are left out. */
@@ -44,8 +42,8 @@ struct aster_bpe_room;
 ASTER_CHECKED int aster_bpe_room_new(struct aster_ctx *ctx, struct aster_bpe_room **out);
 void aster_bpe_room_free(struct aster_bpe_room **r);
 /* The n bytes of text, which is UTF-8, in time proportional to n. ids has room for n + 2. Special
- * tokens that are written out
- * ("[SEP]") are recognised; an unknown character is one unknown token. */
+ * tokens that are written out ("[SEP]") are recognised; an unknown character is one unknown
+ * token. */
 ASTER_CHECKED int aster_bpe_encode(const struct aster_bpe *b, struct aster_bpe_room *r,
                                    const char *text, int64_t n, int32_t *ids, int64_t *n_ids);
 
