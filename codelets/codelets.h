@@ -67,6 +67,7 @@ struct aster_cl_env {
     struct aster_cl_measured *measured_gpu; /* on GPUs; NULL: there are none */
     struct aster_device_model core, gpu;
     int64_t gpu_memory;                     /* of one task's buffers on a GPU at most */
+    int n_homes, *home;                     /* GPU workers that shards are dealt to; 0: the scheduler places every task */
     double start;                  /* aster_wall() when the run began */
     struct aster_task_record *record; /* NULL without profile */
     int64_t max_records;
@@ -117,6 +118,7 @@ struct aster_program_task {
     void (*run)(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at);
     bool one_kind;           /* where there are GPUs, on them only: bits of one kind of device do not mix with another's */
     const void *plan;
+    int64_t shard;           /* with homes, its tasks run on the home of this number */
     int segment;             /* 0: nothing that was in OUTPUT, GRAD, AUX, ARENA counts */
     struct aster_run_info info;
     const int64_t *lengths;

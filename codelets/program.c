@@ -68,5 +68,9 @@ int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *
     for (int k = n = 0; k < ASTER_N_ROLES; k++)
         if (t->at[k])
             aster_task_buffer(task, n++, t->at[k], mode_of(t, k));
+    if (env->n_homes > 0) {
+        task->execute_on_a_specific_worker = 1;
+        task->workerid = (unsigned)env->home[t->shard % env->n_homes];
+    }
     return aster_task_submit(task);
 }

@@ -57,6 +57,7 @@ struct aster_job_options {
     const char *scheduler; /* NULL: the one for the devices in use */
     int64_t memory;        /* bytes; 0: 80 % of what is free */
     bool trace;
+    bool free_placement; /* with GPUs: the scheduler places shards, instead of dealing them out */
     bool quiet, dashboard;
     const char *command_line; /* kept with the results */
 };

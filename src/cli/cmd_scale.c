@@ -24,6 +24,7 @@ static const struct aster_cli_option options[] = {
     {"simulate", 0, "MACHINE", "Predict for a machine that is not there: a file, or a name such as h200x8-nvlink."},
     {"times", 0, "FILE", "With --simulate: measured times of tasks, as calibrate writes them."},
     {"scheduler", 0, "NAME", "StarPU's scheduling policy; without it the one that suits the devices."},
+    {"free-placement", 0, NULL, "With --simulate: let the scheduler place every task; without it shards are dealt to the GPUs."},
     {"timeout", 0, "SECONDS", "A run that takes longer is ended and has failed; without it 3600."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
@@ -171,6 +172,8 @@ static void command(const struct scale *s, const char *program, int count, const
         word(w, "--times=%s", times);
     if (scheduler)
         word(w, "--scheduler=%s", scheduler);
+    if (machine && aster_cli_has(a, "free-placement"))
+        word(w, "--free-placement");
     word(w, "--steps=%lld", (long long)s->study.steps);
     word(w, "--warmup=%lld", (long long)s->study.warmup);
     word(w, "--quiet");

@@ -26,6 +26,7 @@ static const struct aster_cli_option simulate_options[] = {
     {"gpus", 0, "N", "GPUs in use; without it none."},
     {"times", 0, "FILE", "Measured times, as calibrate writes them; without it all follow from the ops' cost."},
     {"scheduler", 0, "NAME", "StarPU's scheduling policy; without it lws, with GPUs dmdas."},
+    {"free-placement", 0, NULL, "Let the scheduler place every task; without it shards are dealt to the GPUs."},
     {"trace", 0, NULL, "Write DIR/trace.tsv: worker, kind, start and end of every task."},
     ASTER_CLI_LOG_OPTIONS,
     ASTER_CLI_HELP_OPTION,
@@ -157,6 +158,7 @@ static int simulate_here(const struct aster_cli_args *args, const struct aster_s
     o.scheduler = aster_cli_value(args, "scheduler");
     o.quiet = aster_cli_has(args, "quiet");
     o.trace = aster_cli_has(args, "trace");
+    o.free_placement = aster_cli_has(args, "free-placement");
     o.command_line = args->line;
     c.machine = m;
     c.gpus = (int)gpus;

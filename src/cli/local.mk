@@ -10,4 +10,5 @@ CLI_SOURCES = src/cli/main.c src/cli/options.c src/cli/jobs.c src/cli/cmd_run.c 
 asterism_SOURCES = $(CLI_SOURCES)
 asterism_sim_SOURCES = $(CLI_SOURCES)
 dist_man_MANS += docs/asterism.1 docs/asterism-run.1 docs/asterism-check.1 docs/asterism-graph.1 docs/asterism-info.1 \
-	docs/asterism-report.1 docs/asterism-convert.1 docs/asterism-pipeline.5
+	docs/asterism-report.1 docs/asterism-convert.1 docs/asterism-pipeline.5 docs/asterism-scale.1 docs/asterism-calibrate.1 \
+	docs/asterism-simulate.1 docs/asterism-machine.5

@@ -24,7 +24,7 @@ static void usage(FILE *to)
           "  asterism info                         versions, devices, ops, kinds of stage\n"
           "  asterism report DIR                   make the report of a run again\n"
           "  asterism convert IN OUT               weights from one file format to another\n"
-          "  asterism scale FILE [name=value ...]  rate, speedup and efficiency by number of workers\n"
+          "  asterism scale FILE [name=value ...]  rate and speedup by number of workers\n"
           "  asterism calibrate FILE               times of tasks on this machine\n"
           "  asterism simulate FILE                the same on a machine that is not there\n"
           "  asterism --version\n\n"

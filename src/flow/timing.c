@@ -29,7 +29,7 @@ static int time_training(struct aster_run *run, int stage, struct aster_runtime 
     ASTER_GOTO(aster_training_samples(&training, &enc, &samples), done);
     aster_progress_stage(run->progress, training.label, -1);
     rc = aster_train_time(run->ctx, rt, &c, &enc, n, samples + n_val, t->warmup, t->steps, &t->timing);
-    t->batch_size = c.batch_size;
+    t->batch_size = aster_min64(c.batch_size, n);
 done:
     aster_free(&samples);
     return rc;

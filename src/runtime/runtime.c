@@ -116,6 +116,18 @@ static int start(struct aster_runtime *rt, const struct chosen *c)
     return 0;
 }
 
+/* Deals shards to the GPUs in turn: their arenas and inputs are large, and a scheduler that looks at one task at a time keeps
+ * short tasks where the first one was. */
+static int make_homes(struct aster_runtime *rt, bool free_placement)
+{
+    int n = (int)starpu_worker_get_count_by_type(STARPU_CUDA_WORKER);
+    if (n <= 0 || free_placement)
+        return 0;
+    ASTER_TRY(aster_alloc(rt->env.ctx, n, sizeof *rt->env.home, &rt->env.home));
+    rt->env.n_homes = (int)starpu_worker_get_ids_by_type(STARPU_CUDA_WORKER, rt->env.home, (unsigned)n);
+    return 0;
+}
+
 static void init_thread(void *arg)
 {
     (void)arg;
@@ -231,6 +243,7 @@ int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options 
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     ASTER_GOTO(start(rt, &c), fail);
     ASTER_GOTO(start_workers(rt), fail);
+    ASTER_GOTO(make_homes(rt, o->free_placement), fail);
     int v[3];
     starpu_get_version(&v[0], &v[1], &v[2]);
     snprintf(rt->version, sizeof rt->version, "%d.%d.%d", v[0], v[1], v[2]);
@@ -256,6 +269,7 @@ void aster_runtime_free(struct aster_runtime **rtp)
     for (int k = 0; rt->env.worker && k < rt->env.n_workers; k++)
         aster_free(&rt->env.worker[k].scratch);
     aster_free(&rt->env.worker);
+    aster_free(&rt->env.home);
     aster_free(&rt->env.measured);
     aster_free(&rt->env.measured_gpu);
     aster_free(&rt->env.record);

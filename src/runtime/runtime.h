@@ -16,6 +16,7 @@ struct aster_runtime_options {
     int64_t memory_limit;  /* bytes that buffers of all tasks in flight may take; 0: 80 % of what is free at start */
     bool profile;          /* per-task times for the timeline */
     const struct aster_sim_setup *simulate; /* NULL: this machine */
+    bool free_placement;   /* with GPUs: the scheduler places the tasks of shards, instead of dealing shards to GPUs */
 };
 struct aster_sim_machine;
 struct aster_sim_setup { /* for the simulating program only, inside aster_sim_enter */

@@ -48,6 +48,12 @@ ASTER_CHECKED int planned_look(struct aster_ctx *ctx, struct planned *p); /* fil
 void planned_task(const struct planned *p, int segment, const char *name, struct aster_program_task *t);
 int64_t planned_bytes(const struct planned *p, enum aster_class c);
 
+/* ---- train.c ---------------------------------------------------------------------------------------------------------------------- */
+ASTER_CHECKED int train_check_config(struct aster_ctx *ctx, const struct aster_train_config *c);
+/* which: "training" */
+ASTER_CHECKED int train_check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n,
+                                      const struct aster_sample *s);
+
 /* ---- samples --------------------------------------------------------------------------------------------------------------------- */
 int64_t sample_counted(const struct aster_sample *s); /* residues that count in the loss */
 int64_t chunk_of(int64_t n, int64_t shards);          /* samples per shard: ceil(n / shards) */

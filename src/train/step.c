@@ -33,6 +33,7 @@ static int submit_segment(struct trainer *tr, struct step *st, int segment, int6
     const struct planned *plan = st->plan[s];
     struct aster_program_task t;
     planned_task(plan, segment, "train", &t);
+    t.shard = s;
     t.at[ASTER_ROLE_INPUT] = input[s];
     t.at[ASTER_ROLE_PARAM] = tr->param;
     t.at[ASTER_ROLE_OUTPUT] = tr->output[s];

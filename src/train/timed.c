@@ -3,25 +3,24 @@
 #include "train/timed.h"
 #include "train/trainer.h"
 
-struct walk { /* through the shuffled batches, epoch after epoch */
+struct walk { /* through the shuffled batches, epoch after epoch; only full ones, so that steps are alike */
     struct trainer *tr;
-    int64_t size, epoch, batch, step;
+    int64_t size, n_batches, epoch, batch, step;
     int64_t *order;
 };
 
 static int one_step(struct walk *w, int64_t *samples)
 {
     struct trainer *tr = w->tr;
-    if (w->batch == tr->n_batches) {
+    if (w->batch == w->n_batches) {
         w->epoch++;
         w->batch = 0;
     }
     if (w->batch == 0)
         aster_shuffle(tr->c->seed, aster_fnv1a64("shuffle", 7) + (uint64_t)w->epoch, tr->n_train, w->order);
-    int64_t n = aster_min64(w->size, tr->n_train - w->batch * w->size);
     ASTER_TRY(atomic_load(&tr->failed));
-    ASTER_TRY(trainer_step(tr, w->epoch, w->batch, w->step, tr->c->learning_rate, n, w->order + w->batch * w->size));
-    *samples += n;
+    ASTER_TRY(trainer_step(tr, w->epoch, w->batch, w->step, tr->c->learning_rate, w->size, w->order + w->batch * w->size));
+    *samples += w->size;
     w->batch++;
     w->step++;
     return 0;
@@ -69,6 +68,9 @@ int aster_train_time(struct aster_ctx *ctx, struct aster_runtime *rt, const stru
 {
     struct walk w = {.size = aster_min64(c->batch_size, n_train)};
     int rc;
+    ASTER_TRY(train_check_config(ctx, c));
+    ASTER_TRY(train_check_samples(ctx, "training", c, n_train, train));
+    w.n_batches = n_train / w.size;
     *out = (struct aster_timing){.steps = n_steps};
     ASTER_GOTO(aster_alloc(ctx, n_train, sizeof *w.order, &w.order), done);
     ASTER_GOTO(trainer_new(ctx, rt, c, enc, n_train, train, &w.tr), done);

@@ -32,7 +32,7 @@ static int check_range(struct aster_ctx *ctx, const char *name, double v, double
     return aster_fail(ctx, ASTER_EPARAM, "%s is %g, expected %g to %g", name, v, least, most);
 }
 
-static int check_config(struct aster_ctx *ctx, const struct aster_train_config *c)
+int train_check_config(struct aster_ctx *ctx, const struct aster_train_config *c)
 {
     ASTER_TRY(aster_model_check(ctx, &c->model));
     ASTER_TRY(check_range(ctx, "epochs", (double)c->epochs, 1, 1e9));
@@ -60,14 +60,14 @@ static int check_number(struct aster_ctx *ctx, const char *which, int64_t n)
 int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train, int64_t n_val)
 {
     struct monitor m;
-    ASTER_TRY(check_config(ctx, c));
+    ASTER_TRY(train_check_config(ctx, c));
     ASTER_TRY(monitor_find(ctx, c->monitor, c->monitor_max, &m));
     ASTER_TRY(check_number(ctx, "training", n_train));
     ASTER_TRY(check_number(ctx, "validation", n_val));
     return trainer_check(ctx, c, n_train);
 }
 
-static int check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n, const struct aster_sample *s)
+int train_check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n, const struct aster_sample *s)
 {
     for (int64_t k = 0; k < n; k++)
         if (s[k].length < 1 || s[k].length > c->model.max_length)
@@ -308,8 +308,8 @@ int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt, const struct as
     int rc;
     ASTER_TRY(aster_train_check(ctx, c, n_train, n_val));
     ASTER_TRY(monitor_find(ctx, c->monitor, c->monitor_max, &t.monitor));
-    ASTER_TRY(check_samples(ctx, "training", c, n_train, train));
-    ASTER_TRY(check_samples(ctx, "validation", c, n_val, val));
+    ASTER_TRY(train_check_samples(ctx, "training", c, n_train, train));
+    ASTER_TRY(train_check_samples(ctx, "validation", c, n_val, val));
     ASTER_GOTO(config_text(ctx, c, enc, n_train, train, n_val, val, &t.config), done);
     ASTER_GOTO(aster_alloc(ctx, n_train, sizeof *t.order, &t.order), done);
     ASTER_GOTO(trainer_new(ctx, rt, c, enc, n_train, train, &t.tr), done);

@@ -47,9 +47,9 @@ tests_unit_pool_CPPFLAGS = $(PRODUCT_CPPFLAGS)
 tests_unit_pool_LDADD = $(PRODUCT_LIBS)
 
 # The ground layer and the readers of files; they need no kernels
-noinst_HEADERS += tests/unit/files.h tests/unit/zip_build.h
+noinst_HEADERS += tests/unit/files.h tests/unit/zip_build.h tests/unit/torch_build.h
 IO_LDADD = libaster.a $(HDF5_LIBS) $(ZLIB_LIBS) -lm -lpthread
-io_tests = tests/unit-base tests/unit-csv tests/unit-fasta tests/unit-json tests/unit-h5 tests/unit-events tests/unit-safetensors tests/unit-npz
+io_tests = tests/unit-base tests/unit-csv tests/unit-fasta tests/unit-json tests/unit-h5 tests/unit-events tests/unit-safetensors tests/unit-npz tests/unit-tokens tests/unit-tokens-shared tests/unit-weightfile tests/unit-weightfile-large tests/unit-pickle-bad
 check_PROGRAMS += $(io_tests)
 SANITIZE_TESTS += $(io_tests)
 tests_unit_base_SOURCES = tests/unit/base.c
@@ -68,6 +68,16 @@ tests_unit_safetensors_SOURCES = tests/unit/safetensors.c
 tests_unit_safetensors_LDADD = $(IO_LDADD)
 tests_unit_npz_SOURCES = tests/unit/npz.c
 tests_unit_npz_LDADD = $(IO_LDADD)
+tests_unit_weightfile_SOURCES = tests/unit/weightfile.c
+tests_unit_weightfile_LDADD = $(IO_LDADD)
+tests_unit_weightfile_large_SOURCES = tests/unit/weightfile_large.c
+tests_unit_weightfile_large_LDADD = $(IO_LDADD)
+tests_unit_pickle_bad_SOURCES = tests/unit/pickle_bad.c
+tests_unit_pickle_bad_LDADD = $(IO_LDADD)
+tests_unit_tokens_SOURCES = tests/unit/tokens.c
+tests_unit_tokens_LDADD = $(IO_LDADD)
+tests_unit_tokens_shared_SOURCES = tests/unit/tokens_shared.c
+tests_unit_tokens_shared_LDADD = $(IO_LDADD)
 
 check_PROGRAMS += tests/unit-update tests/unit-poison tests/unit-encode
 tests_unit_update_SOURCES = tests/unit/update.c tests/unit/update_check.c
