@@ -126,8 +126,9 @@ __global__ void __launch_bounds__(BN_THREADS) bn_apply_kernel(struct bn s, struc
             if (s.relu && v < 0) /* NaN stays */
                 v = 0;
             if (s.drop != 0) {
-                const struct aster_keep keep = aster_keep_of(&seed, row / s.positions);
-                v = aster_keep(&keep, (uint32_t)(row % s.positions * s.channels + c)) ? v * again : T(0);
+                const divided place = divide(row, s.positions);
+                const struct aster_keep keep = aster_keep_of(&seed, place.by);
+                v = aster_keep(&keep, (uint32_t)(place.rest * s.channels + c)) ? v * again : T(0);
             }
             y[at] = v;
         }

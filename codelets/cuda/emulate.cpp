@@ -134,9 +134,19 @@ static void stuck(const struct thread *t, const char *fmt, ...)
 void race(const struct cell &c, enum clash with, const char *what, const char *kind, const char *name, int64_t index)
 {
     const struct access &a = with == WITH_WRITE ? c.written : c.read;
-    const char *who = with == WITH_READ && c.kind != ONE_THREAD ? "among others " : "";
+    const char *who = with == WITH_READ && a.kind != ONE_THREAD ? "among others " : "";
     caught("%s %s%s[%lld], which %sthread %u of block %u %s, and no barrier is between them", what, kind, name, (long long)index, who,
            a.thread, a.block, with == WITH_WRITE ? "wrote" : "read");
+}
+
+static struct cell *cells_new(int64_t n)
+{
+    const size_t bytes = (size_t)n * sizeof(struct cell);
+    struct cell *c = (struct cell *)aligned_alloc(alignof(struct cell), bytes > 0 ? bytes : sizeof *c);
+    if (!c)
+        abort();
+    memset((void *)c, 0, bytes);
+    return c;
 }
 
 // ---- cells of device memory, made as they are touched
@@ -171,9 +181,7 @@ struct page *page_of(uintptr_t number, unsigned size)
         int shift = size >= 8 ? 3 : size >= 4 ? 2 : size >= 2 ? 1 : 0;
         free(g->cells);
         g->shift = shift;
-        g->cells = (struct cell *)calloc((size_t)PAGE >> shift, sizeof *g->cells);
-        if (!g->cells)
-            abort();
+        g->cells = (struct cell *)cells_new(PAGE >> shift);
     }
     return cached[number % CACHED] = g;
 }
@@ -199,7 +207,7 @@ struct array *array_of(const void *site, const char *name, int64_t n, int64_t si
     if (a->n > a->n_cells) {
         free(a->cells);
         a->n_cells = a->n;
-        a->cells = (struct cell *)calloc((size_t)a->n, sizeof *a->cells);
+        a->cells = (struct cell *)cells_new(a->n);
     }
     return a;
 }
@@ -252,7 +260,7 @@ void sync_warp(unsigned mask, int line)
     meet(mask, 0, "__syncwarp", line);
     if (now->lanes->epoch <= before) // the first to go on counts for all
         now->lanes->epoch = before + 1;
-    here.warp = now->lanes->epoch;
+    here.warp = (uint16_t)now->lanes->epoch;
 }
 
 uint64_t lane_value(const uint64_t *values, int from, const char *what)
@@ -283,7 +291,7 @@ static bool block_turns(struct block *b)
             continue;
         any = true;
         now = t;
-        here = {b->stamp, b->number, b->epoch, t->lanes->epoch, t->number};
+        here = {b->stamp, b->number, (uint16_t)b->epoch, (uint16_t)t->lanes->epoch, t->number, 0};
         fiber_switch(&scheduler_sp, t->sp);
     }
     return any;

@@ -92,13 +92,13 @@ extern uint32_t grid_stamp; /* changes with every launch and every barrier of th
 
 /* ---- who touched an element last ------------------------------------------------------------------------------------------- */
 enum readers { ONE_THREAD, ONE_WARP, ONE_BLOCK, MANY_BLOCKS };
-struct access {
-    uint32_t stamp, block, epoch, warp;
-    uint16_t thread;
+struct access { /* 16 bytes: there is one for each element; epochs modulo 65536 */
+    uint32_t stamp, block;
+    uint16_t epoch, warp, thread;
+    uint16_t kind; /* of a write: is it atomic; of reads: by whom */
 };
-struct cell {
+struct alignas(32) cell {
     struct access written, read;
-    uint8_t atomic, kind; /* of the last write; of the readers */
 };
 
 extern struct access here; /* the running thread's; its stamp is the block's */
@@ -123,7 +123,7 @@ inline bool unordered_reads(const struct cell &c, const struct access &b)
     const struct access &a = c.read;
     if (a.stamp != b.stamp)
         return false;
-    switch (c.kind) {
+    switch (a.kind) {
     case ONE_THREAD:
         return unordered(a, b);
     case ONE_WARP:
@@ -134,21 +134,19 @@ inline bool unordered_reads(const struct cell &c, const struct access &b)
         return true;
     }
 }
-inline void add_reader(struct cell &c, const struct access &b)
+inline void add_reader(struct cell &c, struct access b)
 {
     const struct access a = c.read;
-    if (a.stamp != b.stamp) {
-        c.kind = ONE_THREAD;
-    } else if (c.kind == MANY_BLOCKS || a.block != b.block) {
-        c.kind = MANY_BLOCKS;
-    } else if (a.epoch != b.epoch) {
-        c.kind = ONE_THREAD;
-    } else if (c.kind == ONE_BLOCK || a.thread / WARP != b.thread / WARP) {
-        c.kind = ONE_BLOCK;
-    } else if (a.warp != b.warp) {
-        c.kind = ONE_THREAD;
-    } else if (a.thread != b.thread) {
-        c.kind = ONE_WARP;
+    b.kind = ONE_THREAD;
+    if (a.stamp == b.stamp) {
+        if (a.kind == MANY_BLOCKS || a.block != b.block)
+            b.kind = MANY_BLOCKS;
+        else if (a.epoch != b.epoch)
+            b.kind = ONE_THREAD;
+        else if (a.kind == ONE_BLOCK || a.thread / WARP != b.thread / WARP)
+            b.kind = ONE_BLOCK;
+        else if (a.warp == b.warp)
+            b.kind = a.thread == b.thread ? a.kind : (uint16_t)ONE_WARP;
     }
     c.read = b;
 }
@@ -165,13 +163,13 @@ inline enum clash reads(struct cell &c, uint32_t stamp)
 }
 inline enum clash writes(struct cell &c, uint32_t stamp, bool atomic)
 {
-    const struct access b = mine(stamp);
-    if (!(atomic && c.atomic) && unordered(c.written, b))
+    struct access b = mine(stamp);
+    if (!(atomic && c.written.kind) && unordered(c.written, b))
         return WITH_WRITE;
     if (unordered_reads(c, b))
         return WITH_READ;
+    b.kind = atomic;
     c.written = b;
-    c.atomic = atomic;
     return NONE;
 }
 [[noreturn]] void race(const struct cell &c, enum clash with, const char *what, const char *kind, const char *name, int64_t index);

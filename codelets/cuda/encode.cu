@@ -15,8 +15,9 @@ __global__ void __launch_bounds__(ENCODE_THREADS) encode_rows(encode_sizes s, vi
 {
     const int64_t n = s.n_samples * s.n_positions * s.dim, inner = s.time_major ? s.n_samples : s.n_positions;
     for (int64_t k = thread_of_grid(); k < n; k += threads_of_grid()) {
-        const int64_t d = k % s.dim, i = k / s.dim % inner, o = k / s.dim / inner, b = s.time_major ? i : o, t = s.time_major ? o : i;
-        x[k] = t < lengths[b] ? (T)table[(int64_t)codes[start[b] + t] * s.dim + d] : T(0);
+        const divided column = divide(k, s.dim), row = divide(column.by, inner);
+        const int64_t b = s.time_major ? row.rest : row.by, t = s.time_major ? row.by : row.rest;
+        x[k] = t < lengths[b] ? (T)table[(int64_t)codes[start[b] + t] * s.dim + column.rest] : T(0);
     }
 }
 

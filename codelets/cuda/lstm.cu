@@ -31,10 +31,9 @@ ASTER_DEV lstm_place lstm_place_of()
 /* Rows row0.. of x [.., depth], as other blocks left them at the last step, into tile [LSTM_ROWS][depth + 1]; zeros behind n_rows. */
 template <class T> ASTER_DEV void lstm_stage(view<const T> x, int64_t row0, int64_t n_rows, int64_t depth, shared<T> tile)
 {
-    for (int64_t i = threadIdx.x; i < LSTM_ROWS * depth; i += LSTM_THREADS) {
-        const int64_t r = i / depth, k = i % depth;
-        tile[r * (depth + 1) + k] = r < n_rows ? load_fresh(x, (row0 + r) * depth + k) : T(0);
-    }
+    for (int r = (int)threadIdx.x / WARP_SIZE; r < LSTM_ROWS; r += LSTM_THREADS / WARP_SIZE)
+        for (int64_t k = threadIdx.x % WARP_SIZE; k < depth; k += WARP_SIZE)
+            tile[r * (depth + 1) + k] = r < n_rows ? load_fresh(x, (row0 + r) * depth + k) : T(0);
 }
 
 template <class T> struct lstm_data {
@@ -56,9 +55,21 @@ ASTER_DEV void lstm_product(const lstm_sizes &s, const lstm_data<T> &d, int64_t 
     }
     for (int64_t k = p.split * depth; k < lesser((p.split + 1) * depth, hidden); k++) {
         T w[4], x[LSTM_QUAD];
-        ASTER_UNROLL
-        for (int g = 0; g < 4; g++)
-            w[g] = KEPT ? (T)weights[(k * LSTM_UNITS + p.unit) * 4 + g] : u < hidden ? (T)d.whh[k * 4 * hidden + g * hidden + u] : T(0);
+        if (KEPT) {
+            constexpr int wide = 16 / (int)sizeof(T);
+            ASTER_UNROLL
+            for (int g = 0; g < 4; g++)
+                if (g % wide == 0) {
+                    const pack<T, wide> some = load_pack<wide>(weights, (k * LSTM_UNITS + p.unit) * 4 + g);
+                    ASTER_UNROLL
+                    for (int j = 0; j < wide; j++)
+                        w[g + j] = some.v[j];
+                }
+        } else {
+            ASTER_UNROLL
+            for (int g = 0; g < 4; g++)
+                w[g] = u < hidden ? (T)d.whh[k * 4 * hidden + g * hidden + u] : T(0);
+        }
         ASTER_UNROLL
         for (int r = 0; r < LSTM_QUAD; r++) {
             const int row = p.quad * LSTM_QUAD + r;

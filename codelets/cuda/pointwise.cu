@@ -92,8 +92,9 @@ __global__ void __launch_bounds__(DROP_THREADS) dropout_rows(struct aster_keep_s
 {
     const int64_t per_row = (inner + DROP - 1) / DROP;
     for (int64_t q = thread_of_grid(); q < n_rows * per_row; q += threads_of_grid()) {
-        const int64_t row = q / per_row, first = q % per_row * DROP, place = row / samples * inner;
-        const struct aster_keep keep = aster_keep_of(&seed, row % samples);
+        const divided in_rows = divide(q, per_row), in_samples = divide(in_rows.by, samples);
+        const int64_t row = in_rows.by, first = in_rows.rest * DROP, place = in_samples.by * inner;
+        const struct aster_keep keep = aster_keep_of(&seed, in_samples.rest);
         for (int64_t j = first; j < lesser(first + DROP, inner); j++) {
             const T v = x[row * inner + j];
             y[row * inner + j] = aster_keep(&keep, (uint32_t)(place + j)) ? v * scale : T(0);

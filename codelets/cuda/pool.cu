@@ -16,7 +16,8 @@ struct pool_place {
 };
 ASTER_DEV pool_place place_of(const pool_sizes &s, int64_t k)
 {
-    return {k / s.channels / s.n_out, k / s.channels % s.n_out, k % s.channels};
+    const divided c = divide(k, s.channels), t = divide(c.by, s.n_out);
+    return {t.by, t.rest, c.rest};
 }
 
 template <class T> __global__ void __launch_bounds__(POOL_THREADS) pool_pairs(pool_sizes s, view<const T> x, view<T> y)
@@ -43,7 +44,7 @@ template <class T> struct resize_source {
 };
 template <class T> ASTER_DEV resize_source<T> source_of(int64_t t, T ratio, int64_t n_in)
 {
-    const T p = (T)t * ratio;
+    const T p = rounded_product((T)t, ratio); /* as the definition has it */
     resize_source<T> s;
     s.from = lesser((int64_t)p, n_in - 1);
     s.next = lesser(s.from + 1, n_in - 1);

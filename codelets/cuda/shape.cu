@@ -35,7 +35,8 @@ template <class U> __global__ void __launch_bounds__(SHAPE_THREADS) move_rows(st
 {
     const int64_t width = m.fill ? m.sy : m.n;
     for (int64_t k = thread_of_grid(); k < m.rows * width; k += threads_of_grid()) {
-        const int64_t r = k / width, j = k % width;
+        const divided at = divide(k, width);
+        const int64_t r = at.by, j = at.rest;
         if (!m.fill) {
             y[r * m.sy + m.to + j] = x[r * m.sx + j];
         } else {
@@ -147,8 +148,9 @@ template <class U> __global__ void __launch_bounds__(SHAPE_THREADS) permute_rows
         int64_t at = 0, rest = k;
         ASTER_UNROLL
         for (int axis = ASTER_MAX_RANK - 1; axis >= 0; axis--) {
-            at += rest % p.dim[axis] * p.sx[axis];
-            rest /= p.dim[axis];
+            const divided i = divide(rest, p.dim[axis]);
+            at += i.rest * p.sx[axis];
+            rest = i.by;
         }
         y[k] = x[at];
     }
@@ -222,11 +224,12 @@ __global__ void __launch_bounds__(SHAPE_THREADS) gather_rows(int64_t n, int64_t 
                                                              view<T> y, view<int32_t> status)
 {
     for (int64_t k = thread_of_grid(); k < n * dim; k += threads_of_grid()) {
-        const int64_t i = k / dim, d = k % dim, row = idx[i];
+        const divided i = divide(k, dim);
+        const int64_t row = idx[i.by];
         const bool inside = row >= 0 && row < n_rows;
-        y[k] = inside ? (T)table[row * dim + d] : T(0);
-        if (!inside && d == 0 && status)
-            atomic_exchange(status, i / per_sample, (int32_t)ASTER_EFORMAT);
+        y[k] = inside ? (T)table[row * dim + i.rest] : T(0);
+        if (!inside && i.rest == 0 && status)
+            atomic_exchange(status, i.by / per_sample, (int32_t)ASTER_EFORMAT);
     }
 }
 

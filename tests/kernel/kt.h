@@ -57,6 +57,8 @@ void kt_like(struct kt_case *c, bool output,
 void kt_run(struct kt_case *c, kt_reference *reference);
 
 enum aster_dtype kt_real(const struct kt *t);
+/* n, or at most `most` where a target is so slow that large cases would take minutes. */
+int64_t kt_cut(int64_t n, int64_t most);
 /* Rounds n values to what dtype holds: for references that need an intermediate of the kernel's
  * precision. */
 void kt_round(enum aster_dtype dtype, int64_t n, double *v);

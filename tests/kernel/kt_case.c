@@ -40,6 +40,14 @@ void kt_fill_below(struct kt *t, int64_t n, double *v, int64_t limit)
         v[k] = (double)kt_below(t, limit);
 }
 
+int64_t kt_cut(int64_t n, int64_t most)
+{
+    for (int k = 0; k < kt_n_targets(); k++)
+        if (kt_target(k)->is_slow && n > most)
+            return most;
+    return n;
+}
+
 enum aster_dtype kt_real(const struct kt *t)
 {
     return t->real;

@@ -23,6 +23,7 @@ struct kt_target {
     const struct aster_backend *be;
     const char *name;
     struct aster_device *device;
+    bool is_slow;                /* sizes are cut where a case says so: kt_cut */
     bool ragged;                 /* it can leave rows out */
     int n_alone;                 /* samples at either end of a batch that are tried alone */
     void (*begin)(int number);   /* NULL, or before each call of a case; number: which of its kinds of calls */

@@ -84,13 +84,13 @@ static void ref_lstm_dx(struct kt_case *a)
 
 static const int64_t shapes[][3] = {{1, 1, 1}, {5, 3, 7}, {17, 8, 16}, {30, 2, 64},   {9, 33, 31},
                                     {0, 2, 4}, {3, 0, 4}, {64, 5, 20}, {12, 16, 128}, {40, 1, 48}};
-enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+enum { N_SHAPES = sizeof shapes / sizeof *shapes, MOST_STEPS = 4 /* of slow targets */ };
 
 void kt_op_lstm(struct kt *t)
 {
     for (int k = 0; k < N_SHAPES; k++)
         for (int reverse = 0; reverse < 2; reverse++) {
-            const int64_t *s = shapes[k];
+            const int64_t s[] = {kt_cut(shapes[k][0], MOST_STEPS), shapes[k][1], shapes[k][2]};
             struct kt_case *c = kt_case_new(t, "L %d, B %d, H %d, reverse %d", (int)s[0], (int)s[1],
                                             (int)s[2], reverse);
             c->i[0] = reverse;
@@ -112,7 +112,7 @@ void kt_op_lstm_dx(struct kt *t)
 {
     for (int k = 0; k < N_SHAPES; k++)
         for (int reverse = 0; reverse < 2; reverse++) {
-            const int64_t *s = shapes[k];
+            const int64_t s[] = {kt_cut(shapes[k][0], MOST_STEPS), shapes[k][1], shapes[k][2]};
             struct sizes z = {s[0], s[1], s[2]};
             struct kt_case *c = kt_case_new(t, "L %d, B %d, H %d, reverse %d", (int)s[0], (int)s[1],
                                             (int)s[2], reverse);

@@ -4,7 +4,7 @@
 #include "kt_inner.h"
 #include "lib/tap.h"
 
-_Static_assert(ASTER_N_ISAS <= KT_MOST_TARGETS, "room for every instruction set");
+_Static_assert((int)ASTER_N_ISAS <= (int)KT_MOST_TARGETS, "room for every instruction set");
 
 static struct kt_target targets[ASTER_N_ISAS];
 static int n_targets;
