@@ -68,7 +68,7 @@ int aster_train_time(struct aster_ctx *ctx, struct aster_runtime *rt, const stru
 {
     struct walk w = {.size = aster_min64(c->batch_size, n_train)};
     int rc;
-    ASTER_TRY(train_check_config(ctx, c));
+    ASTER_TRY(aster_train_check(ctx, c, n_train, 1)); /* nothing validates */
     ASTER_TRY(train_check_samples(ctx, "training", c, n_train, train));
     w.n_batches = n_train / w.size;
     *out = (struct aster_timing){.steps = n_steps};
