@@ -27,7 +27,8 @@ int aster_cli_simulator(char **out, bool needed)
         return 0;
     }
     if (needed)
-        aster_cli_error("the simulating program is missing: there is no %s; build it (configure --with-starpu=\"$(scripts/build-starpu "
+        aster_cli_error("the simulating program is missing: there is no %s; build it (configure "
+                        "--with-starpu=\"$(scripts/build-starpu "
                         "--simgrid)\" in a folder of its own) and name it in ASTERISM_SIM",
                         path.len ? path.s : "asterism-sim beside this program");
     aster_str_free(&path);
@@ -46,7 +47,9 @@ static int find_machine(struct aster_ctx *ctx, const char *name, char **out)
     if (rc == 0)
         rc = aster_find_file(ctx, ".", file.s, out, &looked);
     if (rc == 0 && !*out)
-        rc = aster_fail(ctx, ASTER_EPARAM, "no machine '%s': it is no file, and there is none of %s", name, aster_str_get(&looked));
+        rc =
+            aster_fail(ctx, ASTER_EPARAM, "no machine '%s': it is no file, and there is none of %s",
+                       name, aster_str_get(&looked));
     aster_str_free(&file);
     aster_str_free(&looked);
     return rc;
