@@ -38,7 +38,8 @@ static int wait_for(pid_t pid, int64_t timeout_s)
     }
 }
 
-void aster_child_run(char *const *argv, const char *log, int64_t timeout_s, char *error, size_t size)
+void aster_child_run(char *const *argv, const char *log, int64_t timeout_s, char *error,
+                     size_t size)
 {
     *error = '\0';
     pid_t pid = fork();
@@ -52,7 +53,8 @@ void aster_child_run(char *const *argv, const char *log, int64_t timeout_s, char
     if (status < 0)
         snprintf(error, size, "it took longer than %lld s", (long long)timeout_s);
     else if (WIFSIGNALED(status))
-        snprintf(error, size, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        snprintf(error, size, "ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
     else if (WEXITSTATUS(status) == 127)
         snprintf(error, size, "%s cannot be started, or %s not be written", argv[0], log);
     else if (WEXITSTATUS(status))
@@ -73,6 +75,6 @@ void aster_child_dated(const char *prefix, char *out, size_t size)
     time_t now = time(NULL);
     struct tm t;
     localtime_r(&now, &t);
-    snprintf(out, size, "%s%04d%02d%02d_%02d%02d%02d", prefix, (t.tm_year + 1900) % 10000, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
-             t.tm_sec);
+    snprintf(out, size, "%s%04d%02d%02d_%02d%02d%02d", prefix, (t.tm_year + 1900) % 10000,
+             t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
 }

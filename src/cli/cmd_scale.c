@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* asterism scale: the timed steps of a pipeline with different numbers of workers, each in a process of its own. */
+/* asterism scale: the timed steps of a pipeline with different numbers of workers, each in a
+ * process of its own. */
 #include "cli/child.h"
 #include "cli/cli.h"
 #include "flow/study.h"
@@ -15,16 +16,22 @@ enum { MAX_COUNTS = 64, MAX_WORKERS = 4096 };
 
 static const struct aster_cli_option options[] = {
     {"out", 'o', "DIR", "Folder of the study; without it scaling_study_DATE_TIME."},
-    {"cpus", 0, "LIST", "Numbers of CPU workers, such as \"1 2 4\"; the first is what the others are compared with."},
+    {"cpus", 0, "LIST",
+     "Numbers of CPU workers, such as \"1 2 4\"; the first is what the others are compared with."},
     {"gpus", 0, "LIST", "Numbers of GPUs instead, such as \"1 2 4 8\"."},
     {"runs", 0, "N", "Runs of each; without it 1."},
     {"steps", 0, "N", "Timed steps of a run; without it 20."},
     {"warmup", 0, "N", "Steps before them; without it 3."},
-    {"batch-per-worker", 0, "N", "Samples per worker: batch_size grows with their number. Without it batch_size stays."},
-    {"simulate", 0, "MACHINE", "Predict for a machine that is not there: a file, or a name such as h200x8-nvlink."},
+    {"batch-per-worker", 0, "N",
+     "Samples per worker: batch_size grows with their number. Without it batch_size stays."},
+    {"simulate", 0, "MACHINE",
+     "Predict for a machine that is not there: a file, or a name such as h200x8-nvlink."},
     {"times", 0, "FILE", "With --simulate: measured times of tasks, as calibrate writes them."},
-    {"scheduler", 0, "NAME", "StarPU's scheduling policy; without it the one that suits the devices."},
-    {"free-placement", 0, NULL, "With --simulate: let the scheduler place every task; without it shards are dealt to the GPUs."},
+    {"scheduler", 0, "NAME",
+     "StarPU's scheduling policy; without it the one that suits the devices."},
+    {"free-placement", 0, NULL,
+     "With --simulate: let the scheduler place every task; without it shards are dealt to the "
+     "GPUs."},
     {"timeout", 0, "SECONDS", "A run that takes longer is ended and has failed; without it 3600."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
@@ -51,8 +58,11 @@ static int read_counts(struct scale *s, const char *option, const char *text)
         if (!*text)
             break;
         long n = strtol(text, &end, 10);
-        if (end == text || (*end && *end != ' ' && *end != ',') || n < 1 || n > MAX_WORKERS || t->n_counts == MAX_COUNTS) {
-            aster_cli_misuse(s->args->command, "--%s: expected numbers in 1..%d such as \"1 2 4\", found '%s'", option, MAX_WORKERS, text);
+        if (end == text || (*end && *end != ' ' && *end != ',') || n < 1 || n > MAX_WORKERS ||
+            t->n_counts == MAX_COUNTS) {
+            aster_cli_misuse(s->args->command,
+                             "--%s: expected numbers in 1..%d such as \"1 2 4\", found '%s'",
+                             option, MAX_WORKERS, text);
             return -1;
         }
         s->counts[t->n_counts++] = (int)n;
@@ -109,8 +119,10 @@ static int check_counts(struct scale *s)
     }
     for (int k = 0; k < s->study.n_counts; k++)
         if (s->counts[k] > most) {
-            aster_cli_error("%d %s: %s has %d%s%s", s->counts[k], s->study.gpus ? "GPUs" : "CPU workers",
-                            s->simulate ? s->machine.name : "this machine", most, *gpus.why ? "; " : "", gpus.why);
+            aster_cli_error("%d %s: %s has %d%s%s", s->counts[k],
+                            s->study.gpus ? "GPUs" : "CPU workers",
+                            s->simulate ? s->machine.name : "this machine", most,
+                            *gpus.why ? "; " : "", gpus.why);
             return -1;
         }
     return 0;
@@ -153,8 +165,8 @@ static void word(struct words *w, const char *fmt, ...)
 }
 
 /* The command of one run; machine and times NULL: on this machine. */
-static void command(const struct scale *s, const char *program, int count, const char *machine, const char *times, const char *folder,
-                    struct words *w)
+static void command(const struct scale *s, const char *program, int count, const char *machine,
+                    const char *times, const char *folder, struct words *w)
 {
     const struct aster_cli_args *a = s->args;
     const char *scheduler = aster_cli_value(a, "scheduler");
@@ -180,15 +192,18 @@ static void command(const struct scale *s, const char *program, int count, const
     word(w, "--out=%s", folder);
 }
 
-static void one_run(const struct scale *s, const char *program, int count, int run, const char *kind, const char *machine, const char *times,
+static void one_run(const struct scale *s, const char *program, int count, int run,
+                    const char *kind, const char *machine, const char *times,
                     struct aster_study_run *r)
 {
     struct words w = {.n = 0};
     char folder[4200], log[4300];
     char *text = NULL;
     int64_t n;
-    *r = (struct aster_study_run){.count = count, .run = run, .batch = s->study.batch_per_worker * count};
-    snprintf(folder, sizeof folder, "%s/%s%s%d_run%d", s->out, kind, s->study.gpus ? "gpu" : "cpu", count, run);
+    *r = (struct aster_study_run){
+        .count = count, .run = run, .batch = s->study.batch_per_worker * count};
+    snprintf(folder, sizeof folder, "%s/%s%s%d_run%d", s->out, kind, s->study.gpus ? "gpu" : "cpu",
+             count, run);
     snprintf(log, sizeof log, "%s.log", folder);
     command(s, program, count, machine, times, folder, &w);
     aster_child_run(w.argv, log, s->timeout, r->error, sizeof r->error);
@@ -200,19 +215,24 @@ static void one_run(const struct scale *s, const char *program, int count, int r
     }
     r->ok = r->ok && !*r->error;
     if (!r->ok && !*r->error)
-        snprintf(r->error, sizeof r->error, "it ended without a result: in a simulation, a deadlock");
+        snprintf(r->error, sizeof r->error,
+                 "it ended without a result: in a simulation, a deadlock");
     for (int k = 0; k < w.n; k++)
         aster_str_free(&w.text[k]);
 }
 
 /* ---- this machine, predicted ---- */
 
-/* Its cores; what they do follows from the measured times, and for tasks without one from careful numbers. */
+/* Its cores; what they do follows from the measured times, and for tasks without one from careful
+ * numbers. */
 static int write_this_machine(const struct scale *s, const char *path)
 {
     struct aster_str t = {0};
-    aster_str_printf(&t, "asterism: 1\nmachine: this-machine\ncpu: {cores: %ld, gflops_f32: 40, gflops_f64: 20, bandwidth_gbs: 5, memory_gb: %.3f}\n",
-                     sysconf(_SC_NPROCESSORS_ONLN), 1e-9 * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
+    aster_str_printf(&t,
+                     "asterism: 1\nmachine: this-machine\ncpu: {cores: %ld, gflops_f32: 40, "
+                     "gflops_f64: 20, bandwidth_gbs: 5, memory_gb: %.3f}\n",
+                     sysconf(_SC_NPROCESSORS_ONLN),
+                     1e-9 * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
     int rc = aster_str_ok(NULL, &t);
     if (rc == 0)
         rc = aster_file_write(NULL, path, t.s, (int64_t)t.len);
@@ -230,9 +250,11 @@ static int predict(struct scale *s)
     if (s->study.gpus || !aster_file_exists(times))
         return 0;
     ASTER_TRY(write_this_machine(s, machine));
-    ASTER_TRY(aster_alloc(NULL, s->study.n_counts, sizeof *s->study.predicted, &s->study.predicted));
+    ASTER_TRY(
+        aster_alloc(NULL, s->study.n_counts, sizeof *s->study.predicted, &s->study.predicted));
     for (int k = 0; k < s->study.n_counts; k++)
-        one_run(s, s->simulator, s->counts[k], 1, "predicted_", machine, times, &s->study.predicted[k]);
+        one_run(s, s->simulator, s->counts[k], 1, "predicted_", machine, times,
+                &s->study.predicted[k]);
     return 0;
 }
 
@@ -245,8 +267,10 @@ static int all_runs(struct scale *s)
     for (int k = 0; k < t->n_counts; k++)
         for (int r = 1; r <= t->runs; r++) {
             struct aster_study_run *run = &t->run[k * t->runs + r - 1];
-            one_run(s, s->simulate ? s->simulator : s->self, s->counts[k], r, "", s->simulate, s->times, run);
-            fprintf(stderr, "[aster] info: %d %s, run %d of %lld: ", s->counts[k], t->gpus ? "GPUs" : "CPUs", r, (long long)t->runs);
+            one_run(s, s->simulate ? s->simulator : s->self, s->counts[k], r, "", s->simulate,
+                    s->times, run);
+            fprintf(stderr, "[aster] info: %d %s, run %d of %lld: ", s->counts[k],
+                    t->gpus ? "GPUs" : "CPUs", r, (long long)t->runs);
             if (run->ok)
                 fprintf(stderr, "%.1f samples/s\n", run->throughput);
             else
@@ -269,7 +293,8 @@ static int report(struct scale *s)
     for (int64_t k = 0; k < s->study.n_counts * s->study.runs; k++)
         failed += !s->study.run[k].ok;
     if (rc == 0 && failed)
-        aster_cli_error("%lld of %lld runs failed", (long long)failed, (long long)(s->study.n_counts * s->study.runs));
+        aster_cli_error("%lld of %lld runs failed", (long long)failed,
+                        (long long)(s->study.n_counts * s->study.runs));
     aster_str_free(&text);
     aster_ctx_free(&ctx);
     return rc < 0 || failed ? -1 : 0;
@@ -324,7 +349,10 @@ done:
 
 const struct aster_cli_command aster_cmd_scale = {
     "scale", "FILE [name=value ...] --cpus LIST | --gpus LIST [options]",
-    "Times steps of the training in a pipeline with each number of workers, several times, and writes the rate, speedup and efficiency with "
-    "their spread, where the time went, and a fit: summary.txt, summary.csv, config.txt, scaling.svg and the logs. With --simulate it "
-    "predicts this for another machine; on this one a prediction is made beside the measurements where the simulating program is there.",
+    "Times steps of the training in a pipeline with each number of workers, several times, and "
+    "writes the rate, speedup and efficiency with "
+    "their spread, where the time went, and a fit: summary.txt, summary.csv, config.txt, "
+    "scaling.svg and the logs. With --simulate it "
+    "predicts this for another machine; on this one a prediction is made beside the measurements "
+    "where the simulating program is there.",
     options, scale};

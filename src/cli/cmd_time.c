@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* asterism calibrate and asterism simulate: timed steps of a training, here or on a machine that is not there. */
+/* asterism calibrate and asterism simulate: timed steps of a training, here or on a machine that is
+ * not there. */
 #include "cli/cli.h"
 #include "pipeline/machine_file.h"
 #include "runtime/runtime.h"
@@ -8,25 +9,32 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STEP_OPTIONS                                                                                                           \
-    {"out", 'o', "DIR", "Folder of the run, which must be new or empty."},                                                     \
-        {"steps", 0, "N", "Timed steps; without it 20."}, {"warmup", 0, "N", "Steps before them; without it 3."}
+#define STEP_OPTIONS                                                                               \
+    {"out", 'o', "DIR", "Folder of the run, which must be new or empty."},                         \
+        {"steps", 0, "N", "Timed steps; without it 20."},                                          \
+    {                                                                                              \
+        "warmup", 0, "N", "Steps before them; without it 3."                                       \
+    }
 
 static const struct aster_cli_option calibrate_options[] = {
     STEP_OPTIONS,
-    {"machine", 0, "NAME", "What the file of times calls this machine; without it the host's name."},
+    {"machine", 0, "NAME",
+     "What the file of times calls this machine; without it the host's name."},
     ASTER_CLI_MACHINE_OPTIONS,
     ASTER_CLI_LOG_OPTIONS,
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
 static const struct aster_cli_option simulate_options[] = {
     STEP_OPTIONS,
-    {"machine", 0, "FILE", "The machine: a file, or the name of an installed one such as h200x8-nvlink."},
+    {"machine", 0, "FILE",
+     "The machine: a file, or the name of an installed one such as h200x8-nvlink."},
     {"cpus", 0, "N", "CPU workers; without it one per core that no GPU needs."},
     {"gpus", 0, "N", "GPUs in use; without it none."},
-    {"times", 0, "FILE", "Measured times, as calibrate writes them; without it all follow from the ops' cost."},
+    {"times", 0, "FILE",
+     "Measured times, as calibrate writes them; without it all follow from the ops' cost."},
     {"scheduler", 0, "NAME", "StarPU's scheduling policy; without it lws, with GPUs dmdas."},
-    {"free-placement", 0, NULL, "Let the scheduler place every task; without it shards are dealt to the GPUs."},
+    {"free-placement", 0, NULL,
+     "Let the scheduler place every task; without it shards are dealt to the GPUs."},
     {"trace", 0, NULL, "Write DIR/trace.tsv: worker, kind, start and end of every task."},
     ASTER_CLI_LOG_OPTIONS,
     ASTER_CLI_HELP_OPTION,
@@ -42,8 +50,8 @@ static void print_ms(const char *key, double seconds, const struct aster_job_tim
 static void print_timing(const struct aster_job_timing *t)
 {
     printf("samples_per_sec\t%.6f\n", t->seconds > 0 ? (double)t->samples / t->seconds : 0);
-    printf("seconds\t%.9f\nsteps\t%lld\nsamples\t%lld\nbatch_size\t%lld\nworkers\t%d\n", t->seconds, (long long)t->steps,
-           (long long)t->samples, (long long)t->batch_size, t->n_workers);
+    printf("seconds\t%.9f\nsteps\t%lld\nsamples\t%lld\nbatch_size\t%lld\nworkers\t%d\n", t->seconds,
+           (long long)t->steps, (long long)t->samples, (long long)t->batch_size, t->n_workers);
     printf("step_ms\t%.6f\n", 1e3 * t->seconds / (double)t->steps);
     print_ms("program_ms", t->program_s, t);
     print_ms("optimizer_ms", t->update_s, t);
@@ -52,7 +60,8 @@ static void print_timing(const struct aster_job_timing *t)
     print_ms("other_ms", t->other_s, t);
     printf("busy\t%.6f\ntransfer\t%.6f\n", t->busy, t->transfer);
     printf("loss\t%.9g\npeak_mb\t%.1f\n", t->loss, (double)t->peak_memory / 1e6);
-    printf("modelled\t%.6f\ntimes_from\t%s\ncomplete\t1\n", t->modelled, *t->expected_from ? t->expected_from : "-");
+    printf("modelled\t%.6f\ntimes_from\t%s\ncomplete\t1\n", t->modelled,
+           *t->expected_from ? t->expected_from : "-");
 }
 
 static int clock_options(const struct aster_cli_args *args, struct aster_job_clock *c)
@@ -62,7 +71,8 @@ static int clock_options(const struct aster_cli_args *args, struct aster_job_clo
     return aster_cli_int(args, "steps", 1, 1000000, &c->steps);
 }
 
-static int time_job(const struct aster_cli_args *args, const struct aster_job_options *o, const struct aster_job_clock *c)
+static int time_job(const struct aster_cli_args *args, const struct aster_job_options *o,
+                    const struct aster_job_clock *c)
 {
     struct aster_job *job = NULL;
     struct aster_job_timing timing;
@@ -108,8 +118,10 @@ static int calibrate(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_calibrate = {
     "calibrate", "FILE [name=value ...] --out DIR [options]",
-    "Times steps of the training in a pipeline on this machine: the stages up to the first training, then warm-up and timed steps, "
-    "without validation. Prints the rate and where the time went; DIR/times.tsv gets the mean time of every kind and size of task, for "
+    "Times steps of the training in a pipeline on this machine: the stages up to the first "
+    "training, then warm-up and timed steps, "
+    "without validation. Prints the rate and where the time went; DIR/times.tsv gets the mean time "
+    "of every kind and size of task, for "
     "'asterism simulate' and 'asterism scale --simulate'.",
     calibrate_options, calibrate};
 
@@ -137,7 +149,8 @@ static int enter(const struct inside *in)
         return status;
     int rc = aster_path_join(ctx, in->o->out, "machine", &dir);
     if (rc == 0)
-        rc = aster_sim_enter(ctx, in->c->machine, in->c->gpus, dir, inside_simulation, (void *)in, &status);
+        rc = aster_sim_enter(ctx, in->c->machine, in->c->gpus, dir, inside_simulation, (void *)in,
+                             &status);
     if (rc < 0)
         aster_cli_error("%s", aster_ctx_message(ctx));
     aster_free(&dir);
@@ -151,7 +164,8 @@ static int simulate_here(const struct aster_cli_args *args, const struct aster_s
     struct aster_job_clock c;
     int64_t cpus = -1, gpus = 0;
     aster_job_options_default(&o);
-    if (clock_options(args, &c) < 0 || aster_cli_int(args, "cpus", 1, 4096, &cpus) < 0 || aster_cli_int(args, "gpus", 0, 64, &gpus) < 0)
+    if (clock_options(args, &c) < 0 || aster_cli_int(args, "cpus", 1, 4096, &cpus) < 0 ||
+        aster_cli_int(args, "gpus", 0, 64, &gpus) < 0)
         return ASTER_EXIT_BROKEN;
     o.out = aster_cli_value(args, "out");
     o.cpus = (int)cpus;
@@ -197,6 +211,8 @@ static int simulate(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_simulate = {
     "simulate", "FILE [name=value ...] --machine FILE --out DIR [options]",
-    "What 'asterism calibrate' would print on another machine. The tasks are those of a real run and StarPU schedules them; "
-    "nothing is computed, and time passes as the description of the machine says. Needs the simulating program, asterism-sim.",
+    "What 'asterism calibrate' would print on another machine. The tasks are those of a real run "
+    "and StarPU schedules them; "
+    "nothing is computed, and time passes as the description of the machine says. Needs the "
+    "simulating program, asterism-sim.",
     simulate_options, simulate};

@@ -6,11 +6,10 @@
 #include <signal.h>
 #include <string.h>
 
-static const struct aster_cli_command *const commands[] = {&aster_cmd_run,    &aster_cmd_check,
-                                                           &aster_cmd_graph,  &aster_cmd_info,
-                                                           &aster_cmd_report, &aster_cmd_convert,
-                                                           &aster_cmd_scale,  &aster_cmd_calibrate,
-                                                           &aster_cmd_simulate};
+static const struct aster_cli_command *const commands[] = {
+    &aster_cmd_run,   &aster_cmd_check,     &aster_cmd_graph,
+    &aster_cmd_info,  &aster_cmd_report,    &aster_cmd_convert,
+    &aster_cmd_scale, &aster_cmd_calibrate, &aster_cmd_simulate};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to)

@@ -2,6 +2,7 @@
 /* Where the simulating program and the files of machines are. */
 #include "cli/cli.h"
 #include "pipeline/machine_file.h"
+#include "pipeline/pipeline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ int aster_cli_simulator(char **out, bool needed)
         return 0;
     }
     if (needed)
-        aster_cli_error("the simulating program is missing: there is no %s; build it (configure --with-starpu=\"$(scripts/build-starpu "
+        aster_cli_error("the simulating program is missing: there is no %s; build it (configure "
+                        "--with-starpu=\"$(scripts/build-starpu "
                         "--simgrid)\" in a folder of its own) and name it in ASTERISM_SIM",
                         path.len ? path.s : "asterism-sim beside this program");
     aster_str_free(&path);
@@ -36,21 +38,20 @@ int aster_cli_simulator(char **out, bool needed)
 /* A path, or NAME for data/machines/NAME.yaml among the data. */
 static int find_machine(struct aster_ctx *ctx, const char *name, char **out)
 {
-    static const char *const folders[] = {"data/machines", ASTER_DATADIR "/data/machines"};
-    struct aster_str path = {0};
-    int rc = 0;
+    struct aster_str file = {0}, looked = {0};
     *out = NULL;
     if (strchr(name, '/') || aster_file_exists(name))
         return aster_strdup(ctx, name, out);
-    for (size_t k = 0; k < sizeof folders / sizeof *folders && rc == 0 && !*out; k++) {
-        aster_str_printf(&path, "%s/%s.yaml", folders[k], name);
-        if (path.len && aster_file_exists(path.s))
-            rc = aster_strdup(ctx, path.s, out);
-        aster_str_free(&path);
-    }
+    aster_str_printf(&file, "data/machines/%s.yaml", name);
+    int rc = aster_str_ok(ctx, &file);
+    if (rc == 0)
+        rc = aster_find_file(ctx, ".", file.s, out, &looked);
     if (rc == 0 && !*out)
-        rc = aster_fail(ctx, ASTER_EPARAM, "no machine '%s': it is no file, and %s.yaml is neither in %s nor in %s", name, name, folders[0],
-                        folders[1]);
+        rc =
+            aster_fail(ctx, ASTER_EPARAM, "no machine '%s': it is no file, and there is none of %s",
+                       name, aster_str_get(&looked));
+    aster_str_free(&file);
+    aster_str_free(&looked);
     return rc;
 }
 

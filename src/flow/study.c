@@ -19,11 +19,16 @@ static const struct {
     const char *key;
     size_t at;
 } numbers[] = {
-    {"samples_per_sec", offsetof(struct aster_study_run, throughput)}, {"step_ms", offsetof(struct aster_study_run, step_ms)},
-    {"program_ms", offsetof(struct aster_study_run, program_ms)},      {"optimizer_ms", offsetof(struct aster_study_run, optimizer_ms)},
-    {"comm_ms", offsetof(struct aster_study_run, comm_ms)},            {"data_ms", offsetof(struct aster_study_run, data_ms)},
-    {"peak_mb", offsetof(struct aster_study_run, peak_mb)},            {"loss", offsetof(struct aster_study_run, loss)},
-    {"busy", offsetof(struct aster_study_run, busy)},                  {"transfer", offsetof(struct aster_study_run, transfer)},
+    {"samples_per_sec", offsetof(struct aster_study_run, throughput)},
+    {"step_ms", offsetof(struct aster_study_run, step_ms)},
+    {"program_ms", offsetof(struct aster_study_run, program_ms)},
+    {"optimizer_ms", offsetof(struct aster_study_run, optimizer_ms)},
+    {"comm_ms", offsetof(struct aster_study_run, comm_ms)},
+    {"data_ms", offsetof(struct aster_study_run, data_ms)},
+    {"peak_mb", offsetof(struct aster_study_run, peak_mb)},
+    {"loss", offsetof(struct aster_study_run, loss)},
+    {"busy", offsetof(struct aster_study_run, busy)},
+    {"transfer", offsetof(struct aster_study_run, transfer)},
     {"modelled", offsetof(struct aster_study_run, modelled)},
 };
 
@@ -101,7 +106,8 @@ static void fill_row(const struct aster_study *s, int at, double *x, struct aste
     row->step_ms = 1e3 * (double)row->batch / row->mean;
 }
 
-int aster_study_rows(struct aster_ctx *ctx, const struct aster_study *s, struct aster_study_row *rows)
+int aster_study_rows(struct aster_ctx *ctx, const struct aster_study *s,
+                     struct aster_study_row *rows)
 {
     double *x;
     ASTER_TRY(aster_alloc(ctx, s->runs, sizeof *x, &x));

@@ -18,7 +18,8 @@ static int by_name(const void *a, const void *b)
     return c ? c : s->footprint < t->footprint ? -1 : s->footprint > t->footprint;
 }
 
-int aster_times_write(struct aster_ctx *ctx, const char *path, const char *machine, struct aster_runtime *rt)
+int aster_times_write(struct aster_ctx *ctx, const char *path, const char *machine,
+                      struct aster_runtime *rt)
 {
     struct aster_measured_task *list = NULL;
     struct aster_str text = {0};
@@ -26,10 +27,11 @@ int aster_times_write(struct aster_ctx *ctx, const char *path, const char *machi
     int rc;
     ASTER_GOTO(aster_runtime_measured(rt, &list, &n), done);
     qsort(list, (size_t)n, sizeof *list, by_name);
-    aster_str_printf(&text, "# asterism times 1\n# machine\t%s\n# isa\t%s\n%s\n", machine, aster_isa_name(aster_runtime_isa(rt)), header);
+    aster_str_printf(&text, "# asterism times 1\n# machine\t%s\n# isa\t%s\n%s\n", machine,
+                     aster_isa_name(aster_runtime_isa(rt)), header);
     for (int64_t k = 0; k < n; k++)
-        aster_str_printf(&text, "cpu\t%016" PRIx64 "\t%.3f\t%lld\t%s\n", list[k].footprint, list[k].mean_us, (long long)list[k].n,
-                         list[k].name);
+        aster_str_printf(&text, "cpu\t%016" PRIx64 "\t%.3f\t%lld\t%s\n", list[k].footprint,
+                         list[k].mean_us, (long long)list[k].n, list[k].name);
     ASTER_GOTO(aster_str_ok(ctx, &text), done);
     rc = aster_file_write(ctx, path, text.s, (int64_t)text.len);
 done:
@@ -42,7 +44,8 @@ done:
 
 static int bad(struct aster_ctx *ctx, const char *path, int64_t line, const char *what)
 {
-    return aster_fail(ctx, ASTER_EFORMAT, "%s:%lld: %s; asterism calibrate writes such files", path, (long long)line, what);
+    return aster_fail(ctx, ASTER_EFORMAT, "%s:%lld: %s; asterism calibrate writes such files", path,
+                      (long long)line, what);
 }
 
 /* Cuts line at its tabs. */
@@ -58,7 +61,8 @@ static int cut(char *line, int n, char **field)
     return k;
 }
 
-static int add_task(struct aster_ctx *ctx, const char *path, int64_t at, char *line, struct aster_times *t)
+static int add_task(struct aster_ctx *ctx, const char *path, int64_t at, char *line,
+                    struct aster_times *t)
 {
     char *field[N_FIELDS], *end;
     struct aster_measured_task m = {0};
@@ -127,7 +131,9 @@ int aster_times_expect(struct aster_ctx *ctx, const struct aster_times *t, struc
 {
     for (int64_t k = 0; k < t->n; k++)
         if (!aster_runtime_expect(rt, t->on_gpu[k], &t->task[k]))
-            return aster_fail(ctx, ASTER_ELIMIT, "measured times of %lld tasks are too many for a simulation", (long long)t->n);
+            return aster_fail(ctx, ASTER_ELIMIT,
+                              "measured times of %lld tasks are too many for a simulation",
+                              (long long)t->n);
     return 0;
 }
 

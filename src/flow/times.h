@@ -11,11 +11,14 @@ struct aster_times {
     struct aster_measured_task *task;
     bool *on_gpu;
 };
-ASTER_CHECKED int aster_times_read(struct aster_ctx *ctx, const char *path, struct aster_times *out);
+ASTER_CHECKED int aster_times_read(struct aster_ctx *ctx, const char *path,
+                                   struct aster_times *out);
 /* What rt has measured. */
-ASTER_CHECKED int aster_times_write(struct aster_ctx *ctx, const char *path, const char *machine, struct aster_runtime *rt);
+ASTER_CHECKED int aster_times_write(struct aster_ctx *ctx, const char *path, const char *machine,
+                                    struct aster_runtime *rt);
 /* Hands them to a simulation. */
-ASTER_CHECKED int aster_times_expect(struct aster_ctx *ctx, const struct aster_times *t, struct aster_runtime *rt);
+ASTER_CHECKED int aster_times_expect(struct aster_ctx *ctx, const struct aster_times *t,
+                                     struct aster_runtime *rt);
 void aster_times_free(struct aster_times *t);
 
 #endif

@@ -14,7 +14,8 @@ static int find_training(const struct aster_run *run)
     return -1;
 }
 
-static int time_training(struct aster_run *run, int stage, struct aster_runtime *rt, struct aster_run_timing *t)
+static int time_training(struct aster_run *run, int stage, struct aster_runtime *rt,
+                         struct aster_run_timing *t)
 {
     struct aster_training training = aster_training_of(run, stage);
     struct aster_train_config c;
@@ -28,14 +29,16 @@ static int time_training(struct aster_run *run, int stage, struct aster_runtime 
     ASTER_TRY(aster_training_config(&training, enc.dim, &c));
     ASTER_GOTO(aster_training_samples(&training, &enc, &samples), done);
     aster_progress_stage(run->progress, training.label, -1);
-    rc = aster_train_time(run->ctx, rt, &c, &enc, n, samples + n_val, t->warmup, t->steps, &t->timing);
+    rc = aster_train_time(run->ctx, rt, &c, &enc, n, samples + n_val, t->warmup, t->steps,
+                          &t->timing);
     t->batch_size = aster_min64(c.batch_size, n);
 done:
     aster_free(&samples);
     return rc;
 }
 
-/* Measured times from a file: those of this instruction set and precision, whatever machine they are from. */
+/* Measured times from a file: those of this instruction set and precision, whatever machine they
+ * are from. */
 static int expect(struct aster_run *run, struct aster_runtime *rt, struct aster_run_timing *t)
 {
     struct aster_times times;
@@ -54,7 +57,9 @@ int aster_timing_run(struct aster_run *run, struct aster_run_timing *t)
     struct aster_runtime *rt;
     int last = find_training(run);
     if (last < 0)
-        return aster_fail(run->ctx, ASTER_EPARAM, "%s has no stage of the kind train; only training is timed", run->spec->file);
+        return aster_fail(run->ctx, ASTER_EPARAM,
+                          "%s has no stage of the kind train; only training is timed",
+                          run->spec->file);
     for (int i = 0; i < last; i++) {
         const struct aster_stage_spec *s = &run->spec->stages[i];
         aster_progress_stage(run->progress, s->id, -1);
@@ -65,5 +70,7 @@ int aster_timing_run(struct aster_run *run, struct aster_run_timing *t)
     ASTER_TRY(time_training(run, last, rt, t));
     t->n_workers = t->timing.usage.workers;
     run->items = t->timing.samples;
-    return t->measure ? aster_times_write(run->ctx, t->measure, t->machine ? t->machine : "unnamed", rt) : 0;
+    return t->measure
+               ? aster_times_write(run->ctx, t->measure, t->machine ? t->machine : "unnamed", rt)
+               : 0;
 }

@@ -10,7 +10,8 @@ enum { FILE_LIMIT = 1 << 20 };
 
 struct numbers { /* as the file has them */
     double cores, cpu_gflops_f32, cpu_gflops_f64, cpu_efficiency, cpu_bandwidth, memory;
-    double gpus, gpu_memory, gpu_tflops_f32, gpu_tflops_f64, gpu_efficiency, gpu_bandwidth, gpu_bandwidth_efficiency, launch;
+    double gpus, gpu_memory, gpu_tflops_f32, gpu_tflops_f64, gpu_efficiency, gpu_bandwidth,
+        gpu_bandwidth_efficiency, launch;
     double host, pcie, pcie_latency, peer, peer_latency;
 };
 struct key {
@@ -20,8 +21,10 @@ struct key {
     double def, min, max;
     size_t at;
 };
-#define KEY(section, name, type, required, def, min, max, field)                                                               \
-    {section, name, type, required, def, min, max, offsetof(struct numbers, field)}
+#define KEY(section, name, type, required, def, min, max, field)                                   \
+    {                                                                                              \
+        section, name, type, required, def, min, max, offsetof(struct numbers, field)              \
+    }
 static const struct key keys[] = {
     KEY("cpu", "cores", ASTER_OPT_INT, true, 0, 1, 4096, cores),
     KEY("cpu", "gflops_f32", ASTER_OPT_REAL, true, 0, 0.001, 1e6, cpu_gflops_f32),
@@ -35,7 +38,8 @@ static const struct key keys[] = {
     KEY("gpu", "tflops_f64", ASTER_OPT_REAL, true, 0, 0.001, 1e6, gpu_tflops_f64),
     KEY("gpu", "efficiency", ASTER_OPT_REAL, false, 1, 0.001, 1, gpu_efficiency),
     KEY("gpu", "bandwidth_gbs", ASTER_OPT_REAL, true, 0, 0.001, 1e6, gpu_bandwidth),
-    KEY("gpu", "bandwidth_efficiency", ASTER_OPT_REAL, false, 1, 0.001, 1, gpu_bandwidth_efficiency),
+    KEY("gpu", "bandwidth_efficiency", ASTER_OPT_REAL, false, 1, 0.001, 1,
+        gpu_bandwidth_efficiency),
     KEY("gpu", "launch_us", ASTER_OPT_REAL, true, 0, 0, 1e6, launch),
     KEY("links", "host_gbs", ASTER_OPT_REAL, true, 0, 0.001, 1e6, host),
     KEY("links", "pcie_gbs", ASTER_OPT_REAL, true, 0, 0.001, 1e6, pcie),
@@ -49,28 +53,34 @@ enum { N_TOP = sizeof top / sizeof *top };
 
 /* ---- keys ---- */
 
-static void unknown(struct aster_pipeline *p, const struct aster_node *c, const char *where, const char *const *names, int n)
+static void unknown(struct aster_pipeline *p, const struct aster_node *c, const char *where,
+                    const char *const *names, int n)
 {
     char hint[128];
     for (int k = 0; k < n; k++)
         if (!strcmp(c->key, names[k]))
             return;
     aster_hint(c->key, names, n, hint, sizeof hint);
-    aster_mistake_add(p, c->key_line, c->key_column, "unknown key '%.60s' in %s%s", c->key, where, hint);
+    aster_mistake_add(p, c->key_line, c->key_column, "unknown key '%.60s' in %s%s", c->key, where,
+                      hint);
 }
 
-static int read_number(struct aster_pipeline *p, const struct aster_node *node, const struct key *k, double *out)
+static int read_number(struct aster_pipeline *p, const struct aster_node *node, const struct key *k,
+                       double *out)
 {
-    struct aster_limits limits = {.type = k->type, .has_min = true, .has_max = true, .min = k->min, .max = k->max};
+    struct aster_limits limits = {
+        .type = k->type, .has_min = true, .has_max = true, .min = k->min, .max = k->max};
     struct aster_pieces pieces = {0};
     struct aster_opt_value v;
     if (node->kind == ASTER_NODE_BAD)
         return 0;
     if (node->kind != ASTER_NODE_SCALAR) {
-        aster_mistake_add(p, node->line, node->column, "%s: expected a number, found %s", k->name, aster_node_kind_name(node));
+        aster_mistake_add(p, node->line, node->column, "%s: expected a number, found %s", k->name,
+                          aster_node_kind_name(node));
         return 0;
     }
-    struct aster_piece piece = {node->text, node->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN, node->line, node->column, NULL};
+    struct aster_piece piece = {node->text, node->quoted ? ASTER_FROM_QUOTED : ASTER_FROM_PLAIN,
+                                node->line, node->column, NULL};
     ASTER_TRY(aster_pieces_add(p, &pieces, piece));
     int rc = aster_typed_value(p, k->name, &limits, &pieces, &v);
     if (rc == 1)
@@ -78,13 +88,15 @@ static int read_number(struct aster_pipeline *p, const struct aster_node *node, 
     return rc < 0 ? rc : 0;
 }
 
-static int read_section(struct aster_pipeline *p, const struct aster_node *section, const char *name, struct numbers *out)
+static int read_section(struct aster_pipeline *p, const struct aster_node *section,
+                        const char *name, struct numbers *out)
 {
     const char *names[N_KEYS + 1];
     int n = 0;
     if (section->kind != ASTER_NODE_MAP) {
         if (section->kind != ASTER_NODE_BAD)
-            aster_mistake_add(p, section->line, section->column, "%s: expected a mapping, found %s", name, aster_node_kind_name(section));
+            aster_mistake_add(p, section->line, section->column, "%s: expected a mapping, found %s",
+                              name, aster_node_kind_name(section));
         return 0;
     }
     for (int k = 0; k < N_KEYS; k++) {
@@ -95,7 +107,8 @@ static int read_section(struct aster_pipeline *p, const struct aster_node *secti
         if (node)
             ASTER_TRY(read_number(p, node, &keys[k], (double *)((char *)out + keys[k].at)));
         else if (keys[k].required)
-            aster_mistake_add(p, section->key_line, section->key_column, "%s: the key '%s' is missing", name, keys[k].name);
+            aster_mistake_add(p, section->key_line, section->key_column,
+                              "%s: the key '%s' is missing", name, keys[k].name);
     }
     if (!strcmp(name, "gpu"))
         names[n++] = "name";
@@ -105,13 +118,15 @@ static int read_section(struct aster_pipeline *p, const struct aster_node *secti
 }
 
 /* A text; "" with a mistake when it has to be there. */
-static const char *text_of(struct aster_pipeline *p, const struct aster_node *map, const char *key, bool required)
+static const char *text_of(struct aster_pipeline *p, const struct aster_node *map, const char *key,
+                           bool required)
 {
     const struct aster_node *v = aster_node_get(map, key);
     if (v && v->kind == ASTER_NODE_SCALAR && *v->text)
         return v->text;
     if (v && v->kind != ASTER_NODE_BAD)
-        aster_mistake_add(p, v->line, v->column, "%s: expected a text, found %s", key, aster_node_kind_name(v));
+        aster_mistake_add(p, v->line, v->column, "%s: expected a text, found %s", key,
+                          aster_node_kind_name(v));
     else if (required && !v)
         aster_mistake_add(p, map->line, map->column, "the key '%s' is missing", key);
     return "";
@@ -123,18 +138,23 @@ static void check_name(struct aster_pipeline *p, const struct aster_node *root, 
     static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     if (strspn(name, fine) != strlen(name) || strlen(name) > 60) {
         const struct aster_node *v = aster_node_get(root, "machine");
-        aster_mistake_add(p, v->line, v->column, "machine: '%.60s' is no name; letters, digits, '-' and '_', 60 at most", name);
+        aster_mistake_add(p, v->line, v->column,
+                          "machine: '%.60s' is no name; letters, digits, '-' and '_', 60 at most",
+                          name);
     }
 }
 
-static int read_root(struct aster_pipeline *p, const struct aster_node *root, struct numbers *out, struct aster_sim_machine *m)
+static int read_root(struct aster_pipeline *p, const struct aster_node *root, struct numbers *out,
+                     struct aster_sim_machine *m)
 {
-    const struct aster_node *version = aster_node_get(root, "asterism"), *cpu = aster_node_get(root, "cpu"),
-                            *gpu = aster_node_get(root, "gpu"), *links = aster_node_get(root, "links");
+    const struct aster_node *version = aster_node_get(root, "asterism"),
+                            *cpu = aster_node_get(root, "cpu"), *gpu = aster_node_get(root, "gpu"),
+                            *links = aster_node_get(root, "links");
     for (const struct aster_node *c = root->first; c; c = c->next)
         unknown(p, c, "a machine file", top, N_TOP);
     if (!version || version->kind != ASTER_NODE_SCALAR || strcmp(version->text, "1"))
-        aster_mistake_add(p, version ? version->line : root->line, version ? version->column : root->column,
+        aster_mistake_add(p, version ? version->line : root->line,
+                          version ? version->column : root->column,
                           "asterism: expected 1, the version of the format");
     const char *name = text_of(p, root, "machine", true);
     check_name(p, root, name);
@@ -150,7 +170,8 @@ static int read_root(struct aster_pipeline *p, const struct aster_node *root, st
     if (links)
         ASTER_TRY(read_section(p, links, "links", out));
     else if (gpu)
-        aster_mistake_add(p, gpu->key_line, gpu->key_column, "a machine with GPUs needs the key 'links'");
+        aster_mistake_add(p, gpu->key_line, gpu->key_column,
+                          "a machine with GPUs needs the key 'links'");
     return 0;
 }
 
@@ -162,12 +183,14 @@ static void convert(const struct numbers *v, struct aster_sim_machine *m)
     m->host_memory = 1e9 * v->memory;
     m->core = (struct aster_device_model){.flops_f32 = 1e9 * v->cpu_gflops_f32 * v->cpu_efficiency,
                                           .flops_f64 = 1e9 * v->cpu_gflops_f64 * v->cpu_efficiency,
-                                          .bandwidth = v->cores > 0 ? 1e9 * v->cpu_bandwidth / v->cores : 0,
+                                          .bandwidth =
+                                              v->cores > 0 ? 1e9 * v->cpu_bandwidth / v->cores : 0,
                                           .launch = 1e-6};
     m->n_gpus = (int)v->gpus;
     m->gpu = (struct aster_device_model){.flops_f32 = 1e12 * v->gpu_tflops_f32 * v->gpu_efficiency,
                                          .flops_f64 = 1e12 * v->gpu_tflops_f64 * v->gpu_efficiency,
-                                         .bandwidth = 1e9 * v->gpu_bandwidth * v->gpu_bandwidth_efficiency,
+                                         .bandwidth =
+                                             1e9 * v->gpu_bandwidth * v->gpu_bandwidth_efficiency,
                                          .launch = 1e-6 * v->launch};
     m->gpu_memory = 1e9 * v->gpu_memory;
     m->host_bandwidth = 1e9 * v->host;
@@ -185,11 +208,14 @@ static int parse(struct aster_pipeline *p, struct numbers *v, struct aster_sim_m
         return 0;
     if (root->kind == ASTER_NODE_MAP)
         return read_root(p, root, v, out);
-    aster_mistake_add(p, root->line, root->column, "expected a mapping with the keys machine and cpu, found %s", aster_node_kind_name(root));
+    aster_mistake_add(p, root->line, root->column,
+                      "expected a mapping with the keys machine and cpu, found %s",
+                      aster_node_kind_name(root));
     return 0;
 }
 
-int aster_machine_file_read(struct aster_ctx *ctx, const char *path, struct aster_sim_machine *out, struct aster_str *mistakes)
+int aster_machine_file_read(struct aster_ctx *ctx, const char *path, struct aster_sim_machine *out,
+                            struct aster_str *mistakes)
 {
     struct aster_pipeline p = {.ctx = ctx, .pool = {.ctx = ctx}, .file = path};
     struct numbers v = {0};
@@ -208,7 +234,8 @@ int aster_machine_file_read(struct aster_ctx *ctx, const char *path, struct aste
     if (rc == 0)
         rc = p.failed;
     if (rc == 0 && p.n_mistakes)
-        rc = aster_fail(ctx, ASTER_EPARAM, "%s: %lld mistake%s", path, (long long)p.n_mistakes, p.n_mistakes > 1 ? "s" : "");
+        rc = aster_fail(ctx, ASTER_EPARAM, "%s: %lld mistake%s", path, (long long)p.n_mistakes,
+                        p.n_mistakes > 1 ? "s" : "");
     convert(&v, out);
     for (int64_t k = 0; k < p.n_mistakes; k++)
         aster_free(&p.mistakes[k].text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A lock with waiting. A simulating StarPU has its own: a thread that waits elsewhere would stop the simulated time. */
+/* A lock with waiting. A simulating StarPU has its own: a thread that waits elsewhere would stop
+ * the simulated time. */
 #include "runtime/start.h"
 
 struct aster_gate {

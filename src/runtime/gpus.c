@@ -19,7 +19,8 @@ static void look(struct aster_gpus *g)
     snprintf(g->driver, sizeof g->driver, "%d.%d", driver / 1000, driver % 1000 / 10);
     cudaError_t e = cudaGetDeviceCount(&n);
     if (e != cudaSuccess || n == 0) {
-        snprintf(g->why, sizeof g->why, "the driver (CUDA %s) gives no GPU: %s", g->driver, cudaGetErrorString(e));
+        snprintf(g->why, sizeof g->why, "the driver (CUDA %s) gives no GPU: %s", g->driver,
+                 cudaGetErrorString(e));
         return;
     }
     g->n = n;

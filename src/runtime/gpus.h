@@ -10,7 +10,7 @@ struct aster_gpus {
     bool built;      /* with CUDA */
     char driver[16]; /* newest CUDA that the driver serves, "" without one */
     int n;
-    char why[160];   /* there is none; "" otherwise */
+    char why[160]; /* there is none; "" otherwise */
     struct {
         char name[64];
         int64_t memory;

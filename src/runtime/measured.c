@@ -12,7 +12,8 @@ int aster_runtime_measured(struct aster_runtime *rt, struct aster_measured_task 
         if (!name || !(atomic_load(&m->mean_us) > 0))
             continue;
         struct aster_measured_task *t = &(*list)[(*n)++];
-        *t = (struct aster_measured_task){.footprint = atomic_load(&m->footprint), .mean_us = atomic_load(&m->mean_us),
+        *t = (struct aster_measured_task){.footprint = atomic_load(&m->footprint),
+                                          .mean_us = atomic_load(&m->mean_us),
                                           .n = atomic_load(&m->n)};
         snprintf(t->name, sizeof t->name, "%.23s", name);
     }
@@ -21,7 +22,8 @@ int aster_runtime_measured(struct aster_runtime *rt, struct aster_measured_task 
 
 bool aster_runtime_expect(struct aster_runtime *rt, bool gpu, const struct aster_measured_task *t)
 {
-    struct aster_cl_measured *m = aster_measured_find(gpu ? rt->env.measured_gpu : rt->env.measured, t->footprint, true);
+    struct aster_cl_measured *m =
+        aster_measured_find(gpu ? rt->env.measured_gpu : rt->env.measured, t->footprint, true);
     if (!m)
         return false;
     atomic_store(&m->mean_us, t->mean_us);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The files from which a simulating StarPU reads a machine: SimGrid's platform, tables of bandwidth and latency. */
+/* The files from which a simulating StarPU reads a machine: SimGrid's platform, tables of bandwidth
+ * and latency. */
 #include "runtime/sim.h"
 
 #include <math.h>
@@ -28,21 +29,28 @@ static void hosts(struct aster_str *s, const struct aster_sim_machine *m, int n_
     for (int k = 0; k < m->cores; k++)
         aster_str_printf(s, "  <host id=\"CPU%d\" speed=\"" ANY_SPEED "\"/>\n", k);
     for (int k = 0; k < n_gpus; k++) {
-        aster_str_printf(s, "  <host id=\"CUDA%d\" speed=\"" ANY_SPEED "\">\n   <prop id=\"model\" value=\"gpu\"/>\n", k);
-        aster_str_printf(s, "   <prop id=\"memsize\" value=\"%.0f\"/>\n   <prop id=\"memcpy_peer\" value=\"1\"/>\n  </host>\n",
+        aster_str_printf(s,
+                         "  <host id=\"CUDA%d\" speed=\"" ANY_SPEED
+                         "\">\n   <prop id=\"model\" value=\"gpu\"/>\n",
+                         k);
+        aster_str_printf(s,
+                         "   <prop id=\"memsize\" value=\"%.0f\"/>\n   <prop id=\"memcpy_peer\" "
+                         "value=\"1\"/>\n  </host>\n",
                          m->gpu_memory);
     }
 }
 
 static void link_of(struct aster_str *s, const char *way, int gpu, double bandwidth, double latency)
 {
-    aster_str_printf(s, "  <link id=\"%s%d\" bandwidth=\"%.0fBps\" latency=\"%.9fs\"/>\n", way, gpu, bandwidth, latency);
+    aster_str_printf(s, "  <link id=\"%s%d\" bandwidth=\"%.0fBps\" latency=\"%.9fs\"/>\n", way, gpu,
+                     bandwidth, latency);
 }
 
 static void links(struct aster_str *s, const struct aster_sim_machine *m, int n_gpus)
 {
     if (n_gpus)
-        aster_str_printf(s, "  <link id=\"Host\" bandwidth=\"%.0fBps\" latency=\"0s\"/>\n", m->host_bandwidth);
+        aster_str_printf(s, "  <link id=\"Host\" bandwidth=\"%.0fBps\" latency=\"0s\"/>\n",
+                         m->host_bandwidth);
     for (int k = 0; k < n_gpus; k++) {
         link_of(s, "down", k, m->pcie_bandwidth, m->pcie_latency);
         link_of(s, "up", k, m->pcie_bandwidth, m->pcie_latency);
@@ -53,7 +61,8 @@ static void links(struct aster_str *s, const struct aster_sim_machine *m, int n_
     }
 }
 
-static void route(struct aster_str *s, const char *from, int f, const char *to, int t, const char *first, int a, const char *second, int b)
+static void route(struct aster_str *s, const char *from, int f, const char *to, int t,
+                  const char *first, int a, const char *second, int b)
 {
     aster_str_printf(s, "  <route src=\"%s", from);
     if (f >= 0)
@@ -61,11 +70,13 @@ static void route(struct aster_str *s, const char *from, int f, const char *to, 
     aster_str_printf(s, "\" dst=\"%s", to);
     if (t >= 0)
         aster_str_printf(s, "%d", t);
-    aster_str_printf(s, "\" symmetrical=\"NO\"><link_ctn id=\"%s%d\"/><link_ctn id=\"%s", first, a, second);
+    aster_str_printf(s, "\" symmetrical=\"NO\"><link_ctn id=\"%s%d\"/><link_ctn id=\"%s", first, a,
+                     second);
     if (b >= 0)
         aster_str_printf(s, "%d", b);
     aster_str_add(s, "\"/>");
-    if (f >= 0 && t >= 0 && b >= 0 && *first == 'u') /* between GPUs without a switch: through the host */
+    if (f >= 0 && t >= 0 && b >= 0 &&
+        *first == 'u') /* between GPUs without a switch: through the host */
         aster_str_add(s, "<link_ctn id=\"Host\"/>");
     aster_str_add(s, "</route>\n");
 }
@@ -84,11 +95,14 @@ static void routes(struct aster_str *s, const struct aster_sim_machine *m, int n
 
 static void platform(struct aster_str *s, const struct aster_sim_machine *m, int n_gpus)
 {
-    static const char *const settings[][2] = {{"network/TCP-gamma", "-1"}, {"network/latency-factor", "1"},
-                                              {"network/bandwidth-factor", "1"}, {"network/weight-S", "0.0"},
+    static const char *const settings[][2] = {{"network/TCP-gamma", "-1"},
+                                              {"network/latency-factor", "1"},
+                                              {"network/bandwidth-factor", "1"},
+                                              {"network/weight-S", "0.0"},
                                               {"network/crosstraffic", "0"}};
-    aster_str_add(s, "<?xml version='1.0'?>\n<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">\n"
-                     "<platform version=\"4.1\">\n <config>\n");
+    aster_str_add(
+        s, "<?xml version='1.0'?>\n<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">\n"
+           "<platform version=\"4.1\">\n <config>\n");
     for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
         aster_str_printf(s, "  <prop id=\"%s\" value=\"%s\"/>\n", settings[k][0], settings[k][1]);
     aster_str_add(s, " </config>\n <zone id=\"machine\" routing=\"Full\">\n");
@@ -100,9 +114,11 @@ static void platform(struct aster_str *s, const struct aster_sim_machine *m, int
 
 /* ---- the tables ---- */
 
-/* Square, a tab after every number; the reader drops the last row and column, so there is one more. */
-static void table(struct aster_str *s, const struct aster_sim_machine *m, int n_gpus, const char *what,
-                  double (*value)(const struct aster_sim_machine *, int, int), double unit)
+/* Square, a tab after every number; the reader drops the last row and column, so there is one more.
+ */
+static void table(struct aster_str *s, const struct aster_sim_machine *m, int n_gpus,
+                  const char *what, double (*value)(const struct aster_sim_machine *, int, int),
+                  double unit)
 {
     int n = n_gpus + 2;
     aster_str_printf(s, "# %s, from row to column; 0 is the memory of the host\n", what);
@@ -116,7 +132,8 @@ static void table(struct aster_str *s, const struct aster_sim_machine *m, int n_
     }
 }
 
-static int write_file(struct aster_ctx *ctx, const char *dir, const char *name, const char *suffix, struct aster_str *text)
+static int write_file(struct aster_ctx *ctx, const char *dir, const char *name, const char *suffix,
+                      struct aster_str *text)
 {
     struct aster_str path = {0};
     int rc = aster_str_ok(ctx, text);
@@ -130,12 +147,14 @@ static int write_file(struct aster_ctx *ctx, const char *dir, const char *name, 
     return rc;
 }
 
-int aster_sim_write(struct aster_ctx *ctx, const struct aster_sim_machine *m, int n_gpus, const char *dir)
+int aster_sim_write(struct aster_ctx *ctx, const struct aster_sim_machine *m, int n_gpus,
+                    const char *dir)
 {
     struct aster_str text = {0};
     char *bus;
     if (n_gpus < 0 || n_gpus > m->n_gpus)
-        return aster_fail(ctx, ASTER_EPARAM, "%s has %d GPUs, %d were asked for", m->name, m->n_gpus, n_gpus);
+        return aster_fail(ctx, ASTER_EPARAM, "%s has %d GPUs, %d were asked for", m->name,
+                          m->n_gpus, n_gpus);
     ASTER_TRY(aster_path_join(ctx, dir, "bus", &bus));
     int rc = aster_mkdirs(ctx, bus);
     platform(&text, m, n_gpus);

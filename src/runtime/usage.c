@@ -9,9 +9,11 @@ static enum aster_work kind_of(const char *codelet)
     static const struct {
         const char *name;
         enum aster_work kind;
-    } kinds[] = {{"encode", ASTER_WORK_ENCODE},     {"train", ASTER_WORK_PROGRAM},     {"add", ASTER_WORK_REDUCE},
-                 {"sum", ASTER_WORK_REDUCE},        {"norm", ASTER_WORK_REDUCE},       {"update", ASTER_WORK_UPDATE},
-                 {"statistics", ASTER_WORK_UPDATE}, {"evaluate", ASTER_WORK_PROGRAM}, {"background", ASTER_WORK_PROGRAM}};
+    } kinds[] = {{"encode", ASTER_WORK_ENCODE},     {"train", ASTER_WORK_PROGRAM},
+                 {"add", ASTER_WORK_REDUCE},        {"sum", ASTER_WORK_REDUCE},
+                 {"norm", ASTER_WORK_REDUCE},       {"update", ASTER_WORK_UPDATE},
+                 {"statistics", ASTER_WORK_UPDATE}, {"evaluate", ASTER_WORK_PROGRAM},
+                 {"background", ASTER_WORK_PROGRAM}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (!strcmp(codelet, kinds[k].name))
             return kinds[k].kind;
@@ -43,7 +45,8 @@ static double waiting_for_data(const struct aster_runtime *rt)
     return total > 0 ? waiting / total : 0;
 }
 
-void aster_runtime_usage(struct aster_runtime *rt, double start, double end, struct aster_usage *out)
+void aster_runtime_usage(struct aster_runtime *rt, double start, double end,
+                         struct aster_usage *out)
 {
     const struct aster_task_record *r;
     int64_t n = aster_runtime_records(rt, &r);

@@ -49,7 +49,6 @@ void planned_task(const struct planned *p, int segment, const char *name, struct
 int64_t planned_bytes(const struct planned *p, enum aster_class c);
 
 /* ---- train.c ---------------------------------------------------------------------------------------------------------------------- */
-ASTER_CHECKED int train_check_config(struct aster_ctx *ctx, const struct aster_train_config *c);
 /* which: "training" */
 ASTER_CHECKED int train_check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n,
                                       const struct aster_sample *s);

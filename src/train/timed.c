@@ -3,7 +3,8 @@
 #include "train/timed.h"
 #include "train/trainer.h"
 
-struct walk { /* through the shuffled batches, epoch after epoch; only full ones, so that steps are alike */
+struct walk { /* through the shuffled batches, epoch after epoch; only full ones, so that steps are
+                 alike */
     struct trainer *tr;
     int64_t size, n_batches, epoch, batch, step;
     int64_t *order;
@@ -17,9 +18,11 @@ static int one_step(struct walk *w, int64_t *samples)
         w->batch = 0;
     }
     if (w->batch == 0)
-        aster_shuffle(tr->c->seed, aster_fnv1a64("shuffle", 7) + (uint64_t)w->epoch, tr->n_train, w->order);
+        aster_shuffle(tr->c->seed, aster_fnv1a64("shuffle", 7) + (uint64_t)w->epoch, tr->n_train,
+                      w->order);
     ASTER_TRY(atomic_load(&tr->failed));
-    ASTER_TRY(trainer_step(tr, w->epoch, w->batch, w->step, tr->c->learning_rate, w->size, w->order + w->batch * w->size));
+    ASTER_TRY(trainer_step(tr, w->epoch, w->batch, w->step, tr->c->learning_rate, w->size,
+                           w->order + w->batch * w->size));
     *samples += w->size;
     w->batch++;
     w->step++;
@@ -63,12 +66,14 @@ static int timed(struct walk *w, int64_t warmup, struct aster_timing *out)
     return 0;
 }
 
-int aster_train_time(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c, const struct aster_encoding *enc,
-                     int64_t n_train, const struct aster_sample *train, int64_t warmup, int64_t n_steps, struct aster_timing *out)
+int aster_train_time(struct aster_ctx *ctx, struct aster_runtime *rt,
+                     const struct aster_train_config *c, const struct aster_encoding *enc,
+                     int64_t n_train, const struct aster_sample *train, int64_t warmup,
+                     int64_t n_steps, struct aster_timing *out)
 {
     struct walk w = {.size = aster_min64(c->batch_size, n_train)};
     int rc;
-    ASTER_TRY(train_check_config(ctx, c));
+    ASTER_TRY(aster_train_check(ctx, c, n_train, 1)); /* nothing validates */
     ASTER_TRY(train_check_samples(ctx, "training", c, n_train, train));
     w.n_batches = n_train / w.size;
     *out = (struct aster_timing){.steps = n_steps};

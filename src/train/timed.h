@@ -11,9 +11,12 @@ struct aster_timing {
     double loss;    /* of the last step; nothing is computed in a simulation */
     struct aster_usage usage;
 };
-/* warmup steps, then n_steps with a clock around them. The runtime must have been made with profile. */
-ASTER_CHECKED int aster_train_time(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
-                                   const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train, int64_t warmup,
+/* warmup steps, then n_steps with a clock around them. The runtime must have been made with
+ * profile. */
+ASTER_CHECKED int aster_train_time(struct aster_ctx *ctx, struct aster_runtime *rt,
+                                   const struct aster_train_config *c,
+                                   const struct aster_encoding *enc, int64_t n_train,
+                                   const struct aster_sample *train, int64_t warmup,
                                    int64_t n_steps, struct aster_timing *out);
 
 #endif

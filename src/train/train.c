@@ -32,7 +32,7 @@ static int check_range(struct aster_ctx *ctx, const char *name, double v, double
     return aster_fail(ctx, ASTER_EPARAM, "%s is %g, expected %g to %g", name, v, least, most);
 }
 
-int train_check_config(struct aster_ctx *ctx, const struct aster_train_config *c)
+static int check_config(struct aster_ctx *ctx, const struct aster_train_config *c)
 {
     ASTER_TRY(aster_model_check(ctx, &c->model));
     ASTER_TRY(check_range(ctx, "epochs", (double)c->epochs, 1, 1e9));
@@ -60,7 +60,7 @@ static int check_number(struct aster_ctx *ctx, const char *which, int64_t n)
 int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train, int64_t n_val)
 {
     struct monitor m;
-    ASTER_TRY(train_check_config(ctx, c));
+    ASTER_TRY(check_config(ctx, c));
     ASTER_TRY(monitor_find(ctx, c->monitor, c->monitor_max, &m));
     ASTER_TRY(check_number(ctx, "training", n_train));
     ASTER_TRY(check_number(ctx, "validation", n_val));

@@ -28,6 +28,11 @@ has "$err" "64 GPUs: this machine has" "the message says how many there are"
 asterism scale rcl-train --gpus "1 9" --simulate "$src/data/machines/h200x8-nvlink.yaml"
 expect 1 "more GPUs than the simulated machine has"
 has "$err" "9 GPUs: h200x8-nvlink has 8" "the message names the machine"
+asterism scale rcl-train --gpus 9 --simulate h200x8-nvlink
+has "$err" "9 GPUs: h200x8-nvlink has 8" "a machine is found by its name"
+asterism scale rcl-train --gpus 1 --simulate h300
+expect 1 "a machine that does not exist"
+has "$err" "no machine 'h300'" "the message says where it was looked for"
 asterism scale rcl-train batch_sise=4 --cpus 1
 expect 1 "a parameter that does not exist"
 has "$err" "batch_size" "the nearest one is named"
