@@ -132,8 +132,7 @@ template <class T, bool KEPT> __global__ void __launch_bounds__(LSTM_THREADS) ls
         for (int64_t i = threadIdx.x; i < s.hidden * LSTM_UNITS * 4; i += LSTM_THREADS) {
             const int64_t g = i % 4, u = group * LSTM_UNITS + i / 4 % LSTM_UNITS, k = i / 4 / LSTM_UNITS;
             weights[i] = u < s.hidden ? (T)d.whh[(k * 4 + g) * s.hidden + u] : T(0);
-        }
-    __syncthreads();
+        } /* read from the second step on, behind the barrier of the first */
     for (int64_t k = 0, before = -1; k < s.n_steps; k++) {
         const int64_t t = s.backward_in_time ? s.n_steps - 1 - k : k;
         if (KEPT)
@@ -216,8 +215,7 @@ template <class T, bool KEPT> __global__ void __launch_bounds__(LSTM_THREADS) ls
         for (int64_t i = threadIdx.x; i < LSTM_UNITS * all; i += LSTM_THREADS) {
             const int64_t unit = i / all, u = group * LSTM_UNITS + unit, k = i % all;
             weights[unit * (all + 1) + k] = u < s.hidden ? (T)d.whh[u * all + k] : T(0);
-        }
-    __syncthreads();
+        } /* read from the second step on, behind the barrier of the first */
     for (int64_t k = 0, after = -1; k < s.n_steps; k++) {
         const int64_t t = s.backward_in_time ? k : s.n_steps - 1 - k;
         const int64_t before = k + 1 < s.n_steps ? (s.backward_in_time ? t + 1 : t - 1) : -1;

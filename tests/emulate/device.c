@@ -26,6 +26,7 @@ void emulated_begin(int number)
     aster_emulate_forget();
     aster_emulate_order((enum aster_emulate_order)(number % 3));
     emulated_device()->error[0] = '\0';
+    emulated_device()->work_bytes = number % 2 ? 0 : WORK_BYTES;
     memset(emulated_device()->work, 0xff, WORK_BYTES);
 }
 

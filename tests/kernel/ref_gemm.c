@@ -57,6 +57,8 @@ void kt_op_matmul(struct kt *t)
     matmul_case(t, -1, false, 0, 4, 5);
     matmul_case(t, 2, true, 3, 4, 0);
     matmul_case(t, -1, false, 131, 127, 257);
+    matmul_case(t, -1, false, 17, 33, 1030); /* deep */
+    matmul_case(t, 2, false, 9, 5, 600);
 }
 
 static void ref_linear(struct kt_case *c)
