@@ -54,7 +54,7 @@ static int choose_one(struct aster_ctx *ctx, const struct aster_gpus *g, const c
     if (length < sizeof text)
         memcpy(text, item, length);
     if (!isdigit((unsigned char)*text) || aster_parse_i64(text, &k) != 0)
-        return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: '%.*s' is no number of a GPU; expected none, or numbers such as 0,2,3", list, (int)length,
+        return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: '%.*s' is no number of a GPU; expected all, none, or numbers such as 0,2,3", list, (int)length,
                           item);
     if (k >= g->n)
         return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: there is no GPU %lld, this machine has %d (0 to %d)", list, (long long)k, g->n, g->n - 1);
@@ -65,7 +65,7 @@ static int choose_one(struct aster_ctx *ctx, const struct aster_gpus *g, const c
 int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list, int *n, int chosen[ASTER_MAX_GPUS])
 {
     *n = 0;
-    if (!list || !*list) {
+    if (!list || !*list || !strcmp(list, "all")) {
         for (; *n < g->n && *n < ASTER_MAX_GPUS; ++*n)
             chosen[*n] = *n;
         return 0;

@@ -18,7 +18,7 @@ struct aster_gpus {
     } gpu[ASTER_MAX_GPUS];
 };
 void aster_gpus_look(struct aster_gpus *out);
-/* Those that "", NULL (all that StarPU can use), "none" or "0,2,3" choose: n numbers in order. */
+/* Those that "", NULL or "all", "none" or "0,2,3" choose: n numbers in order. */
 ASTER_CHECKED int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list, int *n, int chosen[ASTER_MAX_GPUS]);
 
 #endif

@@ -43,11 +43,13 @@ int main(void)
     good(&four, "3,0,1", "3 0 1");
     bad(&four, "4", "gpus=4: there is no GPU 4, this machine has 4 (0 to 3)");
     bad(&four, "0,0", "gpus=0,0: GPU 0 is named twice");
-    bad(&four, "-1", "'-1' is no number of a GPU; expected none, or numbers such as 0,2,3");
+    bad(&four, "-1", "'-1' is no number of a GPU; expected all, none, or numbers such as 0,2,3");
     bad(&four, "0,", "'' is no number of a GPU");
     bad(&four, ",1", "'' is no number of a GPU");
     bad(&four, "0;1", "'0;1' is no number of a GPU");
-    bad(&four, "all", "'all' is no number of a GPU");
+    good(&four, "all", "0 1 2 3");
+    good(&none, "all", "");
+    bad(&four, "All", "'All' is no number of a GPU");
     bad(&four, "1 ", "'1 ' is no number of a GPU");
     bad(&four, "99999999999999999999", "'99999999999999999999' is no number of a GPU");
     bad(&four, "4294967296", "there is no GPU 4294967296");
