@@ -46,7 +46,7 @@ static int choose_cpus(struct aster_ctx *ctx, const struct aster_runtime_options
         *cpus = (int)aster_min64(m->cores, STARPU_MAXCPUS);
     }
     if (*cpus == 0)
-        return aster_fail(ctx, ASTER_EPARAM, "cpus=0: a CPU worker is needed, which reads, encodes and writes");
+        return aster_fail(ctx, ASTER_EPARAM, "cpus=0: no worker is left that reads, encodes and writes");
     if (*cpus > STARPU_MAXCPUS)
         return aster_fail(ctx, ASTER_EPARAM,
                           "cpus=%d: this StarPU was built for at most %d CPU workers; ask for fewer, or configure StarPU with --enable-maxcpus=%d",
