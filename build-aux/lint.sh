@@ -27,7 +27,7 @@ done
 # who may include whom
 allowed_base="base" allowed_io="base io" allowed_program="base program" allowed_runtime="base runtime"
 allowed_model="base program model" allowed_train="base program model train runtime io"
-allowed_flow="base io program model train runtime flow" allowed_pipeline="base flow pipeline"
+allowed_flow="base io program model train runtime flow" allowed_pipeline="base runtime flow pipeline"
 allowed_cli="base flow pipeline train runtime cli io"
 for layer in base io program runtime model train flow pipeline cli; do
     var=allowed_$layer

@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+#include <math.h>
+
 enum aster_op_kind {
 #define ASTER_OP(name, family) ASTER_OP_##name,
 #include "ops.def"
@@ -41,6 +43,7 @@ struct aster_run_info {
 
 /* The GPU that a worker uses (cuda/device.h); NULL on the CPU. Pointers are to its memory then, status too; rows are not. */
 struct aster_device;
+const char *aster_device_error(const struct aster_device *device); /* the first failure of a kernel; NULL: none */
 
 struct aster_args {
     int n_in, n_out;
@@ -65,9 +68,19 @@ typedef void aster_kernel(const struct aster_args *a);
 struct aster_update {
     double lr, beta1, beta2, eps, weight_decay, momentum;
     int64_t step;      /* 1 for the first update */
-    double grad_scale; /* every gradient is multiplied by it first (clipping) */
+    double grad_scale; /* every gradient is multiplied by it first */
+    /* Clipping: NULL, or the sum of the squares of all gradients, in the kernels' memory; their scale is then that of
+     * aster_clip_scale and grad_scale does not count. */
+    const double *squares;
+    double clip_norm;
     bool nesterov;
 };
+/* min(1, clip_norm / (sqrt(squares) + 1e-6)) */
+ASTER_ANYWHERE static inline double aster_clip_scale(double clip_norm, double squares)
+{
+    double scale = clip_norm / (sqrt(squares) + 1e-6);
+    return scale < 1 ? scale : 1;
+}
 struct aster_update_kernels {
     /* coupled decay: g += wd w */
     void (*adam)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v);

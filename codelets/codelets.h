@@ -23,10 +23,14 @@ struct aster_buffer { /* memory that tasks read and write; made by the runtime *
 struct aster_task_record {
     int worker;
     const char *codelet;
-    double start, end; /* seconds since the run began */
+    double start, end; /* seconds since the run began; in a simulation, of its time */
+    bool modelled;     /* simulated, and its duration is not a measured one */
 };
 
-struct aster_cl_worker { /* written by its worker only, read by the sampler */
+struct aster_cl_worker { /* counters: written by its worker only, read by the sampler */
+    const struct aster_backend *backend;
+    struct aster_device *device; /* NULL: a CPU core */
+    char name[32];               /* "cpu 0", "gpu 2" */
     _Alignas(64) _Atomic double busy_s;
     _Atomic double since; /* start of the task it runs, 0 when idle */
     _Atomic int64_t tasks;
@@ -38,22 +42,40 @@ struct aster_cl_measured { /* mean time of the tasks with one footprint */
     _Atomic uint64_t footprint; /* 0: free */
     _Atomic double mean_us;
     _Atomic int64_t n;
+    _Atomic(const char *) name; /* of the task */
 };
 enum { ASTER_CL_MEASURED = 1024 };
+
+/* What one worker, a core or a GPU, sustains: for tasks that were never measured. */
+struct aster_device_model {
+    double flops_f32, flops_f64; /* per second */
+    double bandwidth;            /* bytes per second */
+    double launch;               /* seconds per kernel */
+};
 
 struct aster_cl_env {
     struct aster_ctx *ctx;
     const struct aster_backend *cpu;
-    int n_workers;
+    int n_workers, n_gpus; /* GPUs included */
+    _Atomic int failed;    /* the code of a device that gave up: what it computed does not count */
+    _Atomic bool failing;
+    char failure[320];     /* the sentence, written before the code */
     struct aster_cl_worker *worker;
     int64_t memory_limit;          /* bytes of one task's buffers at most */
     _Atomic int64_t memory_used;   /* of all buffers */
-    struct aster_cl_measured *measured;
+    struct aster_cl_measured *measured;     /* on CPU cores */
+    struct aster_cl_measured *measured_gpu; /* on GPUs; NULL: there are none */
+    struct aster_device_model core, gpu;
+    int64_t gpu_memory;                     /* of one task's buffers on a GPU at most */
+    int n_homes, *home;                     /* GPU workers that shards are dealt to; 0: the scheduler places every task */
     double start;                  /* aster_wall() when the run began */
     struct aster_task_record *record; /* NULL without profile */
     int64_t max_records;
     _Atomic int64_t n_records;
 };
+
+/* Mean times by footprint: the entry of a footprint, made when add; NULL when there is none or the table is full. */
+struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint, bool add);
 
 /* ---- samples and how residues become rows ---------------------------------------------------------------------------------- */
 struct aster_encoding {
@@ -93,13 +115,17 @@ struct aster_program_task {
     const char *name; /* in a timeline; lives as long as the program */
     const struct aster_buffer *at[ASTER_N_ROLES];
     /* The executor, which lives above: called with the address of each role, NULL where absent. */
-    void (*run)(const struct aster_program_task *t, const struct aster_backend *be, void *const *at);
+    void (*run)(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at);
+    bool one_kind;           /* where there are GPUs, on them only: bits of one kind of device do not mix with another's */
     const void *plan;
+    int64_t shard;           /* with homes, its tasks run on the home of this number */
     int segment;             /* 0: nothing that was in OUTPUT, GRAD, AUX, ARENA counts */
     struct aster_run_info info;
     const int64_t *lengths;
     uint64_t footprint;      /* of the plan and segment */
     double flops, bytes;     /* expected cost */
+    /* Seconds on a device that was never measured: op by op. NULL: from flops and bytes. */
+    double (*seconds)(const struct aster_program_task *t, const struct aster_device_model *d);
 };
 ASTER_CHECKED int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t);
 
@@ -142,8 +168,6 @@ struct aster_update_task {
     const struct aster_buffer *norm;                 /* f64 [1]: sum of the squares of grad; NULL without clipping */
 };
 ASTER_CHECKED int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t);
-/* min(1, clip_norm / (sqrt(squares) + 1e-6)) */
-double aster_clip_scale(double clip_norm, double squares);
 /* out f64 [1] = sum of squares of n elements */
 ASTER_CHECKED int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n, const struct aster_buffer *x,
                                 const struct aster_buffer *out);

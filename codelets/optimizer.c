@@ -2,18 +2,10 @@
 /* The codelets that change a block: optimizer step, the norm it may need before, running statistics. */
 #include "task.h"
 
-#include <math.h>
-
 struct update_arg {
     struct aster_task task;
     struct aster_update_task t;
 };
-
-double aster_clip_scale(double clip_norm, double squares)
-{
-    double scale = clip_norm / (sqrt(squares) + 1e-6);
-    return scale < 1 ? scale : 1;
-}
 
 static void update_run(void *buffers[], void *cl_arg)
 {
@@ -23,14 +15,15 @@ static void update_run(void *buffers[], void *cl_arg)
     void *w = aster_task_pointer(buffers[0]), *g = aster_task_pointer(buffers[1]), *m = aster_task_pointer(buffers[2]);
     void *v = adam ? aster_task_pointer(buffers[3]) : NULL;
     const struct aster_backend *be = aster_task_begin(&a->task);
-    if (a->t.norm)
-        u.grad_scale = aster_clip_scale(a->t.clip_norm, *(double *)aster_task_pointer(buffers[adam ? 4 : 3]));
+    struct aster_device *d = aster_task_device(&a->task);
+    u.squares = a->t.norm ? aster_task_pointer(buffers[adam ? 4 : 3]) : NULL;
+    u.clip_norm = a->t.clip_norm;
     if (a->t.kind == ASTER_OPTIMIZER_ADAM)
-        be->update.adam(NULL, a->t.real, a->t.n, &u, w, g, m, v);
+        be->update.adam(d, a->t.real, a->t.n, &u, w, g, m, v);
     else if (a->t.kind == ASTER_OPTIMIZER_ADAMW)
-        be->update.adamw(NULL, a->t.real, a->t.n, &u, w, g, m, v);
+        be->update.adamw(d, a->t.real, a->t.n, &u, w, g, m, v);
     else
-        be->update.sgd(NULL, a->t.real, a->t.n, &u, w, g, m);
+        be->update.sgd(d, a->t.real, a->t.n, &u, w, g, m);
     aster_task_end(&a->task);
 }
 
@@ -55,7 +48,7 @@ static void set_cost(struct aster_task *task, int64_t kind, enum aster_dtype t, 
 
 int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t)
 {
-    struct update_arg a = {.task = {.env = env, .name = "update"}, .t = *t};
+    struct update_arg a = {.task = {.env = env, .name = "update", .one_kind = true}, .t = *t};
     int n = 3;
     set_cost(&a.task, 3 + t->kind, t->real, t->n, 7);
     struct starpu_task *task = aster_task_new(&update_codelet, &a, sizeof a, 3 + (t->v != NULL) + (t->norm != NULL));
@@ -82,7 +75,7 @@ static void norm_run(void *buffers[], void *cl_arg)
 {
     struct vector_arg *a = cl_arg;
     const struct aster_backend *be = aster_task_begin(&a->task);
-    be->update.sum_squares(NULL, a->dtype, a->n, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
+    be->update.sum_squares(aster_task_device(&a->task), a->dtype, a->n, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
     aster_task_end(&a->task);
 }
 
@@ -91,6 +84,7 @@ static struct starpu_codelet norm_codelet = {
     .name = "norm",
     .cpu_funcs = {norm_run},
     .cpu_funcs_name = {"norm_run"},
+    ASTER_CUDA_FUNCTION(norm_run)
     .nbuffers = STARPU_VARIABLE_NBUFFERS,
     .model = &norm_model,
     .can_execute = aster_task_can_execute,
@@ -98,7 +92,7 @@ static struct starpu_codelet norm_codelet = {
 
 int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n, const struct aster_buffer *x, const struct aster_buffer *out)
 {
-    struct vector_arg a = {.task = {.env = env, .name = "norm"}, .dtype = t, .n = n};
+    struct vector_arg a = {.task = {.env = env, .name = "norm", .one_kind = true}, .dtype = t, .n = n};
     set_cost(&a.task, 8, t, n, 1);
     struct starpu_task *task = aster_task_new(&norm_codelet, &a, sizeof a, 2);
     if (!task)
@@ -112,7 +106,7 @@ static void ema_run(void *buffers[], void *cl_arg)
 {
     struct vector_arg *a = cl_arg;
     const struct aster_backend *be = aster_task_begin(&a->task);
-    be->update.ema(NULL, a->dtype, a->n, a->momentum, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
+    be->update.ema(aster_task_device(&a->task), a->dtype, a->n, a->momentum, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
     aster_task_end(&a->task);
 }
 
@@ -129,7 +123,7 @@ static struct starpu_codelet ema_codelet = {
 
 int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momentum, const struct aster_buffer *running, const struct aster_buffer *batch)
 {
-    struct vector_arg a = {.task = {.env = env, .name = "statistics"}, .dtype = ASTER_F64, .n = n, .momentum = momentum};
+    struct vector_arg a = {.task = {.env = env, .name = "statistics", .one_kind = true}, .dtype = ASTER_F64, .n = n, .momentum = momentum};
     set_cost(&a.task, 9, ASTER_F64, n, 3);
     struct starpu_task *task = aster_task_new(&ema_codelet, &a, sizeof a, 2);
     if (!task)

@@ -16,7 +16,7 @@ static void program_run(void *buffers[], void *cl_arg)
         if (a->t.at[k])
             at[k] = aster_task_pointer(buffers[n++]);
     const struct aster_backend *be = aster_task_begin(&a->task);
-    a->t.run(&a->t, be, at);
+    a->t.run(&a->t, be, aster_task_device(&a->task), at);
     aster_task_end(&a->task);
 }
 
@@ -47,10 +47,17 @@ static enum starpu_data_access_mode mode_of(const struct aster_program_task *t, 
     }
 }
 
+static double program_seconds(const struct aster_task *task, const struct aster_device_model *d)
+{
+    const struct program_arg *a = (const struct program_arg *)task;
+    return a->t.seconds(&a->t, d);
+}
+
 int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t)
 {
-    struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes}, .t = *t};
+    struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes, .one_kind = t->one_kind}, .t = *t};
     int n = 0;
+    a.task.seconds = t->seconds ? program_seconds : NULL;
     for (int k = 0; k < ASTER_N_ROLES; k++)
         n += t->at[k] != NULL;
     if (n > STARPU_NMAXBUFS)
@@ -61,5 +68,9 @@ int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *
     for (int k = n = 0; k < ASTER_N_ROLES; k++)
         if (t->at[k])
             aster_task_buffer(task, n++, t->at[k], mode_of(t, k));
+    if (env->n_homes > 0) {
+        task->execute_on_a_specific_worker = 1;
+        task->workerid = (unsigned)env->home[t->shard % env->n_homes];
+    }
     return aster_task_submit(task);
 }

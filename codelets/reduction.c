@@ -15,7 +15,7 @@ static void sum_run(void *buffers[], void *cl_arg)
     const struct aster_backend *be = aster_task_begin(&a->task);
     for (int step = 1; step < a->n_parts; step *= 2)
         for (int k = 0; k + step < a->n_parts; k += 2 * step)
-            be->update.add_into(NULL, a->dtype, a->n, aster_task_pointer(buffers[k]), aster_task_pointer(buffers[k + step]));
+            be->update.add_into(aster_task_device(&a->task), a->dtype, a->n, aster_task_pointer(buffers[k]), aster_task_pointer(buffers[k + step]));
     aster_task_end(&a->task);
 }
 
@@ -33,7 +33,7 @@ static struct starpu_codelet sum_codelet = {
 static int submit(struct aster_cl_env *env, const char *name, enum aster_dtype t, int64_t n, int n_parts,
                   const struct aster_buffer *const *part)
 {
-    struct sum_arg a = {.task = {.env = env, .name = name}, .dtype = t, .n = n, .n_parts = n_parts};
+    struct sum_arg a = {.task = {.env = env, .name = name, .one_kind = true}, .dtype = t, .n = n, .n_parts = n_parts};
     int64_t key[] = {2, t, n, n_parts};
     a.task.footprint = aster_fnv1a64(key, sizeof key);
     a.task.flops = (double)n * (n_parts - 1);

@@ -37,31 +37,7 @@ void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffe
     ((struct aster_task *)task->cl_arg)->memory += b->bytes;
 }
 
-static void call_done(void *arg)
-{
-    struct aster_task *t = arg;
-    t->done(t->done_arg);
-}
-
-int aster_task_submit(struct starpu_task *task)
-{
-    struct aster_task *t = task->cl_arg;
-    struct aster_ctx *ctx = t->env->ctx;
-    if (t->done) {
-        task->callback_func = call_done;
-        task->callback_arg = t;
-    }
-    int rc = starpu_task_submit(task);
-    if (rc == 0)
-        return 0;
-    rc = aster_fail(ctx, ASTER_EDEVICE, "task %s: no worker takes it; its buffers have %lld bytes, the memory limit is %lld", t->name,
-                    (long long)t->memory, (long long)t->env->memory_limit);
-    task->destroy = 0;
-    starpu_task_destroy(task);
-    return rc;
-}
-
-/* ---- time ---- */
+/* ---- the end of a task ---- */
 
 static struct aster_cl_worker *this_worker(struct aster_cl_env *env)
 {
@@ -69,57 +45,122 @@ static struct aster_cl_worker *this_worker(struct aster_cl_env *env)
     return id >= 0 && id < env->n_workers ? &env->worker[id] : NULL;
 }
 
+static void record(struct aster_cl_env *env, int worker, const struct aster_task *t, double start, double end, bool modelled)
+{
+    int64_t k = atomic_fetch_add(&env->n_records, 1);
+    if (k < env->max_records)
+        env->record[k] = (struct aster_task_record){worker, t->name, start - env->start, end - env->start, modelled};
+}
+
+/* The counters, the timeline and the mean time of tasks like this one */
+static void account(const struct aster_task *t, int worker, double start, double end)
+{
+    struct aster_cl_env *env = t->env;
+    struct aster_cl_worker *w = &env->worker[worker];
+    double us = 1e6 * (end - start), busy = atomic_load_explicit(&w->busy_s, memory_order_relaxed);
+    atomic_store_explicit(&w->busy_s, busy + (end - start), memory_order_relaxed);
+    atomic_store_explicit(&w->since, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->tasks, 1, memory_order_relaxed);
+    if (env->record)
+        record(env, worker, t, start, end, false);
+    struct aster_cl_measured *m = aster_measured_find(w->device ? env->measured_gpu : env->measured, t->footprint, true);
+    if (m) { /* two workers at once may lose a sample: it is an estimate */
+        double n = (double)aster_min64(atomic_fetch_add(&m->n, 1) + 1, 32), mean = atomic_load(&m->mean_us);
+        atomic_store(&m->mean_us, mean + (us - mean) / n);
+        atomic_store(&m->name, t->name);
+    }
+}
+
+#if ASTER_SIM || ASTER_HAVE_CUDA
+static double seconds_of(const struct timespec *t)
+{
+    return (double)t->tv_sec + 1e-9 * (double)t->tv_nsec;
+}
+
+/* Of a task whose function does not know when its work is done: one on a GPU has only put it into a stream, a simulated one does
+ * nothing at all. StarPU's profiling knows. */
+static void profiled(const struct aster_task *t)
+{
+    const struct starpu_profiling_task_info *p = starpu_task_get_current()->profiling_info;
+    bool gpu = p && starpu_worker_get_type(p->workerid) == STARPU_CUDA_WORKER;
+    if (!p || (!ASTER_SIM && !gpu))
+        return;
+    double start = seconds_of(&p->start_time), end = seconds_of(&p->end_time), now = aster_wall();
+    if (!ASTER_SIM)
+        account(t, p->workerid, now - (end - start), now);
+    else if (t->env->record)
+        record(t->env, p->workerid, t, start, end,
+               !aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false));
+}
+#else
+static void profiled(const struct aster_task *t)
+{
+    (void)t;
+}
+#endif
+
+static void call_done(void *arg)
+{
+    struct aster_task *t = arg;
+    profiled(t);
+    if (t->done)
+        t->done(t->done_arg);
+}
+
+int aster_task_submit(struct starpu_task *task)
+{
+    struct aster_task *t = task->cl_arg;
+    struct aster_ctx *ctx = t->env->ctx;
+    int rc = atomic_load(&t->env->failed);
+    if (t->done || ASTER_SIM || t->env->n_gpus > 0) {
+        task->callback_func = call_done;
+        task->callback_arg = t;
+    }
+    if (rc == 0 && starpu_task_submit(task) == 0)
+        return 0;
+    if (rc == 0)
+        rc = aster_fail(ctx, ASTER_EDEVICE, "task %s: no worker takes it; its buffers have %lld bytes, the memory limit is %lld", t->name,
+                        (long long)t->memory, (long long)(t->one_kind && t->env->n_gpus ? t->env->gpu_memory : t->env->memory_limit));
+    task->destroy = 0;
+    starpu_task_destroy(task);
+    return rc;
+}
+
+/* ---- around the work ---- */
+
 const struct aster_backend *aster_task_begin(struct aster_task *t)
 {
     struct aster_cl_worker *w = this_worker(t->env);
     t->started = aster_wall();
-    if (w)
+    if (w && !w->device && !ASTER_SIM)
         atomic_store_explicit(&w->since, t->started, memory_order_relaxed);
-    return t->env->cpu;
+    return w && w->backend ? w->backend : t->env->cpu;
 }
 
-static struct aster_cl_measured *find_measured(struct aster_cl_env *env, uint64_t footprint, bool add)
+struct aster_device *aster_task_device(const struct aster_task *t)
 {
-    for (uint64_t k = 0; k < 16; k++) {
-        struct aster_cl_measured *m = &env->measured[(footprint + k) % ASTER_CL_MEASURED];
-        uint64_t there = atomic_load_explicit(&m->footprint, memory_order_relaxed);
-        if (there == footprint)
-            return m;
-        if (there == 0) {
-            if (!add)
-                return NULL;
-            if (atomic_compare_exchange_strong(&m->footprint, &there, footprint) || there == footprint)
-                return m;
-        }
-    }
-    return NULL;
+    struct aster_cl_worker *w = this_worker(t->env);
+    return w ? w->device : NULL;
 }
 
-static void record(struct aster_cl_env *env, const struct aster_task *t, double end)
+/* The first device that fails speaks for all. */
+static void give_up(struct aster_cl_env *env, const struct aster_cl_worker *w, const char *error)
 {
-    int64_t k = atomic_fetch_add(&env->n_records, 1);
-    if (k < env->max_records)
-        env->record[k] = (struct aster_task_record){starpu_worker_get_id(), t->name, t->started - env->start, end - env->start};
+    if (atomic_exchange(&env->failing, true))
+        return;
+    snprintf(env->failure, sizeof env->failure, "%s gave up: %s; what was kept before is whole, --resume goes on with other devices", w->name,
+             error);
+    atomic_store(&env->failed, aster_fail(env->ctx, ASTER_EDEVICE, "%s", env->failure));
 }
 
 void aster_task_end(struct aster_task *t)
 {
-    struct aster_cl_env *env = t->env;
-    struct aster_cl_worker *w = this_worker(env);
-    double end = aster_wall(), us = 1e6 * (end - t->started);
-    if (w) {
-        double busy = atomic_load_explicit(&w->busy_s, memory_order_relaxed);
-        atomic_store_explicit(&w->busy_s, busy + (end - t->started), memory_order_relaxed);
-        atomic_store_explicit(&w->since, 0, memory_order_relaxed);
-        atomic_fetch_add_explicit(&w->tasks, 1, memory_order_relaxed);
-    }
-    if (env->record)
-        record(env, t, end);
-    struct aster_cl_measured *m = t->footprint ? find_measured(env, t->footprint, true) : NULL;
-    if (m) { /* two workers at once may lose a sample: it is an estimate */
-        double n = (double)aster_min64(atomic_fetch_add(&m->n, 1) + 1, 32), mean = atomic_load(&m->mean_us);
-        atomic_store(&m->mean_us, mean + (us - mean) / n);
-    }
+    struct aster_cl_worker *w = this_worker(t->env);
+    const char *error = w && w->device ? aster_device_error(w->device) : NULL;
+    if (error)
+        give_up(t->env, w, error);
+    if (w && !w->device && !ASTER_SIM)
+        account(t, (int)(w - t->env->worker), t->started, aster_wall());
 }
 
 void *aster_task_scratch(struct aster_task *t, int64_t bytes)
@@ -142,24 +183,45 @@ void *aster_task_scratch(struct aster_task *t, int64_t bytes)
 int aster_task_can_execute(unsigned worker, struct starpu_task *task, unsigned nimpl)
 {
     const struct aster_task *t = task->cl_arg;
-    (void)worker;
     (void)nimpl;
-    return t->memory <= t->env->memory_limit;
+    bool gpu = starpu_worker_get_type((int)worker) == STARPU_CUDA_WORKER;
+    if (t->one_kind && t->env->n_gpus > 0 && !gpu)
+        return 0;
+    return t->memory <= (gpu ? t->env->gpu_memory : t->env->memory_limit);
 }
 
-/* Microseconds: as measured in this run, before that from operations and bytes. */
+struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint, bool add)
+{
+    for (uint64_t k = 0; table && footprint && k < 16; k++) {
+        struct aster_cl_measured *m = &table[(footprint + k) % ASTER_CL_MEASURED];
+        uint64_t there = atomic_load_explicit(&m->footprint, memory_order_relaxed);
+        if (there == footprint)
+            return m;
+        if (there == 0) {
+            if (!add)
+                return NULL;
+            if (atomic_compare_exchange_strong(&m->footprint, &there, footprint) || there == footprint)
+                return m;
+        }
+    }
+    return NULL;
+}
+
+/* Microseconds: as measured, before that from operations and bytes. */
 double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *arch, unsigned nimpl)
 {
-    const double flops_per_us = 4e4, bytes_per_us = 5e3; /* of one core, on the careful side */
     const struct aster_task *t = task->cl_arg;
-    (void)arch;
+    bool gpu = arch->ndevices > 0 && arch->devices[0].type == STARPU_CUDA_WORKER;
+    const struct aster_device_model *d = gpu ? &t->env->gpu : &t->env->core;
     (void)nimpl;
-    struct aster_cl_measured *m = t->footprint ? find_measured(t->env, t->footprint, false) : NULL;
+    struct aster_cl_measured *m = aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false);
     double mean = m ? atomic_load(&m->mean_us) : 0;
     if (mean > 0)
         return mean;
-    double compute = t->flops / flops_per_us, memory = t->bytes / bytes_per_us;
-    return 2 + (compute > memory ? compute : memory);
+    if (t->seconds)
+        return 1e6 * t->seconds(t, d);
+    double compute = t->flops / d->flops_f32, memory = t->bytes / d->bandwidth;
+    return 1e6 * (d->launch + (compute > memory ? compute : memory));
 }
 
 uint32_t aster_task_footprint(struct starpu_task *task)

@@ -7,6 +7,10 @@
 
 #include "starpu_head.h"
 
+#ifndef ASTER_SIM
+#define ASTER_SIM 0 /* 1: built with a StarPU that simulates */
+#endif
+
 struct aster_task { /* first member of every argument struct */
     struct aster_cl_env *env;
     const char *name;
@@ -14,6 +18,9 @@ struct aster_task { /* first member of every argument struct */
     double flops, bytes;
     int64_t memory; /* of the buffers, set by aster_task_submit */
     double started;
+    bool one_kind; /* on GPUs only, where there are some */
+    /* seconds on a device, given the whole argument; NULL: from flops and bytes */
+    double (*seconds)(const struct aster_task *t, const struct aster_device_model *d);
     void (*done)(void *arg);
     void *done_arg;
 };
@@ -27,6 +34,8 @@ ASTER_CHECKED int aster_task_submit(struct starpu_task *task);
 /* Around the work of a CPU function; the table of kernels of this worker. */
 const struct aster_backend *aster_task_begin(struct aster_task *t);
 void aster_task_end(struct aster_task *t);
+/* The GPU of this worker; NULL on a CPU core. */
+struct aster_device *aster_task_device(const struct aster_task *t);
 /* At least bytes of memory of this worker, 64-byte aligned; NULL when there is none. */
 void *aster_task_scratch(struct aster_task *t, int64_t bytes);
 
@@ -40,10 +49,17 @@ uint32_t aster_task_footprint(struct starpu_task *task);
         .type = STARPU_PER_ARCH, .symbol = text, .arch_cost_function = aster_task_cost, .footprint = aster_task_footprint     \
     }
 /* The same glue serves a GPU worker: aster_task_begin gives the table of kernels that belongs to the worker. */
-#if ASTER_HAVE_CUDA
+#if ASTER_HAVE_CUDA || ASTER_SIM
 #define ASTER_CUDA_FUNCTION(f) .cuda_funcs = {f}, .cuda_flags = {STARPU_CUDA_ASYNC},
 #else
 #define ASTER_CUDA_FUNCTION(f)
+#endif
+
+/* A simulation runs no kernels, only what hands results to the host. */
+#if ASTER_SIM
+#define ASTER_RUN_IN_SIMULATION .flags = STARPU_CODELET_SIMGRID_EXECUTE,
+#else
+#define ASTER_RUN_IN_SIMULATION
 #endif
 
 static inline void *aster_task_pointer(void *buffer)

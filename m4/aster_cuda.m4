@@ -61,7 +61,7 @@ AS_IF([test $aster_starpu_cuda = yes], [CUDA_CPPFLAGS="-isystem $aster_cuda_dir/
     CUDA_LIBS="-L$aster_cuda_lib -Wl,-rpath,$aster_cuda_lib -Wl,-rpath-link,$aster_cuda_lib"
     dnl without a driver libcuda is only there as a stub, good for linking
     AS_IF([ldconfig -p 2>/dev/null | grep -q 'libcuda\.so'], [], [test -d "$aster_cuda_lib/stubs"], [CUDA_LIBS="$CUDA_LIBS -L$aster_cuda_lib/stubs -Wl,-rpath-link,$aster_cuda_lib/stubs"])])
-AS_IF([test $aster_cuda = yes], [CUDA_CPPFLAGS="$CUDA_CPPFLAGS -DASTER_HAVE_CUDA=1"; CUDA_LIBS="$CUDA_LIBS -lcudart"])
+AS_IF([test $aster_cuda = yes], [CUDA_CPPFLAGS="$CUDA_CPPFLAGS -DASTER_HAVE_CUDA=1"; CUDA_LIBS="$CUDA_LIBS -lcudart -lstdc++"])
 AC_SUBST([NVCC], [$aster_nvcc])
 AC_SUBST([NVCCFLAGS], ["$aster_gencode -std=c++17 -O3 --expt-relaxed-constexpr"])
 AC_SUBST([CUDA_CPPFLAGS])

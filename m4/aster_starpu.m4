@@ -1,8 +1,9 @@
 dnl SPDX-License-Identifier: BSD-3-Clause
 dnl StarPU 1.4 (>= 1.4.10) or 1.3 (>= 1.3.10); what it was built with is probed, not assumed.
 
-dnl One constant of starpu.h; its CUDA headers may be needed to read it.
-AC_DEFUN([ASTER_STARPU_CONSTANT], [AC_COMPUTE_INT([$1], [$2], [#include <starpu.h>], [$1=0])])
+dnl One constant of starpu.h; its CUDA headers may be needed to read it, and one that simulates renames main.
+AC_DEFUN([ASTER_STARPU_CONSTANT], [AC_COMPUTE_INT([$1], [$2], [#include <starpu.h>
+#undef main], [$1=0])])
 
 dnl The folder of --with-starpu: pkg-config looks there and nowhere else for StarPU, programs find the library at run time.
 AC_DEFUN([ASTER_STARPU_FOLDER], [

@@ -57,6 +57,7 @@ struct aster_job_options {
     const char *scheduler; /* NULL: the one for the devices in use */
     int64_t memory;        /* bytes; 0: 80 % of what is free */
     bool trace;
+    bool free_placement; /* with GPUs: the scheduler places shards, instead of dealing them out */
     bool quiet, dashboard;
     const char *command_line; /* kept with the results */
 };
@@ -85,6 +86,27 @@ ASTER_CALL aster_job_graph(struct aster_job *job, const char *format, const char
 /* 0 also when items failed: see the result. -10: stopped on request, to be resumed. */
 ASTER_CALL aster_job_run(struct aster_job *job, const struct aster_job_options *o,
                          struct aster_job_result *result);
+/* The steps of its training with a clock around them, and the stages before it. In the simulating
+ * program nothing is computed and time is that of the machine. */
+struct aster_sim_machine;
+struct aster_job_clock {
+    int64_t warmup, steps;
+    const struct aster_sim_machine *machine; /* to simulate; NULL: this machine */
+    int gpus;                                /* of the simulated machine */
+    const char *expect;                      /* file of measured times to simulate with, or NULL */
+    const char *measure, *name; /* file of measured times to write, and the machine's name; or NULL */
+};
+struct aster_job_timing {
+    int64_t samples, steps, batch_size, peak_memory;
+    int n_workers;
+    double seconds, loss;
+    double busy, transfer; /* shares of workers times seconds */
+    double encode_s, program_s, reduce_s, update_s, other_s; /* of all workers */
+    double modelled;        /* share of the task seconds that no measurement is behind */
+    char expected_from[64]; /* machine of the measured times */
+};
+ASTER_CALL aster_job_time(struct aster_job *job, const struct aster_job_options *o,
+                          const struct aster_job_clock *clock, struct aster_job_timing *out);
 /* asks the run to end after a checkpoint; may be called in a signal handler */
 void aster_job_stop(void);
 /* Makes report.html of a run directory again; *path is its name. */

@@ -14,5 +14,6 @@ include tests/graph/local.mk
 include tests/golden/local.mk
 include tests/cli/local.mk
 include tests/fault/local.mk
+include tests/sim/local.mk
 include tests/peers/local.mk
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)

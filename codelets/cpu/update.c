@@ -3,6 +3,11 @@
 #include "cpu/lanes.h"
 #include "cpu/update.h"
 
+static double grad_scale_of(const struct aster_update *u)
+{
+    return u->squares ? aster_clip_scale(u->clip_norm, *u->squares) : u->grad_scale;
+}
+
 #define REAL float
 #define VSUF f32
 #include "cpu/update_real.h"

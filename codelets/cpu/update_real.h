@@ -13,7 +13,7 @@ static void RN(adam)(int64_t n, const struct aster_update *u, bool decoupled, RE
            correction2 = 1 - pow(u->beta2, (double)u->step);
     VEC rate = SET(u->lr / correction1), root = SET(sqrt(correction2)), eps = SET(u->eps);
     VEC take1 = SET(1 - u->beta1), keep2 = SET(u->beta2), take2 = SET(1 - u->beta2),
-        scale = SET(u->grad_scale);
+        scale = SET(grad_scale_of(u));
     VEC decay = SET(decoupled ? 0 : u->weight_decay);
     VEC shrink = SET(decoupled ? 1 - u->lr * u->weight_decay : 1);
     for (int64_t k = 0; k < n; k += LANES) {
@@ -30,7 +30,7 @@ static void RN(adam)(int64_t n, const struct aster_update *u, bool decoupled, RE
 
 static void RN(sgd)(int64_t n, const struct aster_update *u, REAL *w, const REAL *g, REAL *m)
 {
-    VEC rate = SET(u->lr), scale = SET(u->grad_scale), decay = SET(u->weight_decay),
+    VEC rate = SET(u->lr), scale = SET(grad_scale_of(u)), decay = SET(u->weight_decay),
         momentum = SET(u->momentum);
     VEC part_g = SET(u->nesterov ? 1 : 0), part_m = SET(u->nesterov ? u->momentum : 1);
     for (int64_t k = 0; k < n; k += LANES) {

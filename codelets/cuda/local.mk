@@ -6,4 +6,8 @@ CUDA_KERNELS = codelets/cuda/pointwise.cu codelets/cuda/reduce.cu codelets/cuda/
 CUDA_PARTS = codelets/cuda/kernel.h codelets/cuda/emulate.h codelets/cuda/device.h codelets/cuda/update.h codelets/cuda/unary.h \
 	codelets/cuda/map.h codelets/cuda/strided.h codelets/cuda/sums.h codelets/cuda/gemm.h
 EXTRA_DIST += $(CUDA_KERNELS)
+libaster_a_SOURCES += codelets/cuda/device.c
+if HAVE_CUDA
+libaster_a_SOURCES += $(CUDA_KERNELS) codelets/cuda/table_cuda.c
+endif
 noinst_HEADERS += $(CUDA_PARTS)

@@ -3,12 +3,6 @@
 #include "cuda/device.h"
 #include "cuda/update.h"
 
-void aster_device_fail(struct aster_device *device, const char *kernel, const char *what)
-{
-    if (!device->error[0])
-        snprintf(device->error, sizeof device->error, "%s, kernel %s: %s", device->op ? device->op : "?", kernel, what);
-}
-
 /* Lengths of samples are on the host: on a GPU everything is computed. */
 static void run(const struct aster_args *a, const char *name, aster_kernel *kernel)
 {

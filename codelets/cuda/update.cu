@@ -8,15 +8,32 @@ extern "C" {
 
 enum { UPDATE_THREADS = 256 };
 
+/* The factor of every gradient; squares is device memory when it is there. */
+template <class T> struct scale_terms {
+    double given, clip_norm;
+    view<const double> squares;
+    bool clipped;
+    ASTER_DEV T get() const
+    {
+        return T(clipped ? aster_clip_scale(clip_norm, (double)squares[0]) : given);
+    }
+};
+template <class T> static scale_terms<T> scale_of(const struct aster_update *u)
+{
+    return {u->grad_scale, u->clip_norm, view_new<const double>((void *)u->squares, 1, "squares"), u->squares != nullptr};
+}
+
 /* What Adam's formula is made of, in the real type. Order of operations as in codelets/cpu/update_real.h. */
 template <class T> struct adam_terms {
-    T rate, root, eps, take1, keep2, take2, scale, decay, shrink;
+    T rate, root, eps, take1, keep2, take2, decay, shrink;
+    scale_terms<T> scale;
 };
 template <class T>
 __global__ void __launch_bounds__(UPDATE_THREADS) adam_kernel(adam_terms<T> c, int64_t n, view<T> w, view<const T> g, view<T> m, view<T> v)
 {
+    const T scale = c.scale.get();
     for (int64_t k = thread_of_grid(); k < n; k += threads_of_grid()) {
-        const T wk = w[k], gk = (T)g[k] * c.scale + c.decay * wk, old = m[k], mk = old + c.take1 * (gk - old);
+        const T wk = w[k], gk = (T)g[k] * scale + c.decay * wk, old = m[k], mk = old + c.take1 * (gk - old);
         const T vk = c.keep2 * (T)v[k] + c.take2 * gk * gk;
         m[k] = mk;
         v[k] = vk;
@@ -27,27 +44,29 @@ template <class T>
 static void adam(struct aster_device *d, bool decoupled, int64_t n, const struct aster_update *u, void *w, const void *g, void *m, void *v)
 {
     const double correction1 = 1 - pow(u->beta1, (double)u->step), correction2 = 1 - pow(u->beta2, (double)u->step);
-    const adam_terms<T> c = {T(u->lr / correction1), T(sqrt(correction2)), T(u->eps), T(1 - u->beta1), T(u->beta2), T(1 - u->beta2), T(u->grad_scale),
-                             T(decoupled ? 0 : u->weight_decay), T(decoupled ? 1 - u->lr * u->weight_decay : 1)};
+    const adam_terms<T> c = {T(u->lr / correction1), T(sqrt(correction2)), T(u->eps), T(1 - u->beta1), T(u->beta2), T(1 - u->beta2),
+                             T(decoupled ? 0 : u->weight_decay), T(decoupled ? 1 - u->lr * u->weight_decay : 1), scale_of<T>(u)};
     if (n > 0)
         ASTER_LAUNCH((adam_kernel<T>), grid_of(d, n, UPDATE_THREADS), UPDATE_THREADS, 0, d, c, n, view_new<T>(w, n, "w"),
                      view_new<const T>((void *)g, n, "g"), view_new<T>(m, n, "m"), view_new<T>(v, n, "v"));
 }
 
 template <class T> struct sgd_terms {
-    T rate, scale, decay, momentum, part_g, part_m;
+    T rate, decay, momentum, part_g, part_m;
+    scale_terms<T> scale;
 };
 template <class T> __global__ void __launch_bounds__(UPDATE_THREADS) sgd_kernel(sgd_terms<T> c, int64_t n, view<T> w, view<const T> g, view<T> m)
 {
+    const T scale = c.scale.get();
     for (int64_t k = thread_of_grid(); k < n; k += threads_of_grid()) {
-        const T wk = w[k], gk = (T)g[k] * c.scale + c.decay * wk, mk = c.momentum * (T)m[k] + gk;
+        const T wk = w[k], gk = (T)g[k] * scale + c.decay * wk, mk = c.momentum * (T)m[k] + gk;
         m[k] = mk;
         w[k] = wk - c.rate * (c.part_g * gk + c.part_m * mk);
     }
 }
 template <class T> static void sgd(struct aster_device *d, int64_t n, const struct aster_update *u, void *w, const void *g, void *m)
 {
-    const sgd_terms<T> c = {T(u->lr), T(u->grad_scale), T(u->weight_decay), T(u->momentum), T(u->nesterov ? 1 : 0), T(u->nesterov ? u->momentum : 1)};
+    const sgd_terms<T> c = {T(u->lr), T(u->weight_decay), T(u->momentum), T(u->nesterov ? 1 : 0), T(u->nesterov ? u->momentum : 1), scale_of<T>(u)};
     if (n > 0)
         ASTER_LAUNCH((sgd_kernel<T>), grid_of(d, n, UPDATE_THREADS), UPDATE_THREADS, 0, d, c, n, view_new<T>(w, n, "w"),
                      view_new<const T>((void *)g, n, "g"), view_new<T>(m, n, "m"));

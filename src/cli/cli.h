@@ -23,7 +23,7 @@ struct aster_cli_command {
     int (*run)(const struct aster_cli_args *args); /* the exit status */
 };
 extern const struct aster_cli_command aster_cmd_run, aster_cmd_check, aster_cmd_graph,
-    aster_cmd_info, aster_cmd_report, aster_cmd_convert;
+    aster_cmd_info, aster_cmd_report, aster_cmd_convert, aster_cmd_scale, aster_cmd_calibrate, aster_cmd_simulate;
 
 struct aster_cli_args {
     const struct aster_cli_command *command;
@@ -32,6 +32,7 @@ struct aster_cli_args {
     int n_words;
     const char **words; /* everything that is no option */
     const char *line;   /* the whole command line, for the record */
+    char **argv;        /* of the program */
 };
 
 /* Options in any order, --opt=value, -oVALUE, --. 0, or -1 after a message. args->words is
@@ -60,6 +61,12 @@ void aster_cli_error(const char *fmt, ...) ASTER_PRINTF(1, 2);
 void aster_cli_wrap(int at, int indent, const char *text);
 void aster_cli_bytes(int64_t n, char out[32]);  /* "1.5 GiB" */
 void aster_cli_seconds(double s, char out[48]); /* "3.2 s", "1 h 02 min 03 s" */
+
+/* Path of the simulating program, the caller's to free; -1 when there is none, after a message if it is needed. */
+ASTER_CHECKED int aster_cli_simulator(char **out, bool needed);
+/* name: a file, or an installed machine; -1 after a message. */
+struct aster_sim_machine;
+ASTER_CHECKED int aster_cli_read_machine(const char *name, struct aster_sim_machine *out);
 
 /* The options that run and check share, and what they come to. */
 /* clang-format off */

@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char no_cuda[] = "not built";
+#if ASTER_HAVE_CUDA
+static const char cuda_kernels[] = "built";
+#else
+static const char cuda_kernels[] = "not built";
+#endif
 
 static const struct aster_cli_option options[] = {
     {"stages", 0, NULL, "List every kind of stage with its options instead."},
@@ -211,14 +215,14 @@ static void ops(struct sheet *s)
         const char *here = cpu->op[i] ? aster_isa_name(isa) : "none";
         if (!s->json) {
             aster_str_printf(&s->text, "  %-16s %-10s cpu: %s; cuda: %s\n", name, family, here,
-                             no_cuda);
+                             cuda_kernels);
             continue;
         }
         open_in(s, NULL, "{");
         fact(s, "op", name);
         fact(s, "family", family);
         fact(s, "cpu", here);
-        fact(s, "cuda", no_cuda);
+        fact(s, "cuda", cuda_kernels);
         close_in(s, "}");
     }
     close_in(s, "]");

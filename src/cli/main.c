@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* asterism: finds the command and runs it. */
-#ifdef ASTER_SIM
-#include <starpu.h> /* a simulating StarPU renames main */
-#endif
-
 #include "cli/cli.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
-static const struct aster_cli_command *const commands[] = {&aster_cmd_run,    &aster_cmd_check,
-                                                           &aster_cmd_graph,  &aster_cmd_info,
-                                                           &aster_cmd_report, &aster_cmd_convert};
+static const struct aster_cli_command *const commands[] = {
+    &aster_cmd_run,   &aster_cmd_check,     &aster_cmd_graph,
+    &aster_cmd_info,  &aster_cmd_report,    &aster_cmd_convert,
+    &aster_cmd_scale, &aster_cmd_calibrate, &aster_cmd_simulate};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to)
@@ -26,6 +23,9 @@ static void usage(FILE *to)
           "  asterism info                         versions, devices, ops, kinds of stage\n"
           "  asterism report DIR                   make the report of a run again\n"
           "  asterism convert IN OUT               weights from one file format to another\n"
+          "  asterism scale FILE [name=value ...]  rate and speedup by number of workers\n"
+          "  asterism calibrate FILE               times of tasks on this machine\n"
+          "  asterism simulate FILE                the same on a machine that is not there\n"
           "  asterism --version\n\n"
           "FILE is a pipeline file or the name of an installed one, such as rcl-train.\n"
           "'asterism COMMAND --help' lists the options of a command.\n",
@@ -72,6 +72,7 @@ static int run_command(const struct aster_cli_command *c, int argc, char **argv)
     command_line(argc, argv, &line);
     if (aster_cli_parse(c, argc - 2, argv + 2, &args) == 0) {
         args.line = aster_str_get(&line);
+        args.argv = argv;
         status = c->run(&args);
     }
     aster_free(&args.words);

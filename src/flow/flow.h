@@ -78,6 +78,8 @@ struct aster_run_spec {
     const struct aster_stage_spec *stages;
 };
 
+struct aster_run_timing;
+
 /* ---- running -------------------------------------------------------------------------------- */
 struct aster_run_options {
     struct aster_runtime_options runtime;
@@ -86,6 +88,7 @@ struct aster_run_options {
     bool quiet, dashboard; /* dashboard: stderr is a terminal */
     const char *command_line;
     bool trace;
+    struct aster_run_timing *timing; /* timing.h; NULL: the whole pipeline */
 };
 struct aster_run_result {
     int64_t items, failed;

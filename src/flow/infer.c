@@ -21,6 +21,7 @@ struct batch {
 struct engine {
     const struct aster_infer_config *c;
     struct aster_ctx *ctx;
+    struct aster_runtime *rt;
     struct aster_predictor *predictor;
     struct aster_infer_result total;
     pthread_mutex_t lock;
@@ -181,6 +182,7 @@ static int add_to_ledger(struct engine *e, const struct aster_str *lines)
 static int commit(struct engine *e, struct aster_shard *s)
 {
     struct aster_str *failed = &s->text[ASTER_TEXT_FAILED];
+    ASTER_TRY(aster_runtime_failed(e->rt));
     for (int64_t i = 0; i < s->n; i++)
         if (s->items[i].status)
             aster_ledger_line(failed, s->items[i].id, e->c->stage,
@@ -245,6 +247,7 @@ static int submit(struct engine *e, struct batch *b)
         release(b);
     else
         drop_batch(e, b);
+    ASTER_TRY(aster_runtime_failed(e->rt));
     if (waited < 0 || !called || (rc != ASTER_ELIMIT && rc != ASTER_EDEVICE))
         return rc;
     if (aster_ctx_code(e->ctx) == rc)
@@ -502,6 +505,7 @@ int aster_infer(const struct aster_infer_config *c, struct aster_infer_result *o
     memset(out, 0, sizeof *out);
     ASTER_TRY(aster_run_runtime(c->run, &rt));
     ASTER_TRY(aster_ledger_reset(c->run, c->stage));
+    e.rt = rt;
     ASTER_TRY(aster_predictor_new(e.ctx, rt, c->weights, c->enc, &o, &e.predictor));
     pthread_mutex_init(&e.lock, NULL);
     pthread_mutex_init(&e.ledger, NULL);

@@ -5,6 +5,7 @@
 #include "flow/embeddings.h"
 #include "flow/report.h"
 #include "flow/shard.h"
+#include "flow/timing.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -86,7 +87,7 @@ int aster_run_runtime(struct aster_run *run, struct aster_runtime **rt)
 {
     if (!run->rt) {
         struct aster_runtime_options o = run->opt->runtime;
-        o.profile = o.profile || run->opt->trace;
+        o.profile = o.profile || run->opt->trace || run->opt->timing;
         ASTER_TRY(aster_runtime_new(run->ctx, &o, &run->rt));
         ASTER_TRY(list_devices(run));
         ASTER_TRY(aster_progress_runtime(run->progress, run->rt));
@@ -239,7 +240,7 @@ static int run_in_folder(struct aster_run *run)
     ASTER_TRY(rc);
     ASTER_TRY(aster_runfile_write(run, "running"));
     aster_log(run->ctx, ASTER_LOG_INFO, "%s in %s", run->resumed ? "resumed" : "run", run->dir);
-    rc = run_stages(run);
+    rc = run->opt->timing ? aster_timing_run(run, run->opt->timing) : run_stages(run);
     if (rc == ASTER_ESTOP && aster_ctx_code(run->ctx) == 0)
         rc =
             aster_fail(run->ctx, ASTER_ESTOP, "%s: stopped on request; --resume goes on", run->dir);
@@ -255,7 +256,7 @@ static int run_in_folder(struct aster_run *run)
     late = aster_runfile_write(run, rc == 0 ? "done" : rc == ASTER_ESTOP ? "stopped" : "failed");
     if (rc == 0)
         rc = late;
-    if (rc == 0)
+    if (rc == 0 && !run->opt->timing)
         rc = aster_report_write(run->ctx, run->dir, NULL);
     if (rc == 0)
         aster_store_remove_all(run);

@@ -160,11 +160,13 @@ static bool on_stop(void *arg)
     return aster_run_stopping();
 }
 
-static int fill_samples(const struct aster_training *t, const struct aster_encoding *enc,
-                        struct aster_sample *samples)
+int aster_training_samples(const struct aster_training *t, const struct aster_encoding *enc,
+                           struct aster_sample **out)
 {
     struct aster_str names = {0};
     int64_t n_without = 0;
+    ASTER_TRY(aster_alloc(t->run->ctx, t->split->n, sizeof **out, out));
+    struct aster_sample *samples = *out;
     for (int64_t i = 0; i < t->split->n; i++) {
         const struct aster_protein *p = t->split->p[t->split->order[i]];
         samples[i] = (struct aster_sample){.sequence = p->sequence,
@@ -216,8 +218,7 @@ int aster_training_run(const struct aster_training *t, struct aster_history *h)
     ASTER_TRY(aster_mkdirs(run->ctx, t->dir));
     ASTER_TRY(aster_config_json(t));
     ASTER_TRY(aster_history_read(run->ctx, t->dir, h));
-    ASTER_GOTO(aster_alloc(run->ctx, t->split->n, sizeof *samples, &samples), done);
-    ASTER_GOTO(fill_samples(t, &enc, samples), done);
+    ASTER_GOTO(aster_training_samples(t, &enc, &samples), done);
     ASTER_GOTO(open_events(t, &w.events), done);
     ASTER_GOTO(aster_run_runtime(run, &rt), done);
     for (int64_t i = 0; i < h->n; i++)

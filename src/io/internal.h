@@ -31,7 +31,7 @@ struct aster_zip_entry {
     char *name;
     bool deflated, has_crc;
     uint32_t crc;
-    int64_t at, packed, size; /* of its bytes in the file; size is unpacked */
+    int64_t header, at, packed, size; /* where its header and its bytes begin; size is unpacked */
 };
 struct aster_zip {
     struct aster_ctx *ctx;
@@ -40,7 +40,9 @@ struct aster_zip {
     struct aster_zip_entry *entry;
     int64_t n;
 };
-ASTER_CHECKED int aster_zip_open(struct aster_zip *z, struct aster_ctx *ctx, const char *path);
+/* kind: what the file should be, for messages ("npz file"). */
+ASTER_CHECKED int aster_zip_open(struct aster_zip *z, struct aster_ctx *ctx, const char *path,
+                                 const char *kind);
 void aster_zip_close(struct aster_zip *z);
 
 /* Bytes of one entry. Going back in a deflated one starts it again. What was read from the start

@@ -80,7 +80,7 @@ int aster_npz_open(struct aster_ctx *ctx, const char *path, struct aster_npz **o
         ASTER_GOTO(open_npy(z, &map), fail);
     } else {
         aster_map_close(&map);
-        ASTER_GOTO(aster_zip_open(&z->zip, ctx, z->path), fail);
+        ASTER_GOTO(aster_zip_open(&z->zip, ctx, z->path, "npz file"), fail);
     }
     ASTER_GOTO(open_members(z), fail);
     *out = z;

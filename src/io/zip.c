@@ -30,18 +30,18 @@ static int64_t find_end(const struct aster_map *m)
     return -1;
 }
 
-static int find_directory(struct aster_zip *z, struct directory *d)
+static int find_directory(struct aster_zip *z, const char *kind, struct directory *d)
 {
     const uint8_t *b = z->map.bytes;
     if (z->map.n < 4 || (aster_get_le(b, 4) != 0x04034b50 && aster_get_le(b, 4) != 0x06054b50))
-        return aster_fail(
-            z->ctx, ASTER_EFORMAT, "%s: is no npz file (%s)", z->path,
-            z->map.n ? "its first bytes are those of neither a zip archive nor a .npy array"
-                     : "it is empty");
+        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: is no %s (%s)", z->path, kind,
+                          z->map.n ? "its first bytes are not those of a zip archive"
+                                   : "it is empty");
     int64_t end = find_end(&z->map);
     if (end < 0)
         return damaged(z, "its end record is missing, the file is cut off or not a zip archive");
-    uint64_t disk = aster_get_le(b + end + 4, 2), n = aster_get_le(b + end + 10, 2),
+    uint64_t disk = aster_get_le(b + end + 4, 2) | aster_get_le(b + end + 6, 2),
+             here = aster_get_le(b + end + 8, 2), n = aster_get_le(b + end + 10, 2),
              size = aster_get_le(b + end + 12, 4), begin = aster_get_le(b + end + 16, 4);
     int64_t limit = end;
     if (end >= LOCATOR_BYTES && aster_get_le(b + end - LOCATOR_BYTES, 4) == 0x07064b50) {
@@ -50,18 +50,20 @@ static int find_directory(struct aster_zip *z, struct directory *d)
             end - LOCATOR_BYTES - (int64_t)at < END64_BYTES ||
             aster_get_le(b + at, 4) != 0x06064b50)
             return damaged(z, "its zip64 end record is not where its locator says");
-        disk = aster_get_le(b + at + 16, 4);
+        disk = aster_get_le(b + at + 16, 4) | aster_get_le(b + at + 20, 4);
+        here = aster_get_le(b + at + 24, 8);
         n = aster_get_le(b + at + 32, 8);
         size = aster_get_le(b + at + 40, 8);
         begin = aster_get_le(b + at + 48, 8);
         limit = (int64_t)at;
     }
-    if (disk != 0)
-        return damaged(z, "it is one part of several");
+    if (disk != 0 || here != n)
+        return damaged(z, "it is one part of an archive of several");
     if (begin > (uint64_t)limit || size > (uint64_t)limit - begin)
         return damaged(z, "its directory lies outside the file");
     if (n > size / CENTRAL_BYTES)
-        return damaged(z, "its directory is too small for the number of entries it claims");
+        return damaged(
+            z, "its directory is too small for the number of entries that its end record says");
     *d = (struct directory){(int64_t)begin, (int64_t)size, (int64_t)n};
     return 0;
 }
@@ -99,10 +101,12 @@ static int place_entry(struct aster_zip *z, struct aster_zip_entry *e, uint64_t 
     const uint8_t *b = z->map.bytes;
     if (offset > (uint64_t)limit || limit - (int64_t)offset < LOCAL_BYTES ||
         aster_get_le(b + offset, 4) != 0x04034b50)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': not where the directory says",
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s': its local header is not where the directory says",
                           z->path, e->name);
     int64_t name_n = (int64_t)aster_get_le(b + offset + 26, 2),
             extra_n = (int64_t)aster_get_le(b + offset + 28, 2);
+    e->header = (int64_t)offset;
     e->at = (int64_t)offset + LOCAL_BYTES + name_n + extra_n;
     if (e->at > limit || e->packed > limit - e->at)
         return aster_fail(z->ctx, ASTER_EFORMAT,
@@ -153,16 +157,21 @@ static int read_entry(struct aster_zip *z, const struct directory *d, int64_t *a
             "%s: entry '%.200s' is packed by method %d; stored (0) or deflated (8) is expected",
             z->path, e->name, method);
     if (!read_zip64(b + CENTRAL_BYTES + name_n, extra_n, &size, &packed, &offset))
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s': its zip64 field is damaged",
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s': its zip64 extra field is missing or damaged",
                           z->path, e->name);
-    bool too_much = method == 8 ? packed > (uint64_t)z->map.n || size > packed * MOST_EXPANSION
-                                : size != packed;
-    if (too_much || packed > (uint64_t)z->map.n)
-        return aster_fail(
-            z->ctx, ASTER_EFORMAT,
-            "%s: entry '%.200s': %llu bytes cannot come from %llu packed ones in a file of %lld",
-            z->path, e->name, (unsigned long long)size, (unsigned long long)packed,
-            (long long)z->map.n);
+    if (method == 0 && size != packed)
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s' is stored, but its two sizes differ: %llu and %llu",
+                          z->path, e->name, (unsigned long long)size, (unsigned long long)packed);
+    if (packed > (uint64_t)z->map.n)
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s': its %llu bytes reach beyond the archive's data",
+                          z->path, e->name, (unsigned long long)packed);
+    if (method == 8 && size > packed * MOST_EXPANSION)
+        return aster_fail(z->ctx, ASTER_EFORMAT,
+                          "%s: entry '%.200s': %llu bytes cannot come from %llu packed ones",
+                          z->path, e->name, (unsigned long long)size, (unsigned long long)packed);
     e->deflated = method == 8;
     e->has_crc = true;
     e->crc = (uint32_t)aster_get_le(b + 16, 4);
@@ -172,16 +181,47 @@ static int read_entry(struct aster_zip *z, const struct directory *d, int64_t *a
     return place_entry(z, e, offset, d->begin);
 }
 
-int aster_zip_open(struct aster_zip *z, struct aster_ctx *ctx, const char *path)
+static int compare_places(const void *a, const void *b)
 {
+    const struct aster_zip_entry *const *x = a, *const *y = b;
+    return (*x)->header < (*y)->header ? -1 : (*x)->header > (*y)->header;
+}
+
+/* No byte of the file belongs to two entries. */
+static int check_overlaps(struct aster_zip *z)
+{
+    const struct aster_zip_entry **by_place = NULL;
+    int rc = 0;
+    ASTER_TRY(aster_alloc(z->ctx, z->n, sizeof *by_place, &by_place));
+    for (int64_t k = 0; k < z->n; k++)
+        by_place[k] = &z->entry[k];
+    if (z->n)
+        qsort(by_place, (size_t)z->n, sizeof *by_place, compare_places);
+    for (int64_t k = 1; k < z->n && rc == 0; k++)
+        if (by_place[k - 1]->at + by_place[k - 1]->packed > by_place[k]->header)
+            rc = aster_fail(z->ctx, ASTER_EFORMAT,
+                            "%s: the entries '%.200s' and '%.200s' overlap in the file", z->path,
+                            by_place[k - 1]->name, by_place[k]->name);
+    aster_free(&by_place);
+    return rc;
+}
+
+int aster_zip_open(struct aster_zip *z, struct aster_ctx *ctx, const char *path, const char *kind)
+{
+    int64_t at;
     struct directory d = {0};
     int rc;
     *z = (struct aster_zip){.ctx = ctx, .path = path};
     ASTER_TRY(aster_map_open(ctx, path, &z->map));
-    ASTER_GOTO(find_directory(z, &d), fail);
+    ASTER_GOTO(find_directory(z, kind, &d), fail);
     ASTER_GOTO(aster_alloc(ctx, d.n, sizeof *z->entry, &z->entry), fail);
-    for (int64_t at = d.begin; z->n < d.n;)
+    for (at = d.begin; z->n < d.n;)
         ASTER_GOTO(read_entry(z, &d, &at, &z->entry[z->n++]), fail);
+    if (at != d.begin + d.size) {
+        rc = damaged(z, "its directory holds another number of entries than its end record says");
+        goto fail;
+    }
+    ASTER_GOTO(check_overlaps(z), fail);
     return 0;
 fail:
     aster_zip_close(z);

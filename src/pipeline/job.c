@@ -5,6 +5,7 @@
 #include "asterism.h"
 
 #include "flow/flow.h"
+#include "flow/timing.h"
 #include "pipeline/internal.h"
 
 #include <string.h>
@@ -210,7 +211,8 @@ static struct aster_run_options run_options(const struct aster_job *job,
                     .scheduler = o->scheduler,
                     .isa = job->isa ? job->isa : "auto",
                     .memory_limit = o->memory,
-                    .profile = o->trace},
+                    .profile = o->trace,
+                    .free_placement = o->free_placement},
         .out = o->out,
         .resume = o->resume,
         .quiet = o->quiet,
@@ -271,6 +273,47 @@ int aster_job_run(struct aster_job *job, const struct aster_job_options *o,
     job->dir = r.dir;
     *result = (struct aster_job_result){r.items, r.failed,      r.wall_s,
                                         r.busy,  r.peak_memory, r.dir ? r.dir : ""};
+    return rc;
+}
+
+static void fill_timing(const struct aster_run_timing *t, int64_t peak, struct aster_job_timing *out)
+{
+    const struct aster_usage *u = &t->timing.usage;
+    *out = (struct aster_job_timing){.samples = t->timing.samples,
+                                     .steps = t->timing.steps,
+                                     .batch_size = t->batch_size,
+                                     .peak_memory = peak,
+                                     .n_workers = t->n_workers,
+                                     .seconds = t->timing.seconds,
+                                     .loss = t->timing.loss,
+                                     .busy = u->busy,
+                                     .transfer = u->transfer,
+                                     .encode_s = u->seconds[ASTER_WORK_ENCODE],
+                                     .program_s = u->seconds[ASTER_WORK_PROGRAM],
+                                     .reduce_s = u->seconds[ASTER_WORK_REDUCE],
+                                     .update_s = u->seconds[ASTER_WORK_UPDATE],
+                                     .other_s = u->seconds[ASTER_WORK_OTHER],
+                                     .modelled = u->modelled};
+    snprintf(out->expected_from, sizeof out->expected_from, "%s", t->expected_from);
+}
+
+int aster_job_time(struct aster_job *job, const struct aster_job_options *o,
+                   const struct aster_job_clock *clock, struct aster_job_timing *out)
+{
+    const struct aster_run_spec *spec;
+    struct aster_run_options options = run_options(job, o);
+    struct aster_run_result r = {0};
+    struct aster_sim_setup setup = {.machine = clock->machine, .gpus = clock->gpus};
+    struct aster_run_timing t = {.warmup = clock->warmup, .steps = clock->steps, .expect = clock->expect,
+                                 .measure = clock->measure, .machine = clock->name};
+    *out = (struct aster_job_timing){0};
+    ASTER_TRY(resolve(job, true, &spec));
+    options.timing = &t;
+    if (clock->machine)
+        options.runtime.simulate = &setup;
+    int rc = aster_run(job->ctx, spec, &options, &r);
+    fill_timing(&t, r.peak_memory, out);
+    aster_free(&r.dir);
     return rc;
 }
 

@@ -2,6 +2,8 @@
 /* A program bound to sizes: segments, places in memory by liveness, cost. */
 #include "program/plan.h"
 
+#include "codelets.h"
+
 #include <string.h>
 
 #define ALIGN 64
@@ -499,4 +501,17 @@ void aster_plan_cost(const struct aster_plan *plan, int segment, double *flops, 
             *flops += plan->step[k].flops;
             *bytes += plan->step[k].bytes;
         }
+}
+
+double aster_plan_seconds(const struct aster_plan *plan, int segment, const struct aster_device_model *d)
+{
+    double peak = plan->p->real == ASTER_F64 ? d->flops_f64 : d->flops_f32, sum = 0;
+    for (int64_t k = 0; k < plan->n_step; k++) {
+        const struct step *s = &plan->step[k];
+        if (s->segment != segment || s->is_view || plan->p->op[s->op].kind == ASTER_OP_sync_sum)
+            continue;
+        double compute = s->flops / peak, memory = s->bytes / d->bandwidth;
+        sum += d->launch + (compute > memory ? compute : memory);
+    }
+    return sum;
 }

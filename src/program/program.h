@@ -144,6 +144,9 @@ int64_t aster_plan_sync_bytes(const struct aster_plan *plan, int k);
 enum aster_dtype aster_plan_sync_dtype(const struct aster_plan *plan, int k);
 uint64_t aster_plan_hash(const struct aster_plan *plan, int segment); /* program, kernel version, sizes, segment: the footprint */
 void aster_plan_cost(const struct aster_plan *plan, int segment, double *flops, double *bytes);
+/* Roofline: each op takes the longer of computing and moving its bytes, and a launch. */
+struct aster_device_model;
+double aster_plan_seconds(const struct aster_plan *plan, int segment, const struct aster_device_model *d);
 
 /* ---- execution --------------------------------------------------------------------------------------------------- */
 struct aster_bound { /* pointers for one run; NULL where a class is empty */

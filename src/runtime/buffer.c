@@ -40,7 +40,7 @@ static int register_buffer(struct aster_runtime *rt, int64_t bytes, bool scratch
     starpu_data_handle_t handle;
     starpu_vector_data_register(&handle, scratch ? -1 : STARPU_MAIN_RAM, (uintptr_t)b->host, (uint32_t)(bytes / UNIT), UNIT);
     b->handle = handle;
-    atomic_fetch_add(&rt->env.memory_used, bytes * (scratch ? rt->env.n_workers : 1));
+    atomic_fetch_add(&rt->env.memory_used, bytes * (scratch ? rt->env.n_workers - rt->env.n_gpus : 1));
     *out = b;
     return 0;
 }
@@ -63,7 +63,7 @@ void aster_buffer_free(struct aster_runtime *rt, struct aster_buffer **bp)
     starpu_data_unregister_no_coherency(b->handle);
     if (b->host)
         munmap(b->host, (size_t)b->bytes);
-    atomic_fetch_sub(&rt->env.memory_used, b->bytes * (b->scratch ? rt->env.n_workers : 1));
+    atomic_fetch_sub(&rt->env.memory_used, b->bytes * (b->scratch ? rt->env.n_workers - rt->env.n_gpus : 1));
     aster_free(bp);
 }
 

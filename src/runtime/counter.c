@@ -18,7 +18,12 @@ void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_wor
         .memory_used = atomic_load(&rt->env.memory_used),
         .memory_total = rt->env.memory_limit,
     };
-    snprintf(out->name, sizeof out->name, "cpu %d", worker);
+    snprintf(out->name, sizeof out->name, "%s", w->name);
+    if (w->device) {
+        unsigned node = starpu_worker_get_memory_node((unsigned)worker);
+        out->memory_total = (int64_t)starpu_memory_get_total(node);
+        out->memory_used = out->memory_total - (int64_t)starpu_memory_get_available(node);
+    }
     *last = (struct aster_sampled){now, busy};
 }
 

@@ -10,7 +10,7 @@ struct aster_gpus {
     bool built;      /* with CUDA */
     char driver[16]; /* newest CUDA that the driver serves, "" without one */
     int n;
-    char why[160];   /* there is none; "" otherwise */
+    char why[160]; /* there is none; "" otherwise */
     struct {
         char name[64];
         int64_t memory;
@@ -18,5 +18,7 @@ struct aster_gpus {
     } gpu[ASTER_MAX_GPUS];
 };
 void aster_gpus_look(struct aster_gpus *out);
+/* Those that "", NULL or "all", "none" or "0,2,3" choose: n numbers in order. */
+ASTER_CHECKED int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list, int *n, int chosen[ASTER_MAX_GPUS]);
 
 #endif

@@ -10,11 +10,18 @@
 struct aster_runtime;
 struct aster_runtime_options {
     int cpus;              /* CPU workers; -1: one per core that this process may use */
-    const char *gpus;      /* "", NULL: all; "none"; "0,2,3" */
+    const char *gpus;      /* "", NULL, "all"; "none"; "0,2,3" */
     const char *scheduler; /* eager lws dmda dmdas ...; NULL: the default for the devices in use */
     const char *isa;       /* auto, x86-64, avx2, avx512, avx512bf16; NULL: auto */
     int64_t memory_limit;  /* bytes that buffers of all tasks in flight may take; 0: 80 % of what is free at start */
     bool profile;          /* per-task times for the timeline */
+    const struct aster_sim_setup *simulate; /* NULL: this machine */
+    bool free_placement;   /* with GPUs: the scheduler places the tasks of shards, instead of dealing shards to GPUs */
+};
+struct aster_sim_machine;
+struct aster_sim_setup { /* for the simulating program only, inside aster_sim_enter */
+    const struct aster_sim_machine *machine;
+    int gpus;        /* of its GPUs; cpus of the options counts its cores, -1: those that the GPUs' drivers leave */
 };
 /* Whether a runtime with these options could be had here; starts nothing. */
 ASTER_CHECKED int aster_runtime_check(struct aster_ctx *ctx, const struct aster_runtime_options *o);
@@ -25,6 +32,8 @@ enum aster_isa aster_runtime_isa(const struct aster_runtime *rt);
 const char *aster_runtime_scheduler(const struct aster_runtime *rt);
 const char *aster_runtime_starpu_version(const struct aster_runtime *rt);
 int64_t aster_runtime_memory_limit(const struct aster_runtime *rt);
+/* 0, or the error of a device that gave up: what tasks computed since then does not count and is not to be kept. */
+ASTER_CHECKED int aster_runtime_failed(const struct aster_runtime *rt);
 int aster_runtime_n_workers(const struct aster_runtime *rt);
 
 struct aster_worker_info { /* since the last call by the one sampler */
@@ -39,6 +48,42 @@ void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_wor
 /* Finished tasks (struct aster_task_record), for the timeline of a report. Recorded with profile, at most 200 000; call it
  * while no task runs. */
 int64_t aster_runtime_records(struct aster_runtime *rt, const struct aster_task_record **out);
+
+/* Seconds; in a simulation those that pass there. */
+double aster_runtime_now(const struct aster_runtime *rt);
+bool aster_runtime_simulates(void); /* whether this is the simulating program */
+
+/* What the workers did between two moments, from the records of tasks (made with profile). Shares are of workers times seconds. */
+enum aster_work { ASTER_WORK_ENCODE, ASTER_WORK_PROGRAM, ASTER_WORK_REDUCE, ASTER_WORK_UPDATE, ASTER_WORK_OTHER, ASTER_N_WORKS };
+struct aster_usage {
+    int workers;                    /* that count: the GPUs where there are some, else the CPU workers */
+    double busy, transfer;          /* in tasks; waiting for data (known in simulations, else 0) */
+    double seconds[ASTER_N_WORKS];  /* of those workers */
+    double modelled;                /* share of the task seconds that follow from a roofline, not from measurements */
+    int64_t tasks;
+};
+void aster_runtime_usage(struct aster_runtime *rt, double start, double end, struct aster_usage *out);
+
+/* Measured times of tasks: n of those with one footprint took mean_us. */
+struct aster_measured_task {
+    uint64_t footprint;
+    char name[24];
+    double mean_us;
+    int64_t n;
+};
+/* What was measured on CPU workers so far; *list is the caller's to free. Call it while no task runs. */
+ASTER_CHECKED int aster_runtime_measured(struct aster_runtime *rt, struct aster_measured_task **list, int64_t *n);
+/* Takes a measured time for the workers of a simulation; false: there is no more room. */
+bool aster_runtime_expect(struct aster_runtime *rt, bool gpu, const struct aster_measured_task *t);
+
+/* A lock with waiting, also for simulated threads; the one that waits must hold it. */
+struct aster_gate;
+ASTER_CHECKED int aster_gate_new(struct aster_ctx *ctx, struct aster_gate **out);
+void aster_gate_free(struct aster_gate **g);
+void aster_gate_lock(struct aster_gate *g);
+void aster_gate_unlock(struct aster_gate *g);
+void aster_gate_wait(struct aster_gate *g); /* until the next wake */
+void aster_gate_wake(struct aster_gate *g); /* all that wait */
 
 /* ---- for whoever submits tasks (codelets.h) ---- */
 struct aster_cl_env *aster_runtime_env(struct aster_runtime *rt);

@@ -8,6 +8,17 @@
 
 /* Work stealing with locality: a task goes to the worker that made its last input, where the data are in the cache. */
 #define ASTER_DEFAULT_SCHEDULER "lws"
+/* With GPUs: where data and models say that a task ends first. */
+#define ASTER_GPU_SCHEDULER "dmdas"
+
+#ifndef ASTER_SIM
+#define ASTER_SIM 0 /* 1: built with a StarPU that simulates */
+#endif
+
+/* What each GPU's worker needs: stream, limits, memory; and its end, in the worker's thread. */
+struct aster_runtime;
+ASTER_CHECKED int gpu_workers_start(struct aster_runtime *rt);
+void gpu_workers_stop(struct aster_runtime *rt);
 
 struct aster_sampled { double at, busy_s; }; /* when a worker was looked at last, and its time then */
 
@@ -18,6 +29,7 @@ struct aster_runtime {
     char *scheduler_name;
     char version[32];
     bool started;
+    const struct aster_sim_setup *simulate;
     struct aster_sampled *sampled;
 };
 

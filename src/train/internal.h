@@ -9,8 +9,7 @@
 
 /* ---- slots.c: what bounds the work in flight ------------------------------------------------------------------------------ */
 struct slots { /* a pool of numbers 0..n-1 */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct aster_gate *gate;
     int n, n_free;
     int *free_list;
 };
@@ -48,6 +47,11 @@ ASTER_CHECKED int planned_look(struct aster_ctx *ctx, struct planned *p); /* fil
 /* Role by role; the caller sets at[], info, lengths. */
 void planned_task(const struct planned *p, int segment, const char *name, struct aster_program_task *t);
 int64_t planned_bytes(const struct planned *p, enum aster_class c);
+
+/* ---- train.c ---------------------------------------------------------------------------------------------------------------------- */
+/* which: "training" */
+ASTER_CHECKED int train_check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n,
+                                      const struct aster_sample *s);
 
 /* ---- samples --------------------------------------------------------------------------------------------------------------------- */
 int64_t sample_counted(const struct aster_sample *s); /* residues that count in the loss */

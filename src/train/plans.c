@@ -97,7 +97,7 @@ int64_t planned_bytes(const struct planned *p, enum aster_class c)
 }
 
 /* The executor as the program codelet calls it. */
-static void run_segment(const struct aster_program_task *t, const struct aster_backend *be, void *const *at)
+static void run_segment(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at)
 {
     struct aster_bound b = {
         .at = {[ASTER_CLASS_INPUT] = at[ASTER_ROLE_INPUT],
@@ -112,13 +112,21 @@ static void run_segment(const struct aster_program_task *t, const struct aster_b
         .run = t->info,
         .lengths = t->lengths,
         .background = at[ASTER_ROLE_BACKGROUND],
+        .device = device,
     };
+    if (device)
+        b.run.status = NULL; /* host memory; encoding has set it before */
     aster_exec(t->plan, be, &b, t->segment);
+}
+
+static double segment_seconds(const struct aster_program_task *t, const struct aster_device_model *d)
+{
+    return aster_plan_seconds(t->plan, t->segment, d);
 }
 
 void planned_task(const struct planned *p, int segment, const char *name, struct aster_program_task *t)
 {
-    *t = (struct aster_program_task){.name = name, .run = run_segment, .plan = p->plan, .segment = segment};
+    *t = (struct aster_program_task){.name = name, .run = run_segment, .plan = p->plan, .segment = segment, .seconds = segment_seconds};
     t->footprint = aster_plan_hash(p->plan, segment);
     aster_plan_cost(p->plan, segment, &t->flops, &t->bytes);
 }

@@ -86,6 +86,10 @@ static void copy_part(void *arg, const void *const *in)
 {
     struct part *t = arg;
     const char *output = in[0];
+    int failed = atomic_load(&t->p->env->failed);
+    for (int64_t k = 0; k < t->n && failed; k++)
+        if (t->request->sorted_status[t->first + k] == 0)
+            t->request->sorted_status[t->first + k] = failed;
     for (int64_t k = 0; k < t->n; k++)
         take_sample(t, k, output + t->plan->probs);
     t->request->part_loss[t->index] = *(const double *)(output + t->plan->loss);

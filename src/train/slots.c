@@ -5,8 +5,7 @@
 int slots_init(struct aster_ctx *ctx, struct slots *s, int n)
 {
     ASTER_TRY(aster_alloc(ctx, n, sizeof *s->free_list, &s->free_list));
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    ASTER_TRY(aster_gate_new(ctx, &s->gate));
     s->n = s->n_free = n;
     for (int k = 0; k < n; k++)
         s->free_list[k] = n - 1 - k;
@@ -15,35 +14,32 @@ int slots_init(struct aster_ctx *ctx, struct slots *s, int n)
 
 void slots_done(struct slots *s)
 {
-    if (!s->free_list)
-        return;
-    pthread_mutex_destroy(&s->lock);
-    pthread_cond_destroy(&s->changed);
+    aster_gate_free(&s->gate);
     aster_free(&s->free_list);
 }
 
 int slots_take(struct slots *s)
 {
-    pthread_mutex_lock(&s->lock);
+    aster_gate_lock(s->gate);
     while (s->n_free == 0)
-        pthread_cond_wait(&s->changed, &s->lock);
+        aster_gate_wait(s->gate);
     int slot = s->free_list[--s->n_free];
-    pthread_mutex_unlock(&s->lock);
+    aster_gate_unlock(s->gate);
     return slot;
 }
 
 void slots_give(struct slots *s, int slot)
 {
-    pthread_mutex_lock(&s->lock);
+    aster_gate_lock(s->gate);
     s->free_list[s->n_free++] = slot;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
+    aster_gate_wake(s->gate);
+    aster_gate_unlock(s->gate);
 }
 
 void slots_wait(struct slots *s)
 {
-    pthread_mutex_lock(&s->lock);
+    aster_gate_lock(s->gate);
     while (s->n_free < s->n)
-        pthread_cond_wait(&s->changed, &s->lock);
-    pthread_mutex_unlock(&s->lock);
+        aster_gate_wait(s->gate);
+    aster_gate_unlock(s->gate);
 }

@@ -33,6 +33,7 @@ static int submit_segment(struct trainer *tr, struct step *st, int segment, int6
     const struct planned *plan = st->plan[s];
     struct aster_program_task t;
     planned_task(plan, segment, "train", &t);
+    t.shard = s;
     t.at[ASTER_ROLE_INPUT] = input[s];
     t.at[ASTER_ROLE_PARAM] = tr->param;
     t.at[ASTER_ROLE_OUTPUT] = tr->output[s];
@@ -43,6 +44,7 @@ static int submit_segment(struct trainer *tr, struct step *st, int segment, int6
         t.at[ASTER_ROLE_SYNC_IN] = tr->sync[(segment - 1) % 2][0];
     if (segment + 1 < plan->n_segments)
         t.at[ASTER_ROLE_SYNC_OUT] = tr->sync[segment % 2][s];
+    t.one_kind = true;
     t.info = (struct aster_run_info){.seed = tr->c->seed, .step = step, .sample0 = s * chunk, .status = st->status + s * chunk};
     return aster_cl_program(tr->env, &t);
 }
@@ -92,7 +94,7 @@ static void copy_loss(void *arg, const void *const *in)
     for (int64_t s = 0; s < st->n_shards; s++)
         st->loss[s] = *(const double *)((const char *)in[s] + st->plan[s]->loss);
     double loss = tr->batch_loss[st->batch] = aster_tree_sum(st->n_shards, st->loss);
-    int rc = 0;
+    int rc = atomic_load(&tr->env->failed);
     for (int64_t k = 0; k < st->n && rc == 0; k++)
         if (st->status[k] < 0)
             rc = aster_fail(tr->ctx, st->status[k], "training sample %lld of %lld cannot be read (code %d): its encoding failed",

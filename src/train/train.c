@@ -67,7 +67,7 @@ int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c,
     return trainer_check(ctx, c, n_train);
 }
 
-static int check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n, const struct aster_sample *s)
+int train_check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n, const struct aster_sample *s)
 {
     for (int64_t k = 0; k < n; k++)
         if (s[k].length < 1 || s[k].length > c->model.max_length)
@@ -105,7 +105,9 @@ static int save(struct training *t, const char *name, bool with_optimizer)
     s.buffers = tr->running ? aster_buffer_open(tr->running, false) : NULL;
     s.m = m ? aster_buffer_open(tr->m, false) : NULL;
     s.v = v ? aster_buffer_open(tr->v, false) : NULL;
-    rc = snapshot_write(t->ctx, path, &s, aster_isa_name(aster_runtime_isa(t->rt)));
+    rc = aster_runtime_failed(t->rt);
+    if (rc == 0)
+        rc = snapshot_write(t->ctx, path, &s, aster_isa_name(aster_runtime_isa(t->rt)));
     aster_buffer_close(tr->param);
     if (tr->running)
         aster_buffer_close(tr->running);
@@ -217,6 +219,7 @@ static int settle(struct training *t, int64_t end)
 {
     trainer_wait(t->tr);
     ASTER_TRY(atomic_load(&t->tr->failed));
+    ASTER_TRY(aster_runtime_failed(t->rt));
     for (; t->p.batch < end; t->p.batch++)
         t->p.loss_sum += t->tr->batch_loss[t->p.batch];
     return 0;
@@ -305,8 +308,8 @@ int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt, const struct as
     int rc;
     ASTER_TRY(aster_train_check(ctx, c, n_train, n_val));
     ASTER_TRY(monitor_find(ctx, c->monitor, c->monitor_max, &t.monitor));
-    ASTER_TRY(check_samples(ctx, "training", c, n_train, train));
-    ASTER_TRY(check_samples(ctx, "validation", c, n_val, val));
+    ASTER_TRY(train_check_samples(ctx, "training", c, n_train, train));
+    ASTER_TRY(train_check_samples(ctx, "validation", c, n_val, val));
     ASTER_GOTO(config_text(ctx, c, enc, n_train, train, n_val, val, &t.config), done);
     ASTER_GOTO(aster_alloc(ctx, n_train, sizeof *t.order, &t.order), done);
     ASTER_GOTO(trainer_new(ctx, rt, c, enc, n_train, train, &t.tr), done);

@@ -44,7 +44,7 @@ compare() {
     head -n 20 "$work/diff" | sed 's/^/# /'
 }
 
-for command in run check graph info report convert; do
+for command in run check graph info report convert scale calibrate simulate; do
     asterism $command --help
     options_section <"$out" >"$work/section"
     compare "asterism-$command.1" options "$work/section"
@@ -67,7 +67,7 @@ for page in "$src"/docs/*.[15]; do
 done
 
 # every command has a page, and every page a command
-for command in run check graph info report convert; do
+for command in run check graph info report convert scale calibrate simulate; do
     asterism --help
     has "$out" "asterism $command " "--help names $command"
 done

@@ -85,7 +85,7 @@ machine_lacks() { # machine_lacks OPTION VALUE TEXT
 }
 machine_lacks --cpus 4000 "cpus=4000: this StarPU was built for at most"
 machine_lacks --cpus 0 "cpus=0: no worker is left"
-machine_lacks --gpus 0 "gpus=0: this program was built without CUDA and has CPU workers only"
+"$ASTERISM" info | grep -q '^  gpus  *none' && machine_lacks --gpus 0 "; leave gpus out, or give none"
 machine_lacks --scheduler lsw "scheduler=lsw: this StarPU has no such policy; nearest: lws"
 
 # never to stop is no reason to lower the learning rate at once: it is kept for two epochs that are not better

@@ -12,7 +12,7 @@ tests_libemulated_a_SOURCES = codelets/cuda/emulate.cpp codelets/cuda/table_cuda
 tests_libemulated_a_LIBADD = $(CUDA_EMULATED)
 noinst_HEADERS += tests/emulate/device.h tests/emulate/others.h
 
-check_PROGRAMS += tests/kernel-emulate tests/kernel-table-cuda tests/models-cuda
+check_PROGRAMS += tests/kernel-emulate tests/kernel-table-cuda tests/models-cuda tests/workers-cuda
 tests_kernel_emulate_SOURCES = tests/emulate/selftest.cpp
 tests_kernel_emulate_LDADD = tests/libemulated.a $(ASTER_LIBS)
 tests_kernel_table_cuda_SOURCES = tests/emulate/table.c tests/emulate/others.c tests/unit/update_check.c $(KERNEL_TABLE)
@@ -21,4 +21,7 @@ tests_kernel_table_cuda_LDADD = tests/libemulated.a $(ASTER_LIBS)
 tests_models_cuda_SOURCES = tests/emulate/models.c
 nodist_EXTRA_tests_models_cuda_SOURCES = linked-as.cpp
 tests_models_cuda_LDADD = tests/libemulated.a $(ASTER_LIBS)
+tests_workers_cuda_SOURCES = tests/emulate/workers.c tests/graph/graph_run.c tests/graph/graph_data.c
+nodist_EXTRA_tests_workers_cuda_SOURCES = linked-as.cpp
+tests_workers_cuda_LDADD = tests/libemulated.a $(ASTER_LIBS)
 dist_check_SCRIPTS += tests/emulate/nvcc.sh

@@ -5,8 +5,10 @@
 
 #include "unit/files.h"
 #include "unit/pipeline_kinds.h"
-#include "unit/zip_build.h"
+#include "unit/torch_build.h"
 #include "io/h5_internal.h"
+#include "io/tokens.h"
+#include "io/weightfile.h"
 
 enum { MOST_SEEDS = 8 };
 #define LARGEST_INPUT (1 << 20)
@@ -116,6 +118,63 @@ static void make_npz(struct reader *r)
     aster_str_free(&f);
     aster_str_free(&a);
     aster_str_free(&b);
+}
+
+/* With checksums and without: those hide from damage what lies behind them. */
+static void make_torch_files(struct reader *r)
+{
+    static const float x[6] = {1, 2, 3};
+    static const int64_t i[2] = {7, -1};
+    struct aster_str f = {0}, p = {0};
+    P(&p, "\x80\2}q\0(");
+    p_text(&p, "a.weight");
+    p_plain(&p);
+    P(&p, "q\1");
+    p_text(&p, "tied");
+    P(&p, "h\1");
+    p_text(&p, "m");
+    P(&p, "c__main__\nM\n)\x81}(");
+    p_text(&p, "_parameters");
+    P(&p, "ccollections\nOrderedDict\n)R(");
+    p_text(&p, "w");
+    P(&p, "ctorch._utils\n_rebuild_parameter\n");
+    p_tensor(&p, "Long", "1", 2, 0, 3, (int64_t[]){2, 1, 2}, (int64_t[]){1, 5, 0});
+    P(&p, "\x88"
+          "ccollections\nOrderedDict\n)R\x87Ru");
+    p_text(&p, "_buffers");
+    P(&p, "}");
+    p_text(&p, "_modules");
+    P(&p, "}ub");
+    p_text(&p, "list");
+    P(&p, "](G\x3f\xf0\0\0\0\0\0\0K\1M\1\1\x8a\1\xff\x89Neu.");
+    for (int checked = 0; checked < 2; checked++) {
+        make_torch(&f, &p, checked, 2, (const void *const[]){x, i},
+                   (const size_t[]){sizeof x, sizeof i});
+        add_seed(r, f.s, f.len);
+    }
+    p.len = 0;
+    P(&p, "\x80\2](");
+    p_plain(&p);
+    P(&p, "e.");
+    make_torch(&f, &p, false, 1, (const void *const[]){x}, (const size_t[]){sizeof x});
+    add_seed(r, f.s, f.len);
+    aster_str_free(&f);
+    aster_str_free(&p);
+}
+
+static void make_tokenizer(struct reader *r)
+{
+    add_text(r, "{\"added_tokens\": [{\"id\": 0, \"content\": \"[UNK]\"}], \"normalizer\": null, "
+                "\"pre_tokenizer\": "
+                "{\"type\": \"Whitespace\"}, \"post_processor\": {\"type\": "
+                "\"TemplateProcessing\", \"single\": "
+                "[{\"SpecialToken\": {\"id\": \"S\"}}, {\"Sequence\": {}}, {\"SpecialToken\": "
+                "{\"id\": \"S\"}}], "
+                "\"special_tokens\": {\"S\": {\"ids\": [4]}}}, \"model\": {\"type\": \"BPE\", "
+                "\"unk_token\": \"[UNK]\", "
+                "\"vocab\": {\"[UNK]\": 0, \"A\": 1, \"C\": 2, \"AC\": 3, \"S\": 4, \"ACA\": 5, "
+                "\"AA\": 6, \"CAA\": 7}, "
+                "\"merges\": [\"A C\", \"AC A\", [\"A\", \"A\"], \"C AA\"]}}");
 }
 
 static void make_h5(struct reader *r)
@@ -231,6 +290,56 @@ static int read_safetensors(const char *path)
     if (rc == 0)
         (void)aster_st_metadata(s, "format");
     aster_st_close(&s);
+    return rc;
+}
+
+static int see_value(void *arg, const char *path, const struct aster_value *v)
+{
+    *(int64_t *)arg += (int64_t)strlen(path) + (v->n ? sum_of(v->text, v->n) : 0);
+    return 0;
+}
+
+/* Every tensor in pieces, every value; a name finds its tensor. */
+static int read_weightfile(const char *path)
+{
+    struct aster_weightfile *f = NULL;
+    double piece[4096];
+    int64_t seen = 0;
+    int rc = aster_weightfile_open(ctx, path, &f);
+    for (int64_t k = 0; rc == 0 && k < aster_weightfile_count(f); k++) {
+        const struct aster_weight *w = aster_weightfile_tensor(f, k);
+        const void *bytes = NULL;
+        if (aster_weightfile_find(f, w->name) != w)
+            abort();
+        for (int64_t at = 0; rc == 0 && at < w->n; at += 4096)
+            rc = aster_weightfile_read(f, w, at, aster_min64(4096, w->n - at), ASTER_F64, piece);
+        if (rc == 0)
+            rc = aster_weightfile_bytes(f, w, &bytes);
+        if (rc == 0 && bytes)
+            sink = sum_of(bytes, w->n * aster_weight_type_size(w->type));
+    }
+    if (rc == 0)
+        rc = aster_weightfile_values(f, see_value, &seen);
+    aster_weightfile_close(&f);
+    return rc;
+}
+
+static int read_tokenizer(const char *path)
+{
+    static const char text[] = "ACAACCAAAAAA [UNK]\xc3\xa4 CA-ACACA";
+    struct aster_bpe *b = NULL;
+    struct aster_bpe_room *r = NULL;
+    int32_t ids[sizeof text + 2];
+    int64_t n = 0;
+    int rc = aster_bpe_open(ctx, path, &b);
+    if (rc == 0)
+        rc = aster_bpe_room_new(ctx, &r);
+    if (rc == 0)
+        rc = aster_bpe_encode(b, r, text, sizeof text - 1, ids, &n);
+    if (rc == 0 && (n > (int64_t)sizeof text + 1 || aster_bpe_n_ids(b) < 1))
+        abort();
+    aster_bpe_room_free(&r);
+    aster_bpe_close(&b);
     return rc;
 }
 

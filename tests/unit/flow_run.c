@@ -10,7 +10,7 @@
 #include <math.h>
 
 static const struct aster_opt no_options[] = {{NULL, ASTER_OPT_STR, NULL, 0, 0, NULL, NULL, NULL}};
-static const struct aster_stage_kind kind = {"none", "none", "Nothing.", no_options, NULL};
+static const struct aster_stage_kind kind = {"none", "none", "Nothing.", no_options, NULL, NULL};
 static const struct aster_stage_spec stage = {"only", &kind, NULL, 0, 0};
 static const struct aster_run_param params[] = {
     {"plain", "1", true}, {"odd", "a: \"b\" # c\\\n- d", true}, {"empty", "", false}};

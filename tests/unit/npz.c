@@ -373,7 +373,7 @@ static void test_bad_archives(void)
     bad_entry("another method", (struct entry){.method = 12}, "method 12");
     bad_entry("another name beside the data", (struct entry){.local_name = "b.npy"},
               "another name");
-    bad_entry("a longer size, stored", (struct entry){.size_add = 1}, "cannot come from");
+    bad_entry("a longer size, stored", (struct entry){.size_add = 1}, "two sizes differ");
     bad_entry("a longer size, deflated", (struct entry){.deflate = true, .size_add = 4},
               "its shape needs");
     bad_entry("a size no deflate can give", (struct entry){.deflate = true, .size_add = 1LL << 31},

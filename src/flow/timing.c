@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The timed section of a pipeline: the steps of its training, after the stages that lead to it. */
+#include "flow/timing.h"
+#include "flow/times.h"
+#include "flow/training.h"
+
+#include <string.h>
+
+static int find_training(const struct aster_run *run)
+{
+    for (int i = 0; i < run->spec->n_stages; i++)
+        if (!strcmp(run->spec->stages[i].kind->name, "train"))
+            return i;
+    return -1;
+}
+
+static int time_training(struct aster_run *run, int stage, struct aster_runtime *rt,
+                         struct aster_run_timing *t)
+{
+    struct aster_training training = aster_training_of(run, stage);
+    struct aster_train_config c;
+    struct aster_encoding enc;
+    struct aster_sample *samples = NULL;
+    int64_t n_val = training.split->n_val, n = training.split->n - n_val;
+    int rc;
+    training.dir = run->dir;
+    training.label = run->spec->stages[stage].id;
+    ASTER_TRY(aster_encoding_choose(run->ctx, training.encoding, training.embeddings, &enc));
+    ASTER_TRY(aster_training_config(&training, enc.dim, &c));
+    ASTER_GOTO(aster_training_samples(&training, &enc, &samples), done);
+    aster_progress_stage(run->progress, training.label, -1);
+    rc = aster_train_time(run->ctx, rt, &c, &enc, n, samples + n_val, t->warmup, t->steps,
+                          &t->timing);
+    t->batch_size = aster_min64(c.batch_size, n);
+done:
+    aster_free(&samples);
+    return rc;
+}
+
+/* Measured times from a file: those of this instruction set and precision, whatever machine they
+ * are from. */
+static int expect(struct aster_run *run, struct aster_runtime *rt, struct aster_run_timing *t)
+{
+    struct aster_times times;
+    if (!t->expect)
+        return 0;
+    ASTER_TRY(aster_times_read(run->ctx, t->expect, &times));
+    int rc = aster_times_expect(run->ctx, &times, rt);
+    if (rc == 0)
+        snprintf(t->expected_from, sizeof t->expected_from, "%s", times.machine);
+    aster_times_free(&times);
+    return rc;
+}
+
+int aster_timing_run(struct aster_run *run, struct aster_run_timing *t)
+{
+    struct aster_runtime *rt;
+    int last = find_training(run);
+    if (last < 0)
+        return aster_fail(run->ctx, ASTER_EPARAM,
+                          "%s has no stage of the kind train; only training is timed",
+                          run->spec->file);
+    for (int i = 0; i < last; i++) {
+        const struct aster_stage_spec *s = &run->spec->stages[i];
+        aster_progress_stage(run->progress, s->id, -1);
+        ASTER_TRY(s->kind->run(run->ctx, run, i));
+    }
+    ASTER_TRY(aster_run_runtime(run, &rt));
+    ASTER_TRY(expect(run, rt, t));
+    ASTER_TRY(time_training(run, last, rt, t));
+    t->n_workers = t->timing.usage.workers;
+    run->items = t->timing.samples;
+    return t->measure
+               ? aster_times_write(run->ctx, t->measure, t->machine ? t->machine : "unnamed", rt)
+               : 0;
+}

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Studies on this machine: what is refused, the files of a small one, a run that fails, a simulation that ends without a result.
+src=$(cd "${srcdir:-.}" && pwd)
+. "$src/tests/cli/tap.sh"
+unset ASTERISM_SIM
+if [ ! -x "$ASTERISM" ]; then
+    skip "this is the build of the simulating program"
+    finish
+    exit 0
+fi
+cd "$work" || exit 1
+small="rcl-train cnn_channels=2 cnn_kernel_sizes=1 max_length=256 batch_size=8 shards=2 --steps 2 --warmup 1"
+
+# what is refused
+asterism scale rcl-train
+expect 1 "neither --cpus nor --gpus"
+has "$err" "one of --cpus" "the message says what is missing"
+asterism scale rcl-train --cpus "1 two"
+expect 1 "a list with a word in it"
+has "$err" "found 'two'" "the word is named"
+asterism scale rcl-train --cpus "1 4000"
+expect 1 "more CPU workers than cores"
+has "$err" "4000 CPU workers: this machine has $(getconf _NPROCESSORS_ONLN)" "the message counts both"
+asterism scale rcl-train --gpus "64"
+expect 1 "more GPUs than there are"
+has "$err" "64 GPUs: this machine has" "the message says how many there are"
+asterism scale rcl-train --gpus "1 9" --simulate "$src/data/machines/h200x8-nvlink.yaml"
+expect 1 "more GPUs than the simulated machine has"
+has "$err" "9 GPUs: h200x8-nvlink has 8" "the message names the machine"
+asterism scale rcl-train --gpus 9 --simulate h200x8-nvlink
+has "$err" "9 GPUs: h200x8-nvlink has 8" "a machine is found by its name"
+asterism scale rcl-train --gpus 1 --simulate h300
+expect 1 "a machine that does not exist"
+has "$err" "no machine 'h300'" "the message says where it was looked for"
+asterism scale rcl-train batch_sise=4 --cpus 1
+expect 1 "a parameter that does not exist"
+has "$err" "batch_size" "the nearest one is named"
+printf 'asterism: 1\nmachine: x\ncpu: {cores: none}\n' >bad.yaml
+asterism scale rcl-train --cpus 1 --simulate bad.yaml
+expect 1 "a machine file with mistakes"
+has "$err" "bad.yaml:3:14:" "their places are given"
+asterism simulate rcl-train --machine "$src/data/machines/cpu-node.yaml" --out none
+if [ -x "$(dirname "$ASTERISM")/asterism-sim" ]; then
+    skip "the simulating program is installed beside this one"
+else
+    has "$err" "the simulating program is missing" "without the simulating program it says how to get it"
+fi
+
+# shellcheck disable=SC2086
+asterism scale $small --cpus 1 --runs 2 --out study
+expect 0 "a small study"
+for f in config.txt summary.txt summary.csv scaling.svg cpu1_run1.log cpu1_run2.log cpu1_run1/times.tsv; do
+    [ -s "study/$f" ]
+    ok $? "it writes $f"
+done
+[ "$(head -n 1 study/summary.csv | cut -d, -f1-4)" = num_gpus,batch_size,run,throughput_samples_per_sec ]
+ok $? "the first columns of summary.csv"
+[ "$(grep -c '^1,8,[12],[0-9.]*,.*,ok,' study/summary.csv)" = 2 ]
+ok $? "a line for each run"
+cmp -s study/summary.txt "$out"
+ok $? "the summary is printed"
+[ "$(sed -n 's/^loss\t//p' study/cpu1_run1.log)" = "$(sed -n 's/^loss\t//p' study/cpu1_run2.log)" ]
+ok $? "both runs computed the same loss"
+awk -F'\t' '!/^#/ && NR > 4 { if ($3 <= 0 || $4 < 1) exit 1; n++ } END { exit n < 4 }' study/cpu1_run1/times.tsv
+ok $? "times of several kinds of task"
+
+# shellcheck disable=SC2086
+asterism scale $small --cpus 1 --out study
+expect 1 "a folder that holds a study: its runs fail"
+has "$out" "already holds a run" "the summary says why"
+# a simulation that deadlocks ends with status 0 and without a result
+ASTERISM_SIM=/bin/true "$ASTERISM" scale rcl-train --gpus 1 --simulate "$src/data/machines/h200x8-nvlink.yaml" --out dead >"$out" 2>"$err"
+rc=$?
+expect 1 "a simulation without a result"
+has "$out" "deadlock" "the summary says what that means"
+printf '#!/bin/sh\nexec sleep 60\n' >slow
+chmod +x slow
+ASTERISM_SIM=$work/slow "$ASTERISM" scale rcl-train --gpus 1 --simulate "$src/data/machines/h200x8-nvlink.yaml" --timeout 1 --out slow.d >"$out" 2>"$err"
+rc=$?
+expect 1 "a run that takes too long"
+has "$out" "longer than 1 s" "the summary says so"
+finish
