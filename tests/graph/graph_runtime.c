@@ -144,7 +144,7 @@ static void test_refusals(struct aster_ctx *ctx)
     static const struct { struct aster_runtime_options o; const char *words; } cases[] = {
         {{.cpus = 0}, "cpus=0: no worker is left"},
         {{.cpus = 100000}, "cpus=100000: this StarPU was built for at most"},
-        {{.cpus = 1, .gpus = "0,1"}, "gpus=0,1: this program was built without CUDA"},
+        {{.cpus = 1, .gpus = "0,0"}, "gpus=0,0: "}, /* why depends on the build and the machine; a GPU named twice is wrong on all */
         {{.cpus = 1, .scheduler = "dmdass"}, "nearest: dmdas"},
         {{.cpus = 1, .isa = "sse9"}, "isa=sse9: expected auto"},
     };
