@@ -118,7 +118,7 @@ struct aster_program_task {
     void (*run)(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at);
     bool one_kind;           /* where there are GPUs, on them only: bits of one kind of device do not mix with another's */
     const void *plan;
-    int64_t shard;           /* with homes, its tasks run on the home of this number */
+    int64_t shard;           /* of a training (one_kind): with homes, its tasks run on the home of this number */
     int segment;             /* 0: nothing that was in OUTPUT, GRAD, AUX, ARENA counts */
     struct aster_run_info info;
     const int64_t *lengths;

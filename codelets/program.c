@@ -55,7 +55,9 @@ static double program_seconds(const struct aster_task *task, const struct aster_
 
 int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t)
 {
-    struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes, .one_kind = t->one_kind}, .t = *t};
+    struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes,
+                                     .one_kind = t->one_kind},
+                            .t = *t};
     int n = 0;
     a.task.seconds = t->seconds ? program_seconds : NULL;
     for (int k = 0; k < ASTER_N_ROLES; k++)
@@ -68,7 +70,7 @@ int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *
     for (int k = n = 0; k < ASTER_N_ROLES; k++)
         if (t->at[k])
             aster_task_buffer(task, n++, t->at[k], mode_of(t, k));
-    if (env->n_homes > 0) {
+    if (env->n_homes > 0 && t->one_kind) {
         task->execute_on_a_specific_worker = 1;
         task->workerid = (unsigned)env->home[t->shard % env->n_homes];
     }

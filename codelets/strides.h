@@ -22,6 +22,28 @@ static inline int64_t walk_dense_stride(const struct aster_tensor *t, int axis)
     return t->dim[axis] == 1 ? 0 : s;
 }
 
+/* A tensor seen from one axis: outer blocks, each of dim[axis] pieces of inner elements. */
+static inline int64_t walk_outer(const struct aster_tensor *t, int64_t axis)
+{
+    int64_t n = 1;
+    for (int k = 0; k < axis; k++)
+        n *= t->dim[k];
+    return n;
+}
+
+static inline int64_t walk_inner(const struct aster_tensor *t, int64_t axis)
+{
+    int64_t n = 1;
+    for (int k = (int)axis + 1; k < t->rank; k++)
+        n *= t->dim[k];
+    return n;
+}
+
+static inline int64_t walk_inner_bytes(const struct aster_tensor *t, int64_t axis)
+{
+    return walk_inner(t, axis) * aster_dtype_size(t->dtype);
+}
+
 /* x[j] has y's rank and each size equal to y's or 1; x[1] may be NULL. */
 static inline struct walk walk_new(const struct aster_tensor *y, const struct aster_tensor *x0,
                                    const struct aster_tensor *x1)

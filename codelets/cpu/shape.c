@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ops that move values without arithmetic, and scatter_add, the derivative of gather. */
 #include "cpu/lanes.h"
+#include "strides.h"
 
 enum { SCATTER_CELLS = 8192, UNSLICE_BYTES = 8192 };
 
@@ -87,37 +88,20 @@ static void copy_rows(int64_t rows, int64_t n, const char *x, int64_t sx, char *
     }
 }
 
-/* A tensor seen from one axis: outer blocks, each of dim[axis] pieces of inner bytes. */
-static int64_t outer_of(const struct aster_tensor *t, int64_t axis)
-{
-    int64_t n = 1;
-    for (int k = 0; k < axis; k++)
-        n *= t->dim[k];
-    return n;
-}
-
-static int64_t inner_bytes_of(const struct aster_tensor *t, int64_t axis)
-{
-    int64_t n = aster_dtype_size(t->dtype);
-    for (int k = (int)axis + 1; k < t->rank; k++)
-        n *= t->dim[k];
-    return n;
-}
-
 void ASTER_K(slice)(const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0];
-    int64_t axis = a->i[0], inner = inner_bytes_of(x, axis);
-    copy_rows(outer_of(x, axis), a->s[1] * inner, (const char *)x->p + a->s[0] * inner,
+    int64_t axis = a->i[0], inner = walk_inner_bytes(x, axis);
+    copy_rows(walk_outer(x, axis), a->s[1] * inner, (const char *)x->p + a->s[0] * inner,
               x->dim[axis] * inner, a->out[0].p, a->s[1] * inner);
 }
 
 void ASTER_K(unslice)(const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0];
-    int64_t axis = a->i[0], inner = inner_bytes_of(x, axis);
+    int64_t axis = a->i[0], inner = walk_inner_bytes(x, axis);
     int64_t before = a->s[0] * inner, n = x->dim[axis] * inner;
-    int64_t row = a->s[1] * inner, rows = outer_of(x, axis),
+    int64_t row = a->s[1] * inner, rows = walk_outer(x, axis),
             group = row > 0 ? aster_max64(1, UNSLICE_BYTES / row) : 1;
     char *to = a->out[0].p;
     for (int64_t r = 0; r < rows; r += group) { /* zero what the cache holds, then place x in it */
@@ -135,11 +119,11 @@ void ASTER_K(unslice)(const struct aster_args *a)
 void ASTER_K(concat)(const struct aster_args *a)
 {
     const struct aster_tensor *y = &a->out[0];
-    int64_t axis = a->i[0], inner = inner_bytes_of(y, axis), stride = y->dim[axis] * inner;
+    int64_t axis = a->i[0], inner = walk_inner_bytes(y, axis), stride = y->dim[axis] * inner;
     char *to = y->p;
     for (int j = 0; j < a->n_in; j++) {
         int64_t n = a->in[j].dim[axis] * inner;
-        copy_rows(outer_of(y, axis), n, a->in[j].p, n, to, stride);
+        copy_rows(walk_outer(y, axis), n, a->in[j].p, n, to, stride);
         to += n;
     }
 }
@@ -164,7 +148,7 @@ static struct permuted permuted_new(const struct aster_tensor *x, const int64_t 
     int64_t sy = 1;
     for (int k = x->rank - 1; k >= 0; k--) {
         int64_t axis = perm[k], n = x->dim[axis],
-                sx = inner_bytes_of(x, axis) / aster_dtype_size(x->dtype);
+                sx = walk_inner(x, axis);
         if (n == 1)
             continue;
         if (at < ASTER_MAX_RANK && sx == p.sx[at] * p.dim[at]) {
@@ -257,7 +241,7 @@ void ASTER_K(gather)(const struct aster_args *a)
 {
     const struct aster_tensor *table = &a->in[0], *index = &a->in[1];
     const int32_t *idx = index->p;
-    int64_t n = aster_tensor_n(index), row = inner_bytes_of(table, 0);
+    int64_t n = aster_tensor_n(index), row = walk_inner_bytes(table, 0);
     int64_t per_sample = index->rank > 0 && index->dim[0] > 0 ? n / index->dim[0] : 1;
     char *y = a->out[0].p;
     for (int64_t k = 0; k < n; k++, y += row) {

@@ -105,11 +105,7 @@ __global__ void __launch_bounds__(DROP_THREADS) dropout_rows(struct aster_keep_s
 template <class T> static void dropout(const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0];
-    int64_t axis = a->i[1], outer = 1, inner = 1, samples = x->dim[axis];
-    for (int k = 0; k < axis; k++)
-        outer *= x->dim[k];
-    for (int k = (int)axis + 1; k < x->rank; k++)
-        inner *= x->dim[k];
+    int64_t axis = a->i[1], outer = walk_outer(x, axis), inner = walk_inner(x, axis), samples = x->dim[axis];
     double p = a->f[0], scale = p < 1 ? 1 / (1 - p) : 0;
     int64_t rows = outer * samples, threads = rows * ((inner + DROP - 1) / DROP);
     if (threads > 0)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ops that move values without arithmetic, and scatter_add, the derivative of gather. */
 #include "cuda/kernel.h"
+extern "C" {
+#include "strides.h"
+}
 
 enum { SHAPE_THREADS = 256, TILE = 32, TILE_ROWS = 8 };
 
@@ -8,22 +11,6 @@ enum { SHAPE_THREADS = 256, TILE = 32, TILE_ROWS = 8 };
 struct alignas(16) unit16 {
     uint64_t a, b;
 };
-
-/* A tensor seen from one axis: outer blocks, each of dim[axis] pieces of inner bytes. */
-static int64_t outer_of(const struct aster_tensor *t, int64_t axis)
-{
-    int64_t n = 1;
-    for (int k = 0; k < axis; k++)
-        n *= t->dim[k];
-    return n;
-}
-static int64_t inner_bytes_of(const struct aster_tensor *t, int64_t axis)
-{
-    int64_t n = aster_dtype_size(t->dtype);
-    for (int k = (int)axis + 1; k < t->rank; k++)
-        n *= t->dim[k];
-    return n;
-}
 
 /* rows rows of n bytes, apart by sx in x and sy in y, from byte to on. With fill, y's other bytes of each row become zero. */
 struct move {
@@ -81,26 +68,26 @@ static int64_t bytes_of(const struct aster_tensor *t)
 ASTER_CUDA_OP(slice)
 {
     const struct aster_tensor *x = &a->in[0];
-    const int64_t axis = a->i[0], inner = inner_bytes_of(x, axis), skip = a->s[0] * inner, n = a->s[1] * inner;
-    move(a->device, {outer_of(x, axis), n, x->dim[axis] * inner, n, 0, false}, (const char *)x->p + skip, bytes_of(x) - skip, a->out[0].p,
+    const int64_t axis = a->i[0], inner = walk_inner_bytes(x, axis), skip = a->s[0] * inner, n = a->s[1] * inner;
+    move(a->device, {walk_outer(x, axis), n, x->dim[axis] * inner, n, 0, false}, (const char *)x->p + skip, bytes_of(x) - skip, a->out[0].p,
          bytes_of(&a->out[0]));
 }
 
 ASTER_CUDA_OP(unslice)
 {
     const struct aster_tensor *x = &a->in[0];
-    const int64_t axis = a->i[0], inner = inner_bytes_of(x, axis), n = x->dim[axis] * inner;
-    move(a->device, {outer_of(x, axis), n, n, a->s[1] * inner, a->s[0] * inner, true}, x->p, bytes_of(x), a->out[0].p, bytes_of(&a->out[0]));
+    const int64_t axis = a->i[0], inner = walk_inner_bytes(x, axis), n = x->dim[axis] * inner;
+    move(a->device, {walk_outer(x, axis), n, n, a->s[1] * inner, a->s[0] * inner, true}, x->p, bytes_of(x), a->out[0].p, bytes_of(&a->out[0]));
 }
 
 ASTER_CUDA_OP(concat)
 {
     const struct aster_tensor *y = &a->out[0];
-    const int64_t axis = a->i[0], inner = inner_bytes_of(y, axis), stride = y->dim[axis] * inner;
+    const int64_t axis = a->i[0], inner = walk_inner_bytes(y, axis), stride = y->dim[axis] * inner;
     int64_t to = 0;
     for (int j = 0; j < a->n_in; j++) {
         const int64_t n = a->in[j].dim[axis] * inner;
-        move(a->device, {outer_of(y, axis), n, n, stride, to, false}, a->in[j].p, bytes_of(&a->in[j]), y->p, bytes_of(y));
+        move(a->device, {walk_outer(y, axis), n, n, stride, to, false}, a->in[j].p, bytes_of(&a->in[j]), y->p, bytes_of(y));
         to += n;
     }
 }
@@ -125,7 +112,7 @@ static struct permuted permuted_new(const struct aster_tensor *x, const int64_t 
     int at = ASTER_MAX_RANK;
     int64_t sy = 1;
     for (int k = x->rank - 1; k >= 0; k--) {
-        const int64_t axis = perm[k], n = x->dim[axis], sx = inner_bytes_of(x, axis) / aster_dtype_size(x->dtype);
+        const int64_t axis = perm[k], n = x->dim[axis], sx = walk_inner(x, axis);
         if (n == 1)
             continue;
         if (at < ASTER_MAX_RANK && sx == p.sx[at] * p.dim[at]) {
@@ -236,7 +223,7 @@ __global__ void __launch_bounds__(SHAPE_THREADS) gather_rows(int64_t n, int64_t 
 template <class T> static void gather(const struct aster_args *a)
 {
     const struct aster_tensor *table = &a->in[0], *idx = &a->in[1];
-    const int64_t n = n_elements(idx), dim = inner_bytes_of(table, 0) / (int64_t)sizeof(T);
+    const int64_t n = n_elements(idx), dim = walk_inner_bytes(table, 0) / (int64_t)sizeof(T);
     const int64_t samples = idx->rank > 0 && idx->dim[0] > 0 ? idx->dim[0] : 1;
     if (n * dim > 0)
         ASTER_LAUNCH((gather_rows<T>), grid_of(a->device, n * dim, SHAPE_THREADS), SHAPE_THREADS, 0, a->device, n, table->dim[0], dim, n / samples,

@@ -197,31 +197,6 @@ static int64_t integer_at(const struct aster_npy *a, const uint8_t *p)
     return a->kind == 'i' ? (int64_t)(v << shift) >> shift : (int64_t)v;
 }
 
-static void put_real(enum aster_dtype t, double v, uint8_t *to)
-{
-    float f = (float)v;
-    uint16_t h = aster_f32_to_bf16(f);
-    if (t == ASTER_F32)
-        memcpy(to, &f, sizeof f);
-    else if (t == ASTER_F64)
-        memcpy(to, &v, sizeof v);
-    else
-        memcpy(to, &h, sizeof h);
-}
-
-static bool put_integer(enum aster_dtype t, int64_t v, uint8_t *to)
-{
-    int32_t i = (int32_t)v;
-    uint8_t u = (uint8_t)v;
-    if (t == ASTER_I64)
-        memcpy(to, &v, sizeof v);
-    else if (t == ASTER_I32)
-        memcpy(to, &i, sizeof i);
-    else
-        memcpy(to, &u, sizeof u);
-    return t == ASTER_I64 || (t == ASTER_I32 ? i == v : u == v);
-}
-
 /* n elements; the index of the first that type t cannot hold, n if there is none. */
 static int64_t convert(const struct aster_npy *a, const uint8_t *from, int64_t n,
                        enum aster_dtype t, uint8_t *to)
@@ -234,13 +209,14 @@ static int64_t convert(const struct aster_npy *a, const uint8_t *from, int64_t n
     }
     for (int64_t k = 0; k < n; k++, from += a->size, to += size) {
         if (real_to) {
-            put_real(t, real_from ? real_at(a, from) : (double)integer_at(a, from), to);
+            if (!aster_put_real(t, real_from ? real_at(a, from) : (double)integer_at(a, from), to))
+                return k;
         } else if (real_from) {
             double v = real_at(a, from);
             if (!(v >= -0x1p53 && v <= 0x1p53) || (double)(int64_t)v != v ||
-                !put_integer(t, (int64_t)v, to))
+                !aster_put_integer(t, (int64_t)v, to))
                 return k;
-        } else if (!put_integer(t, integer_at(a, from), to)) {
+        } else if (!aster_put_integer(t, integer_at(a, from), to)) {
             return k;
         }
     }

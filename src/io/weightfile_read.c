@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Elements of tensors of any type and layout, converted. */
+#include "io/internal.h"
 #include "io/weightfile_internal.h"
 
 #include <math.h>
@@ -53,34 +54,6 @@ static bool integer_at(enum aster_weight_type type, const uint8_t *p, int64_t *o
     return is_signed || v <= (uint64_t)INT64_MAX;
 }
 
-static bool put_real(enum aster_dtype t, double v, uint8_t *to)
-{
-    float f = (float)v;
-    uint16_t h = aster_f32_to_bf16(f);
-    if (t == ASTER_F64) {
-        memcpy(to, &v, sizeof v);
-        return true;
-    }
-    if (t == ASTER_F32)
-        memcpy(to, &f, sizeof f);
-    else
-        memcpy(to, &h, sizeof h);
-    return !isfinite(v) || isfinite(t == ASTER_F32 ? f : aster_bf16_to_f32(h));
-}
-
-static bool put_integer(enum aster_dtype t, int64_t v, uint8_t *to)
-{
-    int32_t i = (int32_t)v;
-    uint8_t u = (uint8_t)v;
-    if (t == ASTER_I64)
-        memcpy(to, &v, sizeof v);
-    else if (t == ASTER_I32)
-        memcpy(to, &i, sizeof i);
-    else
-        memcpy(to, &u, sizeof u);
-    return t == ASTER_I64 || (t == ASTER_I32 ? i == v : u == v);
-}
-
 static bool convert_one(enum aster_weight_type type, const uint8_t *from, enum aster_dtype t,
                         uint8_t *to)
 {
@@ -89,14 +62,14 @@ static bool convert_one(enum aster_weight_type type, const uint8_t *from, enum a
     if (is_real(type)) {
         double v = real_at(type, from);
         if (real_to)
-            return put_real(t, v, to);
+            return aster_put_real(t, v, to);
         return v >= -0x1p53 && v <= 0x1p53 && (double)(int64_t)v == v &&
-               put_integer(t, (int64_t)v, to);
+               aster_put_integer(t, (int64_t)v, to);
     }
     bool fits = integer_at(type, from, &i);
     if (real_to)
-        return put_real(t, fits ? (double)i : (double)(uint64_t)i, to);
-    return fits && put_integer(t, i, to);
+        return aster_put_real(t, fits ? (double)i : (double)(uint64_t)i, to);
+    return fits && aster_put_integer(t, i, to);
 }
 
 /* ---- runs of elements ---- */

@@ -48,6 +48,8 @@ static void stop_one(void *arg)
 
 int gpu_workers_start(struct aster_runtime *rt)
 {
+    /* until tasks are measured; careful, as for cores */
+    rt->env.gpu = (struct aster_device_model){.flops_f32 = 5e12, .flops_f64 = 1e12, .bandwidth = 5e11, .launch = 5e-6};
     rt->env.gpu_memory = INT64_MAX;
     starpu_execute_on_each_worker(start_one, rt, STARPU_CUDA);
     for (int k = 0; k < rt->env.n_workers; k++) {
