@@ -20,7 +20,7 @@ enum aster_fn { /* unary: second derivatives exist for all */
     ASTER_FN_SOFTPLUS, ASTER_FN_SIN, ASTER_FN_COS, ASTER_N_FNS
 };
 enum aster_binary { ASTER_BIN_ADD, ASTER_BIN_SUB, ASTER_BIN_MUL, ASTER_BIN_DIV, ASTER_N_BINS };
-enum { ASTER_ACT_NONE, ASTER_ACT_RELU };
+enum { ASTER_ACT_NONE, ASTER_ACT_RELU, ASTER_ACT_GELU /* of linear only */ };
 
 #define ASTER_MAX_RANK 5
 #define ASTER_MAX_IN 8

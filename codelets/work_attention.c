@@ -6,8 +6,15 @@
 
 int64_t aster_work_attention(enum aster_op_kind op, const struct aster_args *a)
 {
-    int64_t size = aster_dtype_size(a->in[0].dtype), s = a->in[1].dim[1], e = a->in[0].dim[2];
-    int64_t sp = attention_padded(s, size), ep = attention_padded(e, size), rows = attention_rows(sp, size);
-    int64_t n = op == ASTER_OP_attention ? e * sp + s * ep + rows * (sp + ep) : 2 * e * sp + 3 * s * ep + rows * (2 * sp + 2 * ep);
-    return n * size;
+    int64_t size = aster_dtype_size(a->in[0].dtype);
+    switch (op) {
+    case ASTER_OP_attention:
+    case ASTER_OP_attention_dx:
+        return size * attention_work(a->in[1].dim[1], a->in[0].dim[2], size, op == ASTER_OP_attention_dx);
+    case ASTER_OP_ragged_attention:
+    case ASTER_OP_ragged_attention_dx:
+        return size * attention_work(a->s[0], a->in[0].dim[1] / a->i[0], size, op == ASTER_OP_ragged_attention_dx);
+    default:
+        return 0;
+    }
 }

@@ -23,4 +23,13 @@ static inline int64_t attention_rows(int64_t sp, int64_t real_size)
     return aster_max64(ATTENTION_LEAST_ROWS, aster_min64(n, ATTENTION_MOST_ROWS));
 }
 
+/* Elements of workspace for s keys and e features, and for anything smaller */
+static inline int64_t attention_work(int64_t s, int64_t e, int64_t real_size, bool backward)
+{
+    int64_t sp = attention_padded(s, real_size), ep = attention_padded(e, real_size);
+    int64_t scores = aster_max64(ATTENTION_BLOCK / real_size, ATTENTION_LEAST_ROWS * sp), rows = ATTENTION_MOST_ROWS * ep;
+    int64_t distances = 2 * sp;
+    return distances + (backward ? 2 * e * sp + 3 * s * ep + 2 * scores + 2 * rows : e * sp + s * ep + scores + rows);
+}
+
 #endif

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The register tiles and the loops around them, for both real types. */
 #include "cpu/micro.h"
+#include "cpu/vmath.h"
+
+/* of vmath.h, for the real type at hand */
+#define ASTER_VR__(name, type) aster_v##name##_##type
+#define ASTER_VR_(name, type) ASTER_VR__(name, type)
+#define ASTER_VR(name) ASTER_VR_(name, REAL_TYPE)
 
 /* A tile deeper than this fetches the results it will add to or overwrite while it sums; a shallow one is done before. */
 enum { PREFETCH_DEPTH = 96 };

@@ -15,6 +15,22 @@ ASTER_INLINE VREAL ASTER_R(act)(VREAL s, int act)
     return act == ASTER_ACT_RELU ? (VREAL)((VMASK)s & ~(VMASK)(s < (VREAL){0})) : s;
 }
 
+/* gelu of finished results, while they are in the first-level cache: in the tiles' own code it would have to be in each of them. */
+static void ASTER_R(gelu_rows)(int64_t m, REAL *const *c, int64_t n0, int64_t n)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j += VLEN) {
+            REAL *p = c[i] + n0 + j;
+            const bool whole = n - j >= VLEN;
+            const VREAL x = whole ? ASTER_VR(load)(p) : ASTER_VR(loadn)(p, n - j);
+            const VREAL y = (REAL)0.5 * x * (1 + ASTER_VR(erf)((REAL)0.70710678118654752440 * x));
+            if (whole)
+                ASTER_VR(store)(p, y);
+            else
+                ASTER_VR(storen)(p, n - j, y);
+        }
+}
+
 /* The first left columns of mr rows of sums. One function for all tiles: it is rare, and in line it would be most of the code. */
 static __attribute__((noinline)) void ASTER_R(store_part)(int mr, const REAL *t, REAL *const *c, int64_t n0, int64_t left,
                                                           const struct ASTER_R(finish) *f)
@@ -308,6 +324,8 @@ static void ASTER_R(block)(int64_t m, int64_t kn, int64_t k0, int64_t n0, int64_
             tile[mr - 1](kn, a + i, k0, packed + j * kn, c + i, n0 + j, left, f);
             i += mr;
         }
+        if (f->act == ASTER_ACT_GELU)
+            ASTER_R(gelu_rows)(m, c, n0 + j, left);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Elementwise ops: functions of one value and their derivatives, arithmetic with broadcasting,
- * dropout, casts. */
+ * gates, dropout, casts. */
 #include "cpu/lanes.h"
 #include "strides.h"
 
@@ -85,6 +85,16 @@ void ASTER_K(unary_grad2)(const struct aster_args *a)
         unary_grad2_f64(fn, aster_tensor_n(x), x->p, a->in[1].p, a->in[2].p, a->out[0].p);
     else
         unary_grad2_f32(fn, aster_tensor_n(x), x->p, a->in[1].p, a->in[2].p, a->out[0].p);
+}
+
+void ASTER_K(gated)(const struct aster_args *a)
+{
+    const struct aster_tensor *y = &a->out[0];
+    int64_t n = y->dim[y->rank - 1], rows = n ? aster_tensor_n(y) / n : 0;
+    if (y->dtype == ASTER_F64)
+        gated_f64(rows, n, a->in[0].p, y->p);
+    else
+        gated_f32(rows, n, a->in[0].p, y->p);
 }
 
 void ASTER_K(binary)(const struct aster_args *a)

@@ -327,6 +327,14 @@ static void RN(unary_grad2)(enum aster_fn fn, int64_t n, const REAL *x, const RE
     }
 }
 
+/* rows of 2 n -> rows of n */
+static void RN(gated)(int64_t rows, int64_t n, const REAL *x, REAL *y)
+{
+    for (int64_t r = 0; r < rows; r++, x += 2 * n, y += n)
+        for (int64_t k = 0; k < n; k += LANES)
+            RN(store)(n - k, y + k, RN(gelu)(RN(load)(n - k, x + k)) * RN(load)(n - k, x + n + k));
+}
+
 #undef EACH_FN
 #undef ZERO
 #undef ONE

@@ -9,6 +9,7 @@
 #define ASTER_CUDA_GEMM_H
 
 #include "cuda/kernel.h"
+#include "cuda/unary.h"
 
 /* Elements base + i of an operand; outside of lo <= i < hi they are zero. */
 struct line {
@@ -83,6 +84,8 @@ template <class T> struct gemm_finish {
     {
         if (bias)
             v += bias[column];
+        if (act == ASTER_ACT_GELU)
+            v *= fn_normal(v);
         y[row * n + column] = act == ASTER_ACT_RELU && v < 0 ? T(0) : v;
     }
 };

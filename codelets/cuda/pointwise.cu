@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Elementwise ops: functions of one value and their derivatives, arithmetic with broadcasting, dropout, casts. */
+/* Elementwise ops: functions of one value and their derivatives, arithmetic with broadcasting, gates, dropout, casts. */
 #include "cuda/map.h"
 #include "cuda/strided.h"
 #include "cuda/unary.h"
@@ -55,6 +55,26 @@ template <class T> static void unary_grad2(const struct aster_args *a)
 template <class T> static void affine(const struct aster_args *a)
 {
     map_op<T, 1>(a, affine_value<T>{T(a->f[0] / (double)a->s[0]), T(a->f[1])});
+}
+
+/* ---- gates: x [rows, 2 n] -> y [rows, n] */
+enum { GATED_THREADS = 256 };
+template <class T> __global__ void __launch_bounds__(GATED_THREADS) gated_kernel(int64_t total, int64_t n, view<const T> x, view<T> y)
+{
+    for (int64_t k = thread_of_grid(); k < total; k += threads_of_grid()) {
+        const divided at = divide(k, n);
+        const T gate = x[2 * at.by * n + at.rest];
+        y[k] = gate * fn_normal(gate) * (T)x[(2 * at.by + 1) * n + at.rest];
+    }
+}
+
+template <class T> static void gated(const struct aster_args *a)
+{
+    const struct aster_tensor *y = &a->out[0];
+    const int64_t total = n_elements(y);
+    if (total > 0)
+        ASTER_LAUNCH((gated_kernel<T>), grid_of(a->device, total, GATED_THREADS), GATED_THREADS, 0, a->device, total, y->dim[y->rank - 1],
+                     in_view<T>(a, 0), out_view<T>(a, 0));
 }
 
 /* ---- broadcasting: each thread finds where its element lies in both operands */
@@ -203,6 +223,10 @@ ASTER_CUDA_OP(unary_grad2)
 ASTER_CUDA_OP(binary)
 {
     ASTER_FOR_REAL(a->out[0].dtype, binary, a);
+}
+ASTER_CUDA_OP(gated)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, gated, a);
 }
 ASTER_CUDA_OP(affine)
 {

@@ -103,19 +103,22 @@ aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, a
     return aster_op_add(p, &o);
 }
 
-/* dy through an epilogue's relu: the output's sign says what the input's was */
-static aster_val through_act(struct aster_program *p, int64_t act, aster_val y, aster_val dy)
+/* dy through an epilogue: a relu's sign says what its argument's was, a gelu's argument is computed again */
+static aster_val through_act(struct aster_program *p, const struct op *linear, aster_val dy)
 {
-    if (act != ASTER_ACT_RELU || dy < 0)
+    bool is_gelu = linear->i[0] == ASTER_ACT_GELU;
+    if (linear->i[0] == ASTER_ACT_NONE || dy < 0)
         return dy;
-    struct op o = aster_op_start(ASTER_OP_unary_grad, 2, (aster_val[]){y, dy});
-    o.i[0] = ASTER_FN_RELU;
+    aster_val at = is_gelu ? aster_emit_linear(p, linear->in[0], linear->in[1], linear->n_in == 3 ? linear->in[2] : -1, ASTER_ACT_NONE)
+                           : linear->out[0];
+    struct op o = aster_op_start(ASTER_OP_unary_grad, 2, (aster_val[]){at, dy});
+    o.i[0] = is_gelu ? ASTER_FN_GELU : ASTER_FN_RELU;
     return aster_op_add(p, &o);
 }
 
 static void grad_linear(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
 {
-    aster_val g = through_act(p, o->i[0], o->out[0], dout[0]);
+    aster_val g = through_act(p, o, dout[0]);
     if (want[0])
         din[0] = aster_emit_matmul(p, g, o->in[1], false, true);
     aster_val g2 = flat_rows(p, g);

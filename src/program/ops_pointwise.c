@@ -63,6 +63,49 @@ const struct op_desc aster_desc_unary = {"unary", infer_like_first, grad_unary, 
 const struct op_desc aster_desc_unary_grad = {"unary_grad", infer_like_first, grad_unary_grad, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
 const struct op_desc aster_desc_unary_grad2 = {"unary_grad2", infer_like_first, NULL, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
 
+/* ---- gates ---- */
+
+static int infer_gated(struct aster_program *p, struct op *o)
+{
+    struct value x = *aster_value(p, o->in[0]);
+    if (x.rank < 1 || !aster_is_real(p, o->in[0]))
+        return aster_infer_fail(p, o, "x [.., 2 n] is expected");
+    aster_sz n = aster_size_div(p, x.dim[x.rank - 1], 2);
+    if (!aster_size_same(p, aster_size_mul(p, n, aster_size(p, 2)), x.dim[x.rank - 1]))
+        return aster_infer_fail(p, o, "an even last axis is expected");
+    x.dim[x.rank - 1] = n;
+    return aster_op_set_out(p, o, 0, x.dtype, x.rank, x.dim);
+}
+
+aster_val aster_emit_gated(struct aster_program *p, aster_val x)
+{
+    if (x < 0)
+        return -1;
+    struct op o = aster_op_start(ASTER_OP_gated, 1, &x);
+    return aster_op_add(p, &o);
+}
+
+static void grad_gated(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+{
+    int last = aster_val_rank(p, o->in[0]) - 1;
+    aster_sz n = aster_val_dim(p, o->out[0], last);
+    aster_val gate = aster_emit_slice(p, o->in[0], last, aster_size(p, 0), n), x = aster_emit_slice(p, o->in[0], last, n, n);
+    aster_val in[2] = {gate, aster_emit_binary(p, ASTER_BIN_MUL, dout[0], x)};
+    aster_val both[2] = {emit_fn(p, ASTER_OP_unary_grad, ASTER_FN_GELU, 2, in),
+                         aster_emit_binary(p, ASTER_BIN_MUL, dout[0], aster_emit_unary(p, ASTER_FN_GELU, gate))};
+    din[0] = aster_emit_concat(p, 2, both, last);
+}
+
+static double flops_gated(const struct aster_args *a)
+{
+    double n = 11;
+    for (int k = 0; k < a->out[0].rank; k++)
+        n *= (double)a->out[0].dim[k];
+    return n;
+}
+
+const struct op_desc aster_desc_gated = {"gated", infer_gated, grad_gated, flops_gated, OP_ROWWISE, NULL, NULL};
+
 /* ---- binary ---- */
 
 static int infer_binary(struct aster_program *p, struct op *o)

@@ -76,6 +76,7 @@ int64_t aster_program_class_n(const struct aster_program *p, enum aster_class c)
 
 /* ---- ops: shapes are inferred, wrong ones are an error naming the op and both shapes -------------------- */
 aster_val aster_emit_unary(struct aster_program *p, enum aster_fn fn, aster_val x);
+aster_val aster_emit_gated(struct aster_program *p, aster_val x); /* gelu of the first half of the last axis times the second */
 aster_val aster_emit_binary(struct aster_program *p, enum aster_binary op, aster_val a, aster_val b);
 aster_val aster_emit_affine(struct aster_program *p, aster_val x, double scale, double shift);
 aster_val aster_emit_scale_by_size(struct aster_program *p, aster_val x, double scale, aster_sz divisor);
@@ -97,6 +98,15 @@ aster_val aster_emit_resize(struct aster_program *p, aster_val x, aster_sz lengt
 aster_val aster_emit_layernorm(struct aster_program *p, aster_val x, aster_val gamma, aster_val beta, double eps);
 aster_val aster_emit_softmax(struct aster_program *p, aster_val x);
 aster_val aster_emit_attention(struct aster_program *p, aster_val q, aster_val k, aster_val v, aster_val n_keys, double scale, bool causal);
+/* Sequences back to back: see ops.def. slopes may be -1: none. */
+struct aster_ragged {
+    aster_val q, k, v, starts, slopes;
+    int64_t n_heads;
+    double scale;
+    aster_sz longest;
+};
+aster_val aster_emit_ragged_attention(struct aster_program *p, const struct aster_ragged *r);
+aster_val aster_emit_rotary(struct aster_program *p, aster_val x, aster_val position, aster_val table, int64_t n_heads);
 aster_val aster_emit_lstm(struct aster_program *p, aster_val zx, aster_val whh, bool reverse); /* h */
 aster_val aster_emit_sync_sum(struct aster_program *p, aster_val x);
 /* Batch normalisation over all axes but the last. Training: statistics of the batch (sync: of all shards, count = total rows in

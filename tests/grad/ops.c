@@ -262,6 +262,18 @@ BUILD(layernorm, aster_emit_layernorm(p, x[0], x[1], x[2], 1e-5))
 BUILD(softmax, aster_emit_softmax(p, x[0]))
 BUILD(attention, aster_emit_attention(p, x[0], x[1], x[2], -1, 0.4, false))
 BUILD(attention_causal, aster_emit_attention(p, x[0], x[1], x[2], -1, 0.4, true))
+/* Sequences of 3, 0 and 4 rows; whatever x is, the starts are these numbers. */
+static aster_val starts_of(struct aster_program *p, aster_val x)
+{
+    aster_val at[] = {aster_emit_affine(p, x, 0, 0), aster_emit_affine(p, x, 0, 3), aster_emit_affine(p, x, 0, 3), aster_emit_affine(p, x, 0, 7)};
+    return aster_emit_cast(p, aster_emit_concat(p, 4, at, 0), ASTER_I32);
+}
+BUILD(ragged, aster_emit_ragged_attention(p, &(struct aster_ragged){x[0], x[1], x[2], starts_of(p, x[3]), -1, 2, 0.7, aster_size(p, 4)}))
+BUILD(ragged_slopes, aster_emit_ragged_attention(p, &(struct aster_ragged){x[0], x[1], x[2], starts_of(p, x[3]), x[4], 2, 0.7, aster_size(p, 5)}))
+BUILD(rotary, aster_emit_rotary(p, x[0], aster_emit_cast(p, aster_emit_affine(p, x[1], 3, 0), ASTER_I32), x[2], 2))
+BUILD(gated, aster_emit_gated(p, x[0]))
+BUILD(linear_gelu, aster_emit_linear(p, x[0], x[1], x[2], ASTER_ACT_GELU))
+BUILD(linear_gelu_plain, aster_emit_linear(p, x[0], x[1], -1, ASTER_ACT_GELU))
 BUILD(lstm, aster_emit_lstm(p, x[0], x[1], false))
 BUILD(lstm_reverse, aster_emit_lstm(p, x[0], x[1], true))
 BUILD(sync, aster_emit_sync_sum(p, x[0]))
@@ -310,6 +322,12 @@ static const struct grad_case cases[] = {
     ONE(softmax, {3, {2, 3, 5}}),
     {"attention", 3, {{3, {2, 3, 4}}, {3, {2, 5, 4}}, {3, {2, 5, 4}}}, build_attention, false, false, 0},
     {"attention causal", 3, {{3, {2, 4, 3}}, {3, {2, 4, 3}}, {3, {2, 4, 3}}}, build_attention_causal, false, false, 0},
+    {"ragged attention", 4, {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}}, build_ragged, false, false, 8},
+    {"ragged attention, slopes", 5, {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}, {1, {2}}}, build_ragged_slopes, false, false, 24},
+    {"rotary", 3, {{2, {5, 8}}, {1, {5}}, {2, {5, 4}}}, build_rotary, false, false, 6},
+    {"gated", 1, {{3, {2, 3, 8}}}, build_gated, true, false, 0},
+    {"linear gelu", 3, {{3, {2, 3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear_gelu, true, false, 0},
+    {"linear gelu, no bias", 2, {{2, {3, 4}}, {2, {4, 5}}}, build_linear_gelu_plain, true, false, 0},
     {"lstm", 2, {{3, {4, 2, 12}}, {2, {3, 12}}}, build_lstm, false, false, 0},
     {"lstm reverse", 2, {{3, {4, 2, 12}}, {2, {3, 12}}}, build_lstm_reverse, false, false, 0},
     {"lstm one step", 2, {{3, {1, 2, 12}}, {2, {3, 12}}}, build_lstm, false, false, 0},

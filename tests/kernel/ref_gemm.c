@@ -2,6 +2,8 @@
 /* References of the matrix products. */
 #include "kt.h"
 
+#include <math.h>
+
 static void ref_matmul(struct kt_case *c)
 {
     const struct kt_tensor *a = &c->in[0], *b = &c->in[1];
@@ -70,6 +72,8 @@ static void ref_linear(struct kt_case *c)
         long double sum = bias ? (long double)bias[j] : 0;
         for (int64_t k = 0; k < inner; k++)
             sum += (long double)x[row * inner + k] * (long double)w[k * n + j];
+        if (c->i[0] == ASTER_ACT_GELU)
+            sum *= 0.5L * erfcl(-sum * sqrtl(0.5L));
         c->out[0].v[at] = (double)(c->i[0] == ASTER_ACT_RELU && sum < 0 ? 0 : sum);
     }
 }
@@ -81,7 +85,7 @@ void kt_op_linear(struct kt *t)
                                        {2, 0, 3, 5},    {2, 130, 66, 48}, {1, 5, 1280, 9},
                                        {4, 9, 1, 16},   {3, 16, 40, 256}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
-        for (int code = 0; code < 4; code++) {
+        for (int code = 0; code < 6; code++) {
             const int64_t *s = sizes[k];
             struct kt_case *c = kt_case_new(t, "x %d %d %d, to %d, bias %d, act %d", (int)s[0],
                                             (int)s[1], (int)s[2], (int)s[3], code & 1, code >> 1);

@@ -127,6 +127,29 @@ void kt_op_unary_grad2(struct kt *t)
     unary_cases(t, 2);
 }
 
+static void ref_gated(struct kt_case *c)
+{
+    int64_t n = c->out[0].dim[c->out[0].rank - 1];
+    for (int64_t k = 0; k < c->out[0].n; k++) {
+        const double *row = c->in[0].v + k / n * 2 * n;
+        real x = (real)row[k % n];
+        c->out[0].v[k] = (double)(x * erfcl(-x * sqrtl(0.5L)) / 2 * (real)row[n + k % n]);
+    }
+}
+
+void kt_op_gated(struct kt *t)
+{
+    static const int64_t sizes[][2] = {{0, 3}, {2, 0}, {1, 1}, {3, 7}, {5, 16}, {17, 61}, {4, 1021}};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const int64_t *s = sizes[k];
+        struct kt_case *c = kt_case_new(t, "%d rows, width %d", (int)s[0], (int)s[1]);
+        double *x = kt_in(c, KT_REAL, 0, KT_DIMS(s[0], 2 * s[1]));
+        kt_fill(t, c->in[0].n, x, -4, 4);
+        kt_out(c, KT_REAL, 0, KT_DIMS(s[0], s[1]));
+        kt_run(c, ref_gated);
+    }
+}
+
 /* Where element k of y lies in an operand whose axes may be 1. */
 static int64_t place(const struct kt_tensor *y, const struct kt_tensor *x, int64_t k)
 {
