@@ -49,7 +49,7 @@ static int pull_back(struct aster_program *p, int64_t k, const bool *depends, as
     return 0;
 }
 
-int aster_program_grad(struct aster_program *p, aster_val y, int n, const aster_val *x, aster_val *dx)
+int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int n, const aster_val *x, aster_val *dx)
 {
     if (p->failed || y < 0)
         return aster_ctx_code(p->ctx) < 0 ? aster_ctx_code(p->ctx) : ASTER_EBUG;
@@ -62,7 +62,7 @@ int aster_program_grad(struct aster_program *p, aster_val y, int n, const aster_
     for (int64_t k = 0; k < n_value; k++)
         adjoint[k] = -1;
     mark_depends(p, n, x, depends);
-    adjoint[y] = aster_emit_affine(p, y, 0, 1);
+    adjoint[y] = dy < 0 ? aster_emit_affine(p, y, 0, 1) : dy;
     for (int64_t k = n_op - 1; k >= 0; k--)
         ASTER_GOTO(pull_back(p, k, depends, adjoint), done);
     for (int k = 0; k < n; k++)
@@ -71,4 +71,9 @@ done:
     aster_free(&depends);
     aster_free(&adjoint);
     return rc;
+}
+
+int aster_program_grad(struct aster_program *p, aster_val y, int n, const aster_val *x, aster_val *dx)
+{
+    return aster_program_sweep(p, y, -1, n, x, dx);
 }

@@ -78,6 +78,9 @@ struct op_desc {
 };
 extern const struct op_desc *const aster_op_descs[ASTER_N_OPS];
 
+/* aster_program_grad from dy on; -1: from 1 */
+ASTER_CHECKED int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int n, const aster_val *x, aster_val *dx);
+
 /* building */
 struct op aster_op_start(enum aster_op_kind kind, int n_in, const aster_val *in);
 aster_val aster_op_add(struct aster_program *p, struct op *o); /* first output, or -1 */

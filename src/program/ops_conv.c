@@ -22,6 +22,8 @@ static int infer_conv1d(struct aster_program *p, struct op *o)
     ASTER_TRY(check_pads(p, o));
     if (x.rank != 3 || w.rank != 3 || x.dtype != w.dtype || !aster_size_same(p, x.dim[2], w.dim[1]))
         return aster_infer_fail(p, o, "x [B, L, Ci] and w [k, Ci, Co] are expected");
+    if (o->i[2] != ASTER_ACT_NONE && o->i[2] != ASTER_ACT_RELU)
+        return aster_infer_fail(p, o, "no function or relu is expected behind it");
     if (o->n_in == 3 && !aster_size_same(p, aster_value(p, o->in[2])->dim[0], w.dim[2]))
         return aster_infer_fail(p, o, "the bias does not fit");
     aster_sz dim[3] = {x.dim[0], out_length(p, o, x.dim[1], w.dim[0]), w.dim[2]};

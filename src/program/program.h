@@ -131,6 +131,9 @@ aster_val aster_emit_xent(struct aster_program *p, aster_val logits, aster_val l
 ASTER_CHECKED int aster_program_grad(struct aster_program *p, aster_val y, int n, const aster_val *x, aster_val *dx);
 /* The same for all parameters, delivered in GRAD. */
 ASTER_CHECKED int aster_program_grad_params(struct aster_program *p, aster_val y);
+/* For a program that is one link of a chain: from dy, the derivative of some number by y (of y's shape), those by all parameters,
+ * delivered in GRAD, and by x (may be -1) in dx. */
+ASTER_CHECKED int aster_program_grad_from(struct aster_program *p, aster_val y, aster_val dy, aster_val x, aster_val *dx);
 
 /* ---- plans: a program bound to sizes ------------------------------------------------------------------------- */
 struct aster_bind { const char *symbol; int64_t n; };

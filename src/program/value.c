@@ -434,9 +434,21 @@ void aster_emit_aux(struct aster_program *p, const char *buffer_name, aster_val 
 
 int aster_program_grad_params(struct aster_program *p, aster_val y)
 {
-    aster_val *dx = NULL;
-    ASTER_TRY(aster_alloc(p->ctx, p->n_param, sizeof *dx, &dx));
-    int rc = aster_program_grad(p, y, (int)p->n_param, p->param_value, dx);
+    return aster_program_grad_from(p, y, -1, -1, NULL);
+}
+
+int aster_program_grad_from(struct aster_program *p, aster_val y, aster_val dy, aster_val x, aster_val *dx_out)
+{
+    aster_val *dx = NULL, *by = NULL;
+    int rc;
+    ASTER_GOTO(aster_alloc(p->ctx, p->n_param + 1, sizeof *dx, &dx), done);
+    ASTER_GOTO(aster_alloc(p->ctx, p->n_param + 1, sizeof *by, &by), done);
+    for (int64_t k = 0; k < p->n_param; k++)
+        by[k] = p->param_value[k];
+    by[p->n_param] = x;
+    rc = aster_program_sweep(p, y, dy, (int)p->n_param + 1, by, dx);
+    if (dx_out)
+        *dx_out = rc == 0 ? dx[p->n_param] : -1;
     for (int64_t k = 0; rc == 0 && k < p->n_param; k++) {
         if (dx[k] < 0)
             continue;
@@ -444,7 +456,9 @@ int aster_program_grad_params(struct aster_program *p, aster_val y)
         place(p, r, ASTER_CLASS_GRAD, (int)k);
         p->grad_value[k] = r;
     }
+done:
     aster_free(&dx);
+    aster_free(&by);
     return rc < 0 ? rc : p->failed ? aster_ctx_code(p->ctx) : 0;
 }
 
