@@ -59,15 +59,24 @@ static int esm2_keys(const struct reader *r)
     return integer_is(r, "vocab_size", 33);
 }
 
+/* A bert is DNABERT-S's when it has ALiBi's key; others have learned positions. */
+static int kind_of(const struct reader *r, enum aster_language_kind *out)
+{
+    const struct aster_json *type = aster_json_get(r->j, "model_type");
+    const char *name = !type ? "missing" : type->type == ASTER_JSON_STRING ? type->string : "no text";
+    bool has_alibi = aster_json_get(r->j, "alibi_starting_size") != NULL;
+    *out = strcmp(name, "esm") == 0 ? ASTER_LANGUAGE_ESM2 : ASTER_LANGUAGE_DNABERT;
+    if (*out == ASTER_LANGUAGE_ESM2 || (has_alibi && (!type || strcmp(name, "bert") == 0)))
+        return 0;
+    return aster_fail(r->ctx, ASTER_EFORMAT, "%s: model_type is %s; esm, or bert with alibi_starting_size is expected", r->where, name);
+}
+
 int aster_pretrained_config_json(struct aster_ctx *ctx, const char *where, const struct aster_json *j, struct aster_language_config *out)
 {
     struct reader r = {ctx, where, j};
-    const struct aster_json *type = aster_json_get(j, "model_type"), *eps = aster_json_get(j, "layer_norm_eps");
+    const struct aster_json *eps = aster_json_get(j, "layer_norm_eps");
     *out = (struct aster_language_config){0};
-    if (!type || type->type != ASTER_JSON_STRING || (strcmp(type->string, "esm") != 0 && strcmp(type->string, "bert") != 0))
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: model_type is %s, esm or bert is expected", where,
-                          type && type->type == ASTER_JSON_STRING ? type->string : "missing");
-    out->kind = strcmp(type->string, "esm") == 0 ? ASTER_LANGUAGE_ESM2 : ASTER_LANGUAGE_DNABERT;
+    ASTER_TRY(kind_of(&r, &out->kind));
     ASTER_TRY(integer(&r, "num_hidden_layers", &out->n_layers));
     ASTER_TRY(integer(&r, "hidden_size", &out->width));
     ASTER_TRY(integer(&r, "num_attention_heads", &out->n_heads));

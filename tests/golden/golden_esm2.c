@@ -45,8 +45,9 @@ static bool contains(const char *s, const char *part)
 }
 
 /* README of the golden files: scale and shift by kind of tensor */
-static void generate(const struct file *f, const char *name, const struct aster_param_info *info, float *out)
+static void generate(void *arg, const char *name, const struct aster_param_info *info, float *out)
 {
+    const struct file *f = arg;
     bool is_norm = contains(name, "LayerNorm.") || contains(name, "layer_norm_after."), is_bias = contains(name, ".bias");
     float a = 0.1f, shift = 0;
     char full[200];
@@ -63,38 +64,12 @@ static void generate(const struct file *f, const char *name, const struct aster_
     lm_generate(full, f->seed, info->n, a, shift, out);
 }
 
-static int generate_block(const struct file *f, int64_t block, const struct aster_program *p, void *flat)
-{
-    for (int k = 0; k < aster_program_n_params(p); k++) {
-        const struct aster_param_info *info = aster_program_param(p, k);
-        char name[128];
-        float *narrow = NULL;
-        double *wide = NULL;
-        bool is_wide = aster_program_real(p) == ASTER_F64;
-        aster_language_param_name(&f->c, block, info, name, sizeof name);
-        ASTER_TRY(aster_alloc(f->ctx, info->n, sizeof *narrow, &narrow));
-        int rc = is_wide ? aster_alloc(f->ctx, info->n, sizeof *wide, &wide) : 0;
-        if (rc == 0) {
-            generate(f, name, info, narrow);
-            if (is_wide)
-                lm_widen(ASTER_F32, info->n, narrow, wide);
-            aster_param_from_reference(info, is_wide ? ASTER_F64 : ASTER_F32, is_wide ? (void *)wide : (void *)narrow, flat);
-        }
-        aster_free(&narrow);
-        aster_free(&wide);
-        ASTER_TRY(rc);
-    }
-    return 0;
-}
-
 static int read_block(void *arg, int64_t block, const struct aster_program *p, void *flat)
 {
-    const struct file *f = arg;
-    ASTER_TRY(f->pretrained ? aster_pretrained_read(f->pretrained, block, p, flat) : generate_block(f, block, p, flat));
-    if (f->o->perturb && block == 1 && aster_program_real(p) == ASTER_F64)
-        *(double *)flat *= 1.01;
-    if (f->o->perturb && block == 1 && aster_program_real(p) == ASTER_F32)
-        *(float *)flat *= 1.01f;
+    struct file *f = arg;
+    ASTER_TRY(f->pretrained ? aster_pretrained_read(f->pretrained, block, p, flat)
+                            : lm_generate_block(f->ctx, &f->c, block, p, generate, f, flat));
+    lm_perturb(f->o, block, p, flat);
     return 0;
 }
 

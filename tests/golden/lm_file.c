@@ -16,6 +16,45 @@ void lm_generate(const char *name, int64_t seed, int64_t n, float a, float shift
     }
 }
 
+static int generate_one(struct aster_ctx *ctx, const char *name, const struct aster_param_info *info, enum aster_dtype t, lm_one *one, void *arg,
+                        void *flat)
+{
+    float *narrow = NULL;
+    double *wide = NULL;
+    int rc;
+    ASTER_GOTO(aster_alloc(ctx, info->n, sizeof *narrow, &narrow), done);
+    one(arg, name, info, narrow);
+    if (t == ASTER_F64) {
+        ASTER_GOTO(aster_alloc(ctx, info->n, sizeof *wide, &wide), done);
+        lm_widen(ASTER_F32, info->n, narrow, wide);
+    }
+    aster_param_from_reference(info, t, t == ASTER_F64 ? (void *)wide : (void *)narrow, flat);
+done:
+    aster_free(&narrow);
+    aster_free(&wide);
+    return rc;
+}
+
+int lm_generate_block(struct aster_ctx *ctx, const struct aster_language_config *c, int64_t block, const struct aster_program *p, lm_one *one,
+                      void *arg, void *flat)
+{
+    for (int k = 0; k < aster_program_n_params(p); k++) {
+        const struct aster_param_info *info = aster_program_param(p, k);
+        char name[128];
+        aster_language_param_name(c, block, info, name, sizeof name);
+        ASTER_TRY(generate_one(ctx, name, info, aster_program_real(p), one, arg, flat));
+    }
+    return 0;
+}
+
+void lm_perturb(const struct lm_options *o, int64_t block, const struct aster_program *p, void *flat)
+{
+    if (o->perturb && block == 1 && aster_program_real(p) == ASTER_F64)
+        *(double *)flat *= 1.01;
+    if (o->perturb && block == 1 && aster_program_real(p) == ASTER_F32)
+        *(float *)flat *= 1.01f;
+}
+
 /* ---- errors ---- */
 
 static void note(struct lm_score *s, double fraction, const char *fmt, va_list ap)
@@ -123,11 +162,22 @@ int lm_folder(struct aster_ctx *ctx, const char *path, char **out)
     return aster_strndup(ctx, path, (size_t)(aster_path_base(path) - path), out);
 }
 
+/* The last part of a path; where that is always the same, with its folder */
+static const char *name_of(const char *path)
+{
+    const char *base = aster_path_base(path), *at = base;
+    if (strcmp(base, "golden.h5") != 0)
+        return base;
+    for (at -= at > path; at > path && at[-1] != '/'; at--)
+        ;
+    return at;
+}
+
 static int one_file(struct aster_ctx *ctx, const struct lm_options *o, const char *path, lm_check *check)
 {
     struct lm_score s = {.verbose = o->verbose};
     int rc = check(ctx, o, path, &s);
-    const char *base = aster_path_base(path), *poison = o->poison ? aster_poison_error() : NULL;
+    const char *base = name_of(path), *poison = o->poison ? aster_poison_error() : NULL;
     if (rc < 0) {
         printf("%s: %s\n", base, aster_ctx_message(ctx));
         aster_ctx_clear(ctx);

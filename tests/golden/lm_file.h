@@ -9,6 +9,11 @@
 /* r(name, 0 .. n - 1) in [-1, 1) times a, plus shift: the generator of the golden files */
 void lm_generate(const char *name, int64_t seed, int64_t n, float a, float shift, float *out);
 
+/* The parameters of a block, one by one from one(): theirs are the reference's layout */
+typedef void lm_one(void *arg, const char *name, const struct aster_param_info *info, float *theirs);
+ASTER_CHECKED int lm_generate_block(struct aster_ctx *ctx, const struct aster_language_config *c, int64_t block, const struct aster_program *p,
+                                    lm_one *one, void *arg, void *flat);
+
 /* The largest error as a fraction of its limit, and where */
 struct lm_score {
     double worst;
@@ -24,6 +29,8 @@ struct lm_options {
     const char *isa;
     bool f32, f64, verbose, poison, perturb;
 };
+/* With --perturb: the first parameter of the first layer */
+void lm_perturb(const struct lm_options *o, int64_t block, const struct aster_program *p, void *flat);
 /* All of a golden program but one file: 0 and a score, or an error in the context. */
 typedef int lm_check(struct aster_ctx *ctx, const struct lm_options *o, const char *path, struct lm_score *s);
 int lm_main(int argc, char **argv, const char *name, lm_check *check);
