@@ -10,6 +10,8 @@ int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a)
     const int64_t size = aster_real_size(x->dtype);
     if (op == ASTER_OP_linear)
         return aster_packed_bytes(w->dim[0], w->dim[1], size);
+    if (op == ASTER_OP_linear_bf16)
+        return aster_max64(aster_packed_bytes(w->dim[0], w->dim[1], size), aster_bf16_bytes(w->dim[0], w->dim[1]));
     if (op != ASTER_OP_matmul)
         return 0;
     const bool is_ta = a->i[0], is_tb = a->i[1];

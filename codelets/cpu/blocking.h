@@ -68,6 +68,24 @@ static inline int64_t aster_packed_transposed_bytes(int64_t k, int64_t m, int64_
     return aster_packed_left_bytes(k, m, real_size) + aster_depth_block_transposed(k) * columns * real_size;
 }
 
+/* Products with bf16 weights, pairs along the depth: rows and weights of a pass, both packed. */
+static inline int64_t aster_bf16_depth(int64_t k)
+{
+    return aster_equal_parts(k, ASTER_PACKED_K);
+}
+static inline int64_t aster_bf16_row(int64_t k) /* of a packed pass, elements */
+{
+    return aster_round_up(aster_bf16_depth(k), 2);
+}
+static inline int64_t aster_bf16_weight_bytes(int64_t k, int64_t n)
+{
+    return 2 * aster_bf16_row(k) * aster_round_up(aster_min64(n, ASTER_BLOCK_N), 32);
+}
+static inline int64_t aster_bf16_bytes(int64_t k, int64_t n)
+{
+    return aster_bf16_weight_bytes(k, n) + aster_round_up(2 * aster_bf16_row(k) * aster_rows_block(2 * aster_bf16_row(k)), 64);
+}
+
 /* The derivative of the weights works through blocks of positions: pieces of one sample, or several samples. */
 struct aster_dw_block {
     int64_t n_samples; /* per block, 1 if samples are cut */

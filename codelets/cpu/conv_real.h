@@ -68,7 +68,7 @@ static void ASTER_R(conv1d)(const struct aster_args *args)
     const struct ASTER_R(conv) v = {x->dim[0], x->dim[1], channels, kernel, args->i[0],
                                     aster_max64(0, x->dim[1] + args->i[0] + args->i[1] - kernel + 1), n, args->rows,
                                     x->p, args->n_in > 2 ? args->in[2].p : NULL, args->out[0].p, (int)args->i[2],
-                                    {w->p, n, false, 0, 0, 0}};
+                                    {w->p, n, false, 0, 0, 0, NULL}};
     ASTER_R(conv_run)(&v, args->work);
 }
 
@@ -78,7 +78,7 @@ static void ASTER_R(conv1d_dx)(const struct aster_args *args)
     const int64_t kernel = w->dim[0], channels = w->dim[2], n = w->dim[1];
     const struct ASTER_R(conv) v = {dy->dim[0], dy->dim[1], channels, kernel, kernel - 1 - args->i[0], args->s[0], n,
                                     NULL, dy->p, NULL, args->out[0].p, ASTER_ACT_NONE,
-                                    {w->p, channels, true, kernel, n * channels, channels}};
+                                    {w->p, channels, true, kernel, n * channels, channels, NULL}};
     ASTER_R(conv_run)(&v, args->work);
 }
 
@@ -119,7 +119,7 @@ static void ASTER_R(dw_block)(const struct ASTER_R(dw) *d, int64_t s0, int64_t n
     for (int64_t s = 0; s < n_samples; s++)
         ASTER_R(pack_x)(d, d->x + (s0 + s) * d->length * d->ci, t0 - d->pad, x_rows, s * x_rows, n_samples * x_rows, packed_x);
     /* samples of a block follow each other without gaps when they are not cut */
-    const struct ASTER_R(right) right = {d->dy + (s0 * d->n_out + t0) * d->co, d->co, false, 0, 0, 0};
+    const struct ASTER_R(right) right = {d->dy + (s0 * d->n_out + t0) * d->co, d->co, false, 0, 0, 0, NULL};
     const int64_t dy_rows = n_samples * n;
     ASTER_R(pack_right)(&right, 0, dy_rows, 0, d->co, packed_dy);
     for (int64_t j = 0; j < d->co; j += panel)

@@ -22,3 +22,19 @@ void ASTER_K(linear)(const struct aster_args *a)
     else
         ASTER_RNAME(linear, f64, ASTER_ISA)(a);
 }
+
+void ASTER_K(linear_bf16)(const struct aster_args *a)
+{
+#if ASTER_BF16_DOT
+    if (a->in[0].dtype == ASTER_F32) {
+        const struct aster_tensor *x = &a->in[0], *w = &a->in[1];
+        int64_t m = 1;
+        for (int d = 0; d < x->rank - 1; d++)
+            m *= x->dim[d];
+        const struct aster_bf16_product p = {m, w->dim[1], w->dim[0], x->p, w->p, a->n_in > 2 ? a->in[2].p : NULL, (int)a->i[0], a->out[0].p, a->work};
+        ASTER_BF16_RUN(&p);
+        return;
+    }
+#endif
+    ASTER_K(linear)(a);
+}

@@ -5,7 +5,7 @@ noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath
 	codelets/cpu/lstm.h codelets/cpu/lstm_real.h
 KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/norm.c codelets/cpu/attention.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
 noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelets/cpu/attention.h codelets/cpu/attention_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
-	codelets/cpu/micro_api_real.h codelets/cpu/micro_real.h codelets/cpu/gemm_real.h codelets/cpu/conv_edges.h \
+	codelets/cpu/micro_api_real.h codelets/cpu/micro_real.h codelets/cpu/micro_bf16.h codelets/cpu/gemm_real.h codelets/cpu/conv_edges.h \
 	codelets/cpu/conv_real.h codelets/cpu/pool_real.h
 
 noinst_LIBRARIES += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a

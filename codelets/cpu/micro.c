@@ -37,3 +37,7 @@ enum { PACK_BYTES = 16 << 10 };
 #include "cpu/micro_real.h"
 #include "cpu/real_f64.h"
 #include "cpu/micro_real.h"
+#if ASTER_BF16_DOT
+#include "cpu/real_f32.h"
+#include "cpu/micro_bf16.h"
+#endif

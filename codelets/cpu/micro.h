@@ -9,6 +9,7 @@
 
 #include "cpu/blocking.h"
 #include "cpu/kernel.h"
+#include "cpu/real.h"
 
 /* Two vectors per row and 16 or 32 registers: sums, two columns and one factor have to fit. */
 #if ASTER_VB == 64
@@ -17,6 +18,25 @@
 #define ASTER_TILE_ROWS 6
 #else
 #define ASTER_TILE_ROWS 4
+#endif
+
+/* Where pairs of bf16 are multiplied and added by one instruction, f32 rows meet bf16 weights so: the rows are rounded to bf16. The build
+ * for tests of the 64-byte geometry has the instruction written out. */
+#if ASTER_VB == 64 && (defined __AVX512BF16__ || defined ASTER_VB_FORCE)
+#define ASTER_BF16_DOT 1
+struct aster_bf16_product { /* c [m, n] = act(a [m, k] b [k, n] + bias [n]) */
+    int64_t m, n, k;
+    const float *a;
+    const uint16_t *b;
+    const float *bias; /* or NULL */
+    int act;
+    float *c;
+    void *work; /* aster_bf16_bytes(k, n) */
+};
+#define ASTER_BF16_RUN ASTER_RNAME(bf16_product_run, f32, ASTER_ISA)
+void ASTER_BF16_RUN(const struct aster_bf16_product *p);
+#else
+#define ASTER_BF16_DOT 0
 #endif
 
 #include "cpu/real_f32.h"

@@ -16,6 +16,7 @@ struct ASTER_R(right) {
     /* Derivative of a convolution: k = (tap, channel) with taps in reverse and the slab of each transposed:
      * (k, n) is b[(n_taps - 1 - tap) tap_stride + n ld + channel]. n_taps = 0 otherwise. */
     int64_t n_taps, tap_stride, n_channels;
+    const uint16_t *half; /* instead of b, not transposed: bf16 */
 };
 
 /* c[m, n] = act(sum over k of a[m, k] b[k, n] + bias[n]). Rows may overlap (a convolution in place). */

@@ -268,6 +268,20 @@ static void ASTER_R(pack_rows)(const REAL *src, int64_t ld, int64_t kn, int64_t 
             out[i * PANEL + j] = j < rest ? src[i * ld + j] : 0;
 }
 
+/* Panels of bf16 rows, as pack_rows makes them of reals. */
+static void ASTER_R(pack_half)(const uint16_t *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
+{
+    for (int64_t j = 0; j < n; j += PANEL, src += PANEL) {
+        const int64_t here = aster_min64(n - j, PANEL);
+        for (int64_t i = 0; i < kn; i++, out += PANEL) {
+            for (int64_t c = 0; c < here; c++)
+                out[c] = (REAL)aster_bf16_to_f32(src[i * ld + c]);
+            for (int64_t c = here; c < PANEL; c++)
+                out[c] = 0;
+        }
+    }
+}
+
 static void ASTER_R(pack_panel_flipped)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n,
                                         REAL *out)
 {
@@ -282,6 +296,10 @@ static void ASTER_R(pack_panel_flipped)(const struct ASTER_R(right) *r, int64_t 
 
 void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out)
 {
+    if (r->half) {
+        ASTER_R(pack_half)(r->half + k0 * r->ld + n0, r->ld, kn, n, out);
+        return;
+    }
     if (r->n_taps == 0 && !r->is_transposed) {
         ASTER_R(pack_rows)(r->b + k0 * r->ld + n0, r->ld, kn, n, out);
         return;

@@ -44,6 +44,19 @@ template <class T> static void linear(const struct aster_args *args)
                  gemm_finish<T>{bias, out_view<T>(args, 0), n, (int)args->i[0]});
 }
 
+template <class T> static void linear_bf16(const struct aster_args *args)
+{
+    const struct aster_tensor *x = &args->in[0], *w = &args->in[1];
+    const int64_t k = w->dim[0], n = w->dim[1];
+    int64_t m = 1;
+    for (int d = 0; d < x->rank - 1; d++)
+        m *= x->dim[d];
+    const view<const T> bias = view_new<const T>(args->n_in > 2 ? args->in[2].p : NULL, n, "in[2]");
+    const widened<T> weights = {in_view<bf16>(args, 1), k, n, is_aligned(w->p, 16) && n * (int64_t)sizeof(bf16) % 16 == 0};
+    gemm_run<T, true, false>(args->device, 1, m, n, k, dense_new<T>(in_view<T>(args, 0), x->p, m, k, 0), weights,
+                             gemm_finish<T>{bias, out_view<T>(args, 0), n, (int)args->i[0]});
+}
+
 ASTER_CUDA_OP(matmul)
 {
     ASTER_FOR_REAL(a->in[0].dtype, matmul, a);
@@ -51,4 +64,8 @@ ASTER_CUDA_OP(matmul)
 ASTER_CUDA_OP(linear)
 {
     ASTER_FOR_REAL(a->in[0].dtype, linear, a);
+}
+ASTER_CUDA_OP(linear_bf16)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, linear_bf16, a);
 }

@@ -8,7 +8,7 @@
 #ifndef ASTER_CUDA_GEMM_H
 #define ASTER_CUDA_GEMM_H
 
-#include "cuda/kernel.h"
+#include "cuda/bf16.h"
 #include "cuda/unary.h"
 
 /* Elements base + i of an operand; outside of lo <= i < hi they are zero. */
@@ -26,6 +26,41 @@ template <class T> struct dense {
         if (i >= n_lines)
             return {0, 0, 0};
         return {g * group + i * ld, 0, length};
+    }
+    ASTER_DEV T value(int64_t k) const
+    {
+        return x[k];
+    }
+    template <int V> ASTER_DEV pack<T, V> several(int64_t k) const
+    {
+        return load_pack<V>(x, k);
+    }
+};
+/* The same of bf16, widened as it is read */
+template <class T> struct widened {
+    view<const bf16> x;
+    int64_t n_lines, length;
+    bool is_aligned;
+    ASTER_DEV line operator()(int64_t, int64_t i) const
+    {
+        if (i >= n_lines)
+            return {0, 0, 0};
+        return {i * length, 0, length};
+    }
+    ASTER_DEV T value(int64_t k) const
+    {
+        T v;
+        convert(x[k], &v);
+        return v;
+    }
+    template <int V> ASTER_DEV pack<T, V> several(int64_t k) const
+    {
+        const pack<bf16, V> half = load_pack<V>(x, k);
+        pack<T, V> out;
+        ASTER_UNROLL
+        for (int j = 0; j < V; j++)
+            convert(half.v[j], &out.v[j]);
+        return out;
     }
 };
 template <class T> dense<T> dense_new(view<const T> x, const void *p, int64_t n_lines, int64_t length, int64_t group)
@@ -45,6 +80,14 @@ template <class T> struct windows {
             return {0, 0, 0};
         const int64_t b = i / n_out, start = i % n_out - pad;
         return {(b * n_positions + start) * channels, greater<int64_t>(0, -start * channels), lesser(length, (n_positions - start) * channels)};
+    }
+    ASTER_DEV T value(int64_t k) const
+    {
+        return x[k];
+    }
+    template <int V> ASTER_DEV pack<T, V> several(int64_t k) const
+    {
+        return load_pack<V>(x, k);
     }
 };
 template <class T>
@@ -138,12 +181,12 @@ template <class T, int ROWS, bool ALONG_K, class Operand> struct gemm_stage {
                 l = x(g, k);
             }
             if (x.is_aligned && i >= l.lo && i + V <= l.hi) {
-                held[s] = load_pack<V>(x.x, l.base + i);
+                held[s] = x.template several<V>(l.base + i);
                 continue;
             }
             ASTER_UNROLL
             for (int j = 0; j < V; j++, i++)
-                held[s].v[j] = i >= l.lo && i < l.hi ? (T)x.x[l.base + i] : T(0);
+                held[s].v[j] = i >= l.lo && i < l.hi ? x.value(l.base + i) : T(0);
         }
     }
     /* tile: [K][LD] */

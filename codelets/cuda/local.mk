@@ -4,7 +4,7 @@ CUDA_KERNELS = codelets/cuda/pointwise.cu codelets/cuda/reduce.cu codelets/cuda/
 	codelets/cuda/pool.cu codelets/cuda/batchnorm.cu codelets/cuda/norm.cu codelets/cuda/attention.cu codelets/cuda/lstm.cu \
 	codelets/cuda/loss.cu codelets/cuda/sync.cu codelets/cuda/update.cu codelets/cuda/encode.cu
 CUDA_PARTS = codelets/cuda/kernel.h codelets/cuda/emulate.h codelets/cuda/device.h codelets/cuda/update.h codelets/cuda/unary.h \
-	codelets/cuda/map.h codelets/cuda/strided.h codelets/cuda/sums.h codelets/cuda/gemm.h
+	codelets/cuda/map.h codelets/cuda/strided.h codelets/cuda/sums.h codelets/cuda/gemm.h codelets/cuda/bf16.h
 EXTRA_DIST += $(CUDA_KERNELS)
 libaster_a_SOURCES += codelets/cuda/device.c
 if HAVE_CUDA

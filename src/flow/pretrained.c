@@ -177,7 +177,7 @@ static int match_all(struct aster_pretrained *w)
     for (int64_t block = 0; rc == 0 && block < aster_language_n_blocks(&w->c); block++) {
         enum aster_language_part part = aster_language_part_of(&w->c, block);
         if (!p[part])
-            rc = aster_language_program(w->ctx, &w->c, part, ASTER_F32, false, &p[part]);
+            rc = aster_language_program(w->ctx, &w->c, part, ASTER_F32, ASTER_LANGUAGE_EVAL, &p[part]);
         if (rc == 0)
             rc = match_block(w, block, p[part]);
     }
@@ -247,9 +247,9 @@ int aster_pretrained_open(struct aster_ctx *ctx, const char *path, const struct 
 
 int aster_pretrained_read(const struct aster_pretrained *w, int64_t block, const struct aster_program *p, void *flat)
 {
-    enum aster_dtype t = aster_program_real(p);
     for (int k = 0; k < aster_program_n_params(p); k++) {
         const struct aster_param_info *info = aster_program_param(p, k);
+        enum aster_dtype t = info->dtype;
         char name[NAME_BYTES];
         void *theirs = NULL;
         aster_language_param_name(&w->c, block, info, name, sizeof name);

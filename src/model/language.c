@@ -9,6 +9,7 @@ struct parts {
     struct aster_program *p;
     const struct aster_language_config *c;
     aster_sz rows, sequences, longest, width;
+    bool is_half; /* matrices in bf16 */
 };
 
 static int outside(struct aster_ctx *ctx, const char *field, int64_t v, const char *expected)
@@ -75,7 +76,9 @@ static aster_val linear(struct parts *b, aster_val x, const char *name, int64_t 
 {
     char text[96];
     snprintf(text, sizeof text, "%s.weight", name);
-    aster_val w = aster_emit_param(b->p, text, 2, (int64_t[]){in, out}, ASTER_LAYOUT_LINEAR, (struct aster_init){1 / sqrt((double)in), 0}, in);
+    aster_val (*emit)(struct aster_program *, const char *, int, const int64_t *, enum aster_layout, struct aster_init, int64_t) =
+        b->is_half ? aster_emit_param_bf16 : aster_emit_param;
+    aster_val w = emit(b->p, text, 2, (int64_t[]){in, out}, ASTER_LAYOUT_LINEAR, (struct aster_init){1 / sqrt((double)in), 0}, in);
     return aster_emit_linear(b->p, x, w, has_bias ? vector(b, name, "bias", out, 0) : -1, act);
 }
 
@@ -154,9 +157,10 @@ static aster_val dnabert_layer(struct parts *b, aster_val x)
 
 /* ---- a block's program ---- */
 
-static int build(struct aster_program *p, const struct aster_language_config *c, enum aster_language_part part, bool training)
+static int build(struct aster_program *p, const struct aster_language_config *c, enum aster_language_part part, enum aster_language_use use)
 {
-    struct parts b = {p, c, aster_size_symbol(p, "N"), aster_size_symbol(p, "Q"), aster_size_symbol(p, "M"), aster_size(p, c->width)};
+    struct parts b = {p, c, aster_size_symbol(p, "N"), aster_size_symbol(p, "Q"), aster_size_symbol(p, "M"), aster_size(p, c->width),
+                      use == ASTER_LANGUAGE_BF16};
     bool is_esm2 = c->kind == ASTER_LANGUAGE_ESM2;
     aster_val x = part == ASTER_PART_EMBED ? -1 : input(&b, "x", aster_program_real(p), 2, b.rows, b.width), y, dx = -1;
     if (part == ASTER_PART_EMBED)
@@ -166,7 +170,7 @@ static int build(struct aster_program *p, const struct aster_language_config *c,
     else
         y = norm(&b, x, "encoder.emb_layer_norm_after");
     aster_emit_output(p, "y", y);
-    if (training) {
+    if (use == ASTER_LANGUAGE_TRAIN) {
         aster_val dy = input(&b, "dy", aster_program_real(p), 2, b.rows, b.width);
         ASTER_TRY(aster_program_grad_from(p, y, dy, x, &dx));
         if (dx >= 0)
@@ -176,7 +180,7 @@ static int build(struct aster_program *p, const struct aster_language_config *c,
 }
 
 int aster_language_program(struct aster_ctx *ctx, const struct aster_language_config *c, enum aster_language_part part,
-                           enum aster_dtype real, bool training, struct aster_program **out)
+                           enum aster_dtype real, enum aster_language_use use, struct aster_program **out)
 {
     struct aster_program *p = NULL;
     char name[32];
@@ -187,7 +191,7 @@ int aster_language_program(struct aster_ctx *ctx, const struct aster_language_co
     snprintf(name, sizeof name, "%s %s", c->kind == ASTER_LANGUAGE_ESM2 ? "esm2" : "dnabert-s",
              part == ASTER_PART_EMBED ? "embed" : part == ASTER_PART_LAYER ? "layer" : "last");
     ASTER_TRY(aster_program_new(ctx, name, real, &p));
-    int rc = build(p, c, part, training);
+    int rc = build(p, c, part, use);
     if (rc < 0) {
         aster_program_free(&p);
         return rc;

@@ -23,13 +23,16 @@ enum aster_language_part aster_language_part_of(const struct aster_language_conf
 /* The reference's name of a parameter of a block: its name in the program behind "encoder.layer.3." or the like. No prefix "esm." or "bert.". */
 void aster_language_param_name(const struct aster_language_config *c, int64_t block, const struct aster_param_info *info, char *out, size_t size);
 
+/* BF16: evaluation with f32, and matrices kept in bf16. */
+enum aster_language_use { ASTER_LANGUAGE_EVAL, ASTER_LANGUAGE_BF16, ASTER_LANGUAGE_TRAIN };
+
 /* Symbols: N rows (tokens of all sequences), Q sequences, M rows of the longest.
  * Inputs of EMBED: ids i32 [N]; ESM-2: factor real [N, 1] (aster_esm2_factors). Of the others: x real [N, width]; of layers starts i32
  * [Q + 1] (row of each sequence's first token, and N), ESM-2: position i32 [N] (of a token in its sequence, from 0) and turn real
  * [M, width / n_heads] (aster_esm2_turns), DNABERT-S: slopes real [n_heads] (aster_alibi_slopes).
  * Output: y real [N, width]. For training also the input dy, the output dx (not of EMBED), and every gradient in GRAD. */
 ASTER_CHECKED int aster_language_program(struct aster_ctx *ctx, const struct aster_language_config *c, enum aster_language_part part,
-                                         enum aster_dtype real, bool training, struct aster_program **out);
+                                         enum aster_dtype real, enum aster_language_use use, struct aster_program **out);
 
 /* What ESM-2 multiplies the rows of one sequence by: 0 where a token is masked, else (1 - 0.15 0.8) / (1 - share of masked ones). */
 void aster_esm2_factors(int64_t n, const int32_t *ids, double *factor);

@@ -83,7 +83,8 @@ const struct op_desc aster_desc_matmul = {"matmul", infer_matmul, grad_matmul, f
 static int infer_linear(struct aster_program *p, struct op *o)
 {
     struct value x = *aster_value(p, o->in[0]), w = *aster_value(p, o->in[1]);
-    if (x.rank < 1 || w.rank != 2 || x.dtype != w.dtype || !aster_size_same(p, x.dim[x.rank - 1], w.dim[0]))
+    enum aster_dtype expected = o->kind == ASTER_OP_linear_bf16 ? ASTER_BF16 : x.dtype;
+    if (x.rank < 1 || w.rank != 2 || w.dtype != expected || !aster_size_same(p, x.dim[x.rank - 1], w.dim[0]))
         return aster_infer_fail(p, o, "x [.., K] and w [K, N] are expected");
     if (o->n_in == 3) {
         const struct value *b = aster_value(p, o->in[2]);
@@ -98,7 +99,8 @@ aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, a
 {
     if (x < 0 || w < 0)
         return -1;
-    struct op o = aster_op_start(ASTER_OP_linear, bias < 0 ? 2 : 3, (aster_val[]){x, w, bias});
+    enum aster_op_kind kind = aster_val_dtype(p, w) == ASTER_BF16 ? ASTER_OP_linear_bf16 : ASTER_OP_linear;
+    struct op o = aster_op_start(kind, bias < 0 ? 2 : 3, (aster_val[]){x, w, bias});
     o.i[0] = act;
     return aster_op_add(p, &o);
 }
@@ -139,3 +141,4 @@ static double flops_linear(const struct aster_args *a)
 }
 
 const struct op_desc aster_desc_linear = {"linear", infer_linear, grad_linear, flops_linear, OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_linear_bf16 = {"linear_bf16", infer_linear, NULL, flops_linear, OP_ROWWISE, NULL, NULL};

@@ -34,22 +34,34 @@ static int64_t their_index(const struct aster_param_info *info, int64_t i)
     }
 }
 
+/* Where the parameter begins in the flat vector */
+static char *start_of(const struct aster_param_info *info, enum aster_dtype t, const void *flat)
+{
+    return (char *)flat + info->offset * (t == ASTER_F64 ? 8 : 4);
+}
+
 void aster_param_to_reference(const struct aster_param_info *info, enum aster_dtype t, const void *flat, void *theirs)
 {
+    const char *ours = start_of(info, t, flat);
     for (int64_t i = 0; i < info->n; i++)
         if (t == ASTER_F64)
-            ((double *)theirs)[their_index(info, i)] = ((const double *)flat)[info->offset + i];
+            ((double *)theirs)[their_index(info, i)] = ((const double *)ours)[i];
+        else if (t == ASTER_BF16)
+            ((uint16_t *)theirs)[their_index(info, i)] = ((const uint16_t *)ours)[i];
         else
-            ((float *)theirs)[their_index(info, i)] = ((const float *)flat)[info->offset + i];
+            ((float *)theirs)[their_index(info, i)] = ((const float *)ours)[i];
 }
 
 void aster_param_from_reference(const struct aster_param_info *info, enum aster_dtype t, const void *theirs, void *flat)
 {
+    char *ours = start_of(info, t, flat);
     for (int64_t i = 0; i < info->n; i++)
         if (t == ASTER_F64)
-            ((double *)flat)[info->offset + i] = ((const double *)theirs)[their_index(info, i)];
+            ((double *)ours)[i] = ((const double *)theirs)[their_index(info, i)];
+        else if (t == ASTER_BF16)
+            ((uint16_t *)ours)[i] = ((const uint16_t *)theirs)[their_index(info, i)];
         else
-            ((float *)flat)[info->offset + i] = ((const float *)theirs)[their_index(info, i)];
+            ((float *)ours)[i] = ((const float *)theirs)[their_index(info, i)];
 }
 
 void aster_program_init_params(const struct aster_program *p, uint64_t seed, void *flat)
@@ -62,7 +74,9 @@ void aster_program_init_params(const struct aster_program *p, uint64_t seed, voi
             double x = info->init.constant;
             if (info->init.uniform != 0)
                 x += info->init.uniform * (2 * aster_uniform(seed, stream, (uint64_t)i) - 1);
-            if (p->real == ASTER_F64)
+            if (info->dtype == ASTER_BF16)
+                ((uint16_t *)start_of(info, ASTER_BF16, flat))[i] = aster_f32_to_bf16((float)x);
+            else if (p->real == ASTER_F64)
                 ((double *)flat)[info->offset + i] = (double)(float)x; /* the same start in both precisions */
             else
                 ((float *)flat)[info->offset + i] = (float)x;

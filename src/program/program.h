@@ -56,13 +56,17 @@ struct aster_param_info {
     struct aster_init init;
     int rank;
     int64_t dim[ASTER_MAX_RANK]; /* ours */
-    int64_t n, offset;           /* elements */
+    enum aster_dtype dtype;      /* the program's real, or bf16 */
+    int64_t n, offset;           /* elements; the offset counts reals whatever the dtype is */
     int64_t fan_in;              /* as the reference's weight generator counts it; 0 where it has none */
 };
 
 aster_val aster_emit_input(struct aster_program *p, const char *name, enum aster_dtype t, int rank, const aster_sz *dims);
 aster_val aster_emit_param(struct aster_program *p, const char *name, int rank, const int64_t *dims,
                            enum aster_layout layout, struct aster_init init, int64_t fan_in);
+/* The same in bf16, in a program of f32: a matrix for aster_emit_linear. It has no gradient. */
+aster_val aster_emit_param_bf16(struct aster_program *p, const char *name, int rank, const int64_t *dims, enum aster_layout layout,
+                                struct aster_init init, int64_t fan_in);
 aster_val aster_emit_buffer(struct aster_program *p, const char *name, int64_t n, double init); /* f64 [n] */
 /* v becomes an element of OUTPUT; or of AUX in the place of the buffer with that name. */
 void aster_emit_output(struct aster_program *p, const char *name, aster_val v);
@@ -91,7 +95,7 @@ aster_val aster_emit_transpose(struct aster_program *p, aster_val x, const int *
 aster_val aster_emit_reshape(struct aster_program *p, aster_val x, int rank, const aster_sz *dims);
 aster_val aster_emit_gather(struct aster_program *p, aster_val table, aster_val idx);
 aster_val aster_emit_matmul(struct aster_program *p, aster_val a, aster_val b, bool ta, bool tb);
-aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, aster_val bias, int act); /* bias may be -1: none */
+aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, aster_val bias, int act); /* bias may be -1: none; w real or bf16 */
 aster_val aster_emit_conv1d(struct aster_program *p, aster_val x, aster_val w, aster_val bias, int pad_left, int pad_right, int act);
 aster_val aster_emit_avgpool2(struct aster_program *p, aster_val x);
 aster_val aster_emit_resize(struct aster_program *p, aster_val x, aster_sz length);
@@ -178,6 +182,7 @@ void aster_exec(const struct aster_plan *plan, const struct aster_backend *be, c
 ASTER_CHECKED int aster_exec_all(struct aster_ctx *ctx, const struct aster_backend *be, int n_shards,
                                  const struct aster_plan *const *plans, struct aster_bound *bounds);
 
+/* t: the parameter's dtype. flat: PARAM, of f32 where t is bf16. */
 /* ---- parameters to and from the reference's layout ----------------------------------------------------------------- */
 void aster_param_to_reference(const struct aster_param_info *info, enum aster_dtype t, const void *flat, void *theirs);
 void aster_param_from_reference(const struct aster_param_info *info, enum aster_dtype t, const void *theirs, void *flat);

@@ -315,6 +315,12 @@ aster_val aster_emit_input(struct aster_program *p, const char *name, enum aster
     return v;
 }
 
+/* Of the class's type, that the parameter takes */
+static int64_t slots(const struct aster_param_info *info)
+{
+    return info->dtype == ASTER_BF16 ? (info->n + 1) / 2 : info->n;
+}
+
 static int info_add(struct aster_program *p, struct aster_param_info **list, int64_t *n, int64_t *cap,
                     struct aster_param_info info, const char *name)
 {
@@ -324,7 +330,7 @@ static int info_add(struct aster_program *p, struct aster_param_info **list, int
     info.n = 1;
     for (int k = 0; k < info.rank; k++)
         ASTER_TRY(aster_mul(p->ctx, info.n, info.dim[k], &info.n));
-    info.offset = *n ? aster_round_up((*list)[*n - 1].offset + (*list)[*n - 1].n, 16) : 0;
+    info.offset = *n ? aster_round_up((*list)[*n - 1].offset + slots(&(*list)[*n - 1]), 16) : 0;
     ASTER_TRY(aster_grow(p->ctx, *n + 1, sizeof **list, cap, list));
     char *copy = NULL;
     ASTER_TRY(aster_strdup(p->ctx, name, &copy));
@@ -350,10 +356,10 @@ static aster_val external_add(struct aster_program *p, enum aster_class cls, enu
     return v;
 }
 
-aster_val aster_emit_param(struct aster_program *p, const char *name, int rank, const int64_t *dims, enum aster_layout layout,
-                           struct aster_init init, int64_t fan_in)
+static aster_val emit_param(struct aster_program *p, const char *name, enum aster_dtype t, int rank, const int64_t *dims, enum aster_layout layout,
+                            struct aster_init init, int64_t fan_in)
 {
-    struct aster_param_info info = {.layout = layout, .init = init, .rank = rank, .fan_in = fan_in};
+    struct aster_param_info info = {.layout = layout, .init = init, .dtype = t, .rank = rank, .fan_in = fan_in};
     for (int k = 0; k < rank && k < ASTER_MAX_RANK; k++)
         info.dim[k] = dims[k];
     int slot = (int)p->n_param;
@@ -363,12 +369,28 @@ aster_val aster_emit_param(struct aster_program *p, const char *name, int rank, 
         return -1;
     }
     p->grad_value[slot] = -1;
-    return external_add(p, ASTER_CLASS_PARAM, p->real, slot, rank, dims, &p->param_value, &p->cap_param_value);
+    return external_add(p, ASTER_CLASS_PARAM, t, slot, rank, dims, &p->param_value, &p->cap_param_value);
+}
+
+aster_val aster_emit_param(struct aster_program *p, const char *name, int rank, const int64_t *dims, enum aster_layout layout,
+                           struct aster_init init, int64_t fan_in)
+{
+    return emit_param(p, name, p->real, rank, dims, layout, init, fan_in);
+}
+
+aster_val aster_emit_param_bf16(struct aster_program *p, const char *name, int rank, const int64_t *dims, enum aster_layout layout,
+                                struct aster_init init, int64_t fan_in)
+{
+    if (!p->failed && p->real != ASTER_F32) {
+        p->failed = true;
+        return aster_fail(p->ctx, ASTER_EBUG, "program %s: parameter %s is to be bf16, in a program of f64", p->name, name), -1;
+    }
+    return emit_param(p, name, ASTER_BF16, rank, dims, layout, init, fan_in);
 }
 
 aster_val aster_emit_buffer(struct aster_program *p, const char *name, int64_t n, double init)
 {
-    struct aster_param_info info = {.layout = ASTER_LAYOUT_SAME, .init = {0, init}, .rank = 1, .dim = {n}};
+    struct aster_param_info info = {.layout = ASTER_LAYOUT_SAME, .init = {0, init}, .dtype = ASTER_F64, .rank = 1, .dim = {n}};
     int slot = (int)p->n_buffer;
     if (p->failed || info_add(p, &p->buffer, &p->n_buffer, &p->cap_buffer, info, name) < 0 ||
         aster_grow(p->ctx, p->n_buffer, sizeof *p->aux_value, &p->cap_aux_value, &p->aux_value) < 0) {
@@ -487,7 +509,7 @@ int64_t aster_program_class_n(const struct aster_program *p, enum aster_class c)
     bool params = c == ASTER_CLASS_PARAM || c == ASTER_CLASS_GRAD;
     const struct aster_param_info *list = params ? p->param : p->buffer;
     int64_t n = params ? p->n_param : p->n_buffer;
-    return n ? aster_round_up(list[n - 1].offset + list[n - 1].n, 16) : 0;
+    return n ? aster_round_up(list[n - 1].offset + slots(&list[n - 1]), 16) : 0;
 }
 
 /* ---- ops ---- */

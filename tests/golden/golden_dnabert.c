@@ -20,12 +20,12 @@ struct file {
     struct aster_h5 *h5;
     struct aster_language_config c;
     int64_t seed, n;
-    double limit_f64, limit_f32;
+    double limit[ASTER_N_DTYPES];
     struct aster_json *scales;
     struct aster_pretrained *pretrained; /* NULL: generated */
     struct sequence *sequence;
     struct lm_tokens *tokens;
-    enum aster_dtype real;
+    enum aster_dtype type; /* what is computed now; bf16: with f32 */
     struct lm_score *score;
 };
 
@@ -100,8 +100,9 @@ static int read_attributes(struct file *f)
     ASTER_GOTO(aster_h5_attr_str(f->h5, "/", "scales", &scales), done);
     ASTER_GOTO(aster_json_parse(f->ctx, f->path, scales, strlen(scales), &f->scales), done);
     ASTER_GOTO(aster_h5_attr_i64(f->h5, "/", "seed", &f->seed), done);
-    ASTER_GOTO(aster_h5_attr_f64(f->h5, "/", "tol_f64", &f->limit_f64), done);
-    ASTER_GOTO(aster_h5_attr_f64(f->h5, "/", "tol_f32", &f->limit_f32), done);
+    ASTER_GOTO(aster_h5_attr_f64(f->h5, "/", "tol_f64", &f->limit[ASTER_F64]), done);
+    ASTER_GOTO(aster_h5_attr_f64(f->h5, "/", "tol_f32", &f->limit[ASTER_F32]), done);
+    ASTER_GOTO(aster_h5_attr_f64(f->h5, "/", "tol_bf16", &f->limit[ASTER_BF16]), done);
     if (f->c.kind != ASTER_LANGUAGE_DNABERT)
         rc = wrong(f, "attribute config: another model than bert");
 done:
@@ -183,7 +184,7 @@ static int judge(struct file *f, const struct sequence *s, const char *array, in
     if (!aster_h5_has(f->h5, set))
         return 0;
     ASTER_TRY(aster_h5_read(f->h5, set, ASTER_F64, n_whole, &want));
-    lm_judge(f->score, n, got, want + first, f->real == ASTER_F64 ? f->limit_f64 : f->limit_f32, "%s %s %s %lld", aster_dtype_name(f->real), s->name,
+    lm_judge(f->score, n, got, want + first, f->limit[f->type], "%s %s %s %lld", aster_dtype_name(f->type), s->name,
              array, (long long)(first / n));
     aster_free(&want);
     return 0;
@@ -226,12 +227,12 @@ static int after_block(void *arg, int64_t block, int64_t k, const double *rows)
     return rc;
 }
 
-static int one_type(struct file *f, enum aster_dtype real)
+static int one_type(struct file *f, enum aster_dtype type)
 {
     struct lm_source source = {f, read_block, NULL};
     struct lm_net n;
-    f->real = real;
-    ASTER_TRY(lm_net_new(f->ctx, f->o->be, real, &f->c, &source, false, &n));
+    f->type = type;
+    ASTER_TRY(lm_net_new(f->ctx, f->o->be, type, &f->c, &source, false, &n));
     struct lm_walk w = {&n, f->tokens, f->n, f, after_block};
     int rc = lm_walk_run(&w, f->score);
     lm_net_free(&n);
@@ -274,6 +275,8 @@ static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *
         rc = one_type(&f, ASTER_F64);
     if (rc == 0 && o->f32)
         rc = one_type(&f, ASTER_F32);
+    if (rc == 0 && o->bf16)
+        rc = one_type(&f, ASTER_BF16);
     file_close(&f);
     return rc;
 }

@@ -10,6 +10,8 @@
 #define F64_ROWS 1e-10
 #define F64_GRAD 1e-9
 #define F32_ALL 5e-6
+#define BF16_SMALL 1.5e-2 /* means: half of it */
+#define BF16_PUBLISHED 2.5e-2 /* models of the published sizes */
 
 struct sequence {
     char *name;
@@ -23,12 +25,11 @@ struct file {
     struct aster_h5 *h5;
     struct aster_language_config c;
     int64_t seed, n;
-    char *weights; /* path of the weight file, NULL: generated */
-    struct aster_pretrained *pretrained;
+    struct aster_pretrained *pretrained; /* NULL: generated */
     float *frequency; /* in force, for generated weights and to compare with stored ones */
     struct sequence *sequence;
     struct lm_tokens *tokens;
-    enum aster_dtype real;
+    enum aster_dtype type; /* what is computed now; bf16: with f32 */
     struct lm_score *score;
 };
 
@@ -232,7 +233,7 @@ static int judge(struct file *f, const struct sequence *s, const char *array, in
     if (!aster_h5_has(f->h5, set))
         return 0;
     ASTER_TRY(aster_h5_read(f->h5, set, ASTER_F64, n, &want));
-    lm_judge(f->score, n, got, want, limit, "%s %s %s_%lld", aster_dtype_name(f->real), s->name, array, (long long)number);
+    lm_judge(f->score, n, got, want, limit, "%s %s %s_%lld", aster_dtype_name(f->type), s->name, array, (long long)number);
     aster_free(&want);
     return 0;
 }
@@ -258,7 +259,7 @@ static int after_block(void *arg, int64_t block, int64_t k, const double *rows)
     struct file *f = arg;
     struct sequence *s = &f->sequence[k];
     int64_t last = f->c.n_layers + 1, n = s->tokens.n * f->c.width;
-    double limit = f->real == ASTER_F64 ? F64_ROWS : F32_ALL;
+    double limit = f->type == ASTER_F64 ? F64_ROWS : f->type == ASTER_F32 ? F32_ALL : f->pretrained ? BF16_SMALL : BF16_PUBLISHED;
     if (block == last - 1) /* before the last norm */
         return 0;
     ASTER_TRY(judge(f, s, "rep", block == last ? last - 1 : block, n, rows, limit));
@@ -268,7 +269,7 @@ static int after_block(void *arg, int64_t block, int64_t k, const double *rows)
     snprintf(set, sizeof set, "sequences/%s/rep_%lld", s->name, (long long)f->c.n_layers);
     if (!aster_h5_has(f->h5, set))
         return aster_fail(f->ctx, ASTER_EFORMAT, "%s: %s is not there", f->path, set);
-    return judge_mean(f, s, rows, limit);
+    return judge_mean(f, s, rows, f->type == ASTER_BF16 ? limit / 2 : limit);
 }
 
 /* ---- gradients ---- */
@@ -288,7 +289,7 @@ static int cotangent(struct file *f, const struct lm_batch *b, void *dy)
         lm_generate(name, f->seed, f->sequence[b->which[k]].tokens.n * width, 1, 0, c + b->starts[k] * width);
     }
     lm_widen(ASTER_F32, b->rows * width, c, wide);
-    lm_narrow(f->real, b->rows * width, wide, dy);
+    lm_narrow(f->type, b->rows * width, wide, dy);
 done:
     aster_free(&c);
     aster_free(&wide);
@@ -303,12 +304,12 @@ static int judge_gradient(struct file *f, const struct lm_net *n, const struct a
     int rc;
     aster_language_param_name(&f->c, block, info, name, sizeof name);
     snprintf(set, sizeof set, "gradients/esm.%s", name);
-    ASTER_GOTO(aster_alloc(f->ctx, info->n, (size_t)aster_dtype_size(f->real), &theirs), done);
+    ASTER_GOTO(aster_alloc(f->ctx, info->n, (size_t)aster_dtype_size(f->type), &theirs), done);
     ASTER_GOTO(aster_alloc(f->ctx, info->n, sizeof *got, &got), done);
     ASTER_GOTO(aster_h5_read(f->h5, set, ASTER_F64, info->n, &want), done);
-    aster_param_to_reference(info, f->real, n->grad, theirs);
-    lm_widen(f->real, info->n, theirs, got);
-    lm_judge(f->score, info->n, got, want, f->real == ASTER_F64 ? F64_GRAD : F32_ALL, "%s gradient of %s", aster_dtype_name(f->real), name);
+    aster_param_to_reference(info, f->type, n->grad, theirs);
+    lm_widen(f->type, info->n, theirs, got);
+    lm_judge(f->score, info->n, got, want, f->type == ASTER_F64 ? F64_GRAD : F32_ALL, "%s gradient of %s", aster_dtype_name(f->type), name);
 done:
     aster_free(&theirs);
     aster_free(&got);
@@ -324,14 +325,14 @@ static int judge_loss(struct file *f, const struct lm_batch *b, const void *dy)
     ASTER_GOTO(aster_alloc(f->ctx, n, sizeof *y, &y), done);
     ASTER_GOTO(aster_alloc(f->ctx, n, sizeof *c, &c), done);
     ASTER_GOTO(aster_h5_attr_f64(f->h5, "gradients", "loss", &want), done);
-    lm_widen(f->real, n, b->y, y);
-    lm_widen(f->real, n, dy, c);
+    lm_widen(f->type, n, b->y, y);
+    lm_widen(f->type, n, dy, c);
     for (int64_t k = 0; k < n; k++) {
         loss += y[k] * c[k];
         size += fabs(y[k] * c[k]);
     }
     /* terms of both signs: their sum is as exact as they are */
-    lm_fraction(f->score, fabs(loss - want) / size / (f->real == ASTER_F64 ? F64_ROWS : F32_ALL), "%s loss", aster_dtype_name(f->real));
+    lm_fraction(f->score, fabs(loss - want) / size / (f->type == ASTER_F64 ? F64_ROWS : F32_ALL), "%s loss", aster_dtype_name(f->type));
 done:
     aster_free(&y);
     aster_free(&c);
@@ -387,7 +388,7 @@ static int gradients(struct file *f, struct lm_net *n)
     ASTER_GOTO(aster_alloc(f->ctx, f->n, sizeof *which, &which), done);
     ASTER_GOTO(listed(f, which, &count), done);
     ASTER_GOTO(lm_batch_new(n, f->tokens, count, which, true, &b), done);
-    ASTER_GOTO(aster_alloc(f->ctx, b.rows * f->c.width, (size_t)aster_dtype_size(f->real), &dy), done);
+    ASTER_GOTO(aster_alloc(f->ctx, b.rows * f->c.width, (size_t)aster_dtype_size(f->type), &dy), done);
     rc = sweep(f, n, &b, dy);
 done:
     if (b.net)
@@ -399,13 +400,13 @@ done:
 
 /* ---- one file ---- */
 
-static int one_type(struct file *f, enum aster_dtype real)
+static int one_type(struct file *f, enum aster_dtype type)
 {
     struct lm_source source = {f, read_block, frequencies};
-    bool has_gradients = aster_h5_has(f->h5, "gradients");
+    bool has_gradients = type != ASTER_BF16 && aster_h5_has(f->h5, "gradients");
     struct lm_net n;
-    f->real = real;
-    ASTER_TRY(lm_net_new(f->ctx, f->o->be, real, &f->c, &source, has_gradients, &n));
+    f->type = type;
+    ASTER_TRY(lm_net_new(f->ctx, f->o->be, type, &f->c, &source, has_gradients, &n));
     struct lm_walk w = {&n, f->tokens, f->n, f, after_block};
     int rc = lm_walk_run(&w, f->score);
     if (rc == 0 && has_gradients)
@@ -422,6 +423,8 @@ static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *
         rc = one_type(&f, ASTER_F64);
     if (rc == 0 && o->f32)
         rc = one_type(&f, ASTER_F32);
+    if (rc == 0 && o->bf16)
+        rc = one_type(&f, ASTER_BF16);
     file_close(&f);
     return rc;
 }

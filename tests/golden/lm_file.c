@@ -16,9 +16,9 @@ void lm_generate(const char *name, int64_t seed, int64_t n, float a, float shift
     }
 }
 
-static int generate_one(struct aster_ctx *ctx, const char *name, const struct aster_param_info *info, enum aster_dtype t, lm_one *one, void *arg,
-                        void *flat)
+static int generate_one(struct aster_ctx *ctx, const char *name, const struct aster_param_info *info, lm_one *one, void *arg, void *flat)
 {
+    enum aster_dtype t = info->dtype;
     float *narrow = NULL;
     double *wide = NULL;
     int rc;
@@ -28,6 +28,8 @@ static int generate_one(struct aster_ctx *ctx, const char *name, const struct as
         ASTER_GOTO(aster_alloc(ctx, info->n, sizeof *wide, &wide), done);
         lm_widen(ASTER_F32, info->n, narrow, wide);
     }
+    for (int64_t i = 0; t == ASTER_BF16 && i < info->n; i++)
+        ((uint16_t *)narrow)[i] = aster_f32_to_bf16(narrow[i]);
     aster_param_from_reference(info, t, t == ASTER_F64 ? (void *)wide : (void *)narrow, flat);
 done:
     aster_free(&narrow);
@@ -42,17 +44,22 @@ int lm_generate_block(struct aster_ctx *ctx, const struct aster_language_config 
         const struct aster_param_info *info = aster_program_param(p, k);
         char name[128];
         aster_language_param_name(c, block, info, name, sizeof name);
-        ASTER_TRY(generate_one(ctx, name, info, aster_program_real(p), one, arg, flat));
+        ASTER_TRY(generate_one(ctx, name, info, one, arg, flat));
     }
     return 0;
 }
 
 void lm_perturb(const struct lm_options *o, int64_t block, const struct aster_program *p, void *flat)
 {
-    if (o->perturb && block == 1 && aster_program_real(p) == ASTER_F64)
+    const enum aster_dtype t = aster_program_param(p, 0)->dtype;
+    if (!o->perturb || block != 1)
+        return;
+    if (t == ASTER_F64)
         *(double *)flat *= 1.01;
-    if (o->perturb && block == 1 && aster_program_real(p) == ASTER_F32)
+    else if (t == ASTER_F32)
         *(float *)flat *= 1.01f;
+    else
+        *(uint16_t *)flat = aster_f32_to_bf16(1.01f * aster_bf16_to_f32(*(uint16_t *)flat));
 }
 
 /* ---- errors ---- */
@@ -92,6 +99,11 @@ void lm_judge(struct lm_score *s, int64_t n, const double *got, const double *wa
 
 /* ---- the walk ---- */
 
+static const char *lm_type_name(const struct lm_net *n)
+{
+    return aster_dtype_name(n->is_half ? ASTER_BF16 : n->real);
+}
+
 static int alone(const struct lm_walk *w, int64_t block, const struct lm_batch *b, int64_t k)
 {
     double *rows = NULL;
@@ -111,7 +123,7 @@ static void compare(const struct lm_walk *w, int64_t block, const struct lm_batc
         const struct lm_batch *one = &single[b->which[k]];
         different += memcmp(lm_batch_rows(b, k), one->y, (size_t)(one->rows * w->net->c.width * aster_dtype_size(w->net->real))) != 0;
     }
-    lm_fraction(s, different ? (double)INFINITY : 0, "%s block %lld: %lld sequences have other bits than alone", aster_dtype_name(w->net->real),
+    lm_fraction(s, different ? (double)INFINITY : 0, "%s block %lld: %lld sequences have other bits than alone", lm_type_name(w->net),
                 (long long)block, (long long)different);
 }
 
@@ -192,9 +204,9 @@ static int one_file(struct aster_ctx *ctx, const struct lm_options *o, const cha
 static int usage(const char *name)
 {
     fprintf(stderr,
-            "usage: %s [--isa NAME] [--dtype f32|f64|both] [--poison] [--perturb] [-v] FILE...\n"
+            "usage: %s [--isa NAME] [--dtype f64|f32|bf16] [--poison] [--perturb] [-v] FILE...\n"
             "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
-            "  --dtype T    what is computed (default both)\n"
+            "  --dtype T    what is computed (default all three); bf16: matrices in bf16, the rest f32\n"
             "  --poison     kernels start from NaN and may not change their inputs\n"
             "  --perturb    one weight is moved by 1%%: to see that this is noticed\n"
             "  -v           every compared quantity to stderr\n",
@@ -216,9 +228,10 @@ static int parse(int argc, char **argv, struct lm_options *o)
             o->isa = argv[++k];
         else if (!strcmp(argv[k], "--dtype") && k + 1 < argc) {
             k++;
-            o->f32 = !strcmp(argv[k], "f32") || !strcmp(argv[k], "both");
-            o->f64 = !strcmp(argv[k], "f64") || !strcmp(argv[k], "both");
-            if (!o->f32 && !o->f64)
+            o->f64 = !strcmp(argv[k], "f64");
+            o->f32 = !strcmp(argv[k], "f32");
+            o->bf16 = !strcmp(argv[k], "bf16");
+            if (!o->f64 && !o->f32 && !o->bf16)
                 return -1;
         } else
             return -1;
@@ -228,7 +241,7 @@ static int parse(int argc, char **argv, struct lm_options *o)
 
 int lm_main(int argc, char **argv, const char *name, lm_check *check)
 {
-    struct lm_options o = {.isa = "auto", .f32 = true, .f64 = true};
+    struct lm_options o = {.isa = "auto", .f32 = true, .f64 = true, .bf16 = true};
     struct aster_ctx *ctx = NULL;
     enum aster_isa isa;
     int first = parse(argc, argv, &o), failed = 0;

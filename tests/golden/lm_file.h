@@ -27,7 +27,7 @@ void lm_fraction(struct lm_score *s, double fraction, const char *fmt, ...) ASTE
 struct lm_options {
     const struct aster_backend *be;
     const char *isa;
-    bool f32, f64, verbose, poison, perturb;
+    bool f64, f32, bf16, verbose, poison, perturb;
 };
 /* With --perturb: the first parameter of the first layer */
 void lm_perturb(const struct lm_options *o, int64_t block, const struct aster_program *p, void *flat);

@@ -30,19 +30,22 @@ static int programs_new(struct lm_net *n, bool training)
 {
     int64_t most = 0;
     for (int part = 0; part < (n->c.kind == ASTER_LANGUAGE_ESM2 ? 3 : 2); part++) {
-        ASTER_TRY(aster_language_program(n->ctx, &n->c, (enum aster_language_part)part, n->real, false, &n->eval[part]));
+        ASTER_TRY(aster_language_program(n->ctx, &n->c, (enum aster_language_part)part, n->real,
+                                         n->is_half ? ASTER_LANGUAGE_BF16 : ASTER_LANGUAGE_EVAL, &n->eval[part]));
         if (training)
-            ASTER_TRY(aster_language_program(n->ctx, &n->c, (enum aster_language_part)part, n->real, true, &n->train[part]));
+            ASTER_TRY(aster_language_program(n->ctx, &n->c, (enum aster_language_part)part, n->real, ASTER_LANGUAGE_TRAIN, &n->train[part]));
         most = aster_max64(most, aster_program_class_n(n->eval[part], ASTER_CLASS_PARAM));
     }
     ASTER_TRY(aster_alloc(n->ctx, most, real_size(n), &n->params));
     return training ? aster_alloc(n->ctx, most, real_size(n), &n->grad) : 0;
 }
 
-int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype real, const struct aster_language_config *c,
+int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype t, const struct aster_language_config *c,
                const struct lm_source *source, bool training, struct lm_net *n)
 {
-    *n = (struct lm_net){.ctx = ctx, .be = be, .real = real, .c = *c, .source = *source, .block = -1};
+    *n = (struct lm_net){.ctx = ctx, .be = be, .c = *c, .source = *source, .block = -1};
+    n->is_half = t == ASTER_BF16;
+    n->real = n->is_half ? ASTER_F32 : t;
     int rc = programs_new(n, training);
     if (rc < 0)
         lm_net_free(n);

@@ -15,13 +15,15 @@ struct lm_net {
     struct aster_ctx *ctx;
     const struct aster_backend *be;
     enum aster_dtype real;
+    bool is_half; /* matrices in bf16 */
     struct aster_language_config c;
     struct lm_source source;
     struct aster_program *eval[3], *train[3]; /* by part */
     int64_t block;                            /* whose parameters these are */
     void *params, *grad;
 };
-ASTER_CHECKED int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype real,
+/* t: f64, f32, or bf16 for f32 with matrices in bf16 */
+ASTER_CHECKED int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype t,
                              const struct aster_language_config *c, const struct lm_source *source, bool training, struct lm_net *n);
 ASTER_CHECKED int lm_net_load(struct lm_net *n, int64_t block);
 void lm_net_free(struct lm_net *n);

@@ -324,7 +324,7 @@ static const struct grad_case cases[] = {
     {"attention causal", 3, {{3, {2, 4, 3}}, {3, {2, 4, 3}}, {3, {2, 4, 3}}}, build_attention_causal, false, false, 0},
     {"ragged attention", 4, {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}}, build_ragged, false, false, 8},
     {"ragged attention, slopes", 5, {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}, {1, {2}}}, build_ragged_slopes, false, false, 24},
-    {"rotary", 3, {{2, {5, 8}}, {1, {5}}, {2, {5, 4}}}, build_rotary, false, false, 6},
+    {"rotary", 3, {{2, {5, 8}}, {1, {5}}, {2, {5, 4}}}, build_rotary, false, true, 6},
     {"gated", 1, {{3, {2, 3, 8}}}, build_gated, true, false, 0},
     {"linear gelu", 3, {{3, {2, 3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear_gelu, true, false, 0},
     {"linear gelu, no bias", 2, {{2, {3, 4}}, {2, {4, 5}}}, build_linear_gelu_plain, true, false, 0},

@@ -13,11 +13,11 @@ static void (*const ops[ASTER_N_OPS])(struct kt *) = {
 
 void kt_run_op(enum aster_op_kind op, enum aster_dtype real)
 {
+    const char *name = aster_op_name(op), *dtype = aster_dtype_name(real);
     struct kt t = {.op = op,
                    .real = real,
                    .tolerance = kt_tolerance_of(op, real),
-                   .random = 1000 + (uint64_t)op};
-    const char *name = aster_op_name(op), *dtype = aster_dtype_name(real);
+                   .random = aster_fnv1a64(name, strlen(name))};
     if (!t.tolerance) {
         tap_ok(false, "%s %s: tests/tolerance.def has no line for it", name, dtype);
         return;

@@ -78,7 +78,7 @@ static void ref_linear(struct kt_case *c)
     }
 }
 
-void kt_op_linear(struct kt *t)
+static void linear_cases(struct kt *t, enum aster_dtype weights)
 {
     static const int64_t sizes[][4] = {{1, 1, 1, 1},    {2, 3, 20, 64},   {3, 1, 64, 2},
                                        {2, 37, 128, 2}, {5, 7, 33, 31},   {0, 4, 3, 5},
@@ -91,7 +91,7 @@ void kt_op_linear(struct kt *t)
                                             (int)s[1], (int)s[2], (int)s[3], code & 1, code >> 1);
             c->i[0] = code >> 1;
             kt_in(c, KT_REAL, 0, KT_DIMS(s[0], s[1], s[2]));
-            kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s[2], s[3]));
+            kt_in(c, weights, KT_NO_BATCH, KT_DIMS(s[2], s[3]));
             if (code & 1)
                 kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s[3]));
             else
@@ -99,4 +99,14 @@ void kt_op_linear(struct kt *t)
             kt_out(c, KT_REAL, 0, KT_DIMS(s[0], s[1], s[3]));
             kt_run(c, ref_linear);
         }
+}
+
+void kt_op_linear(struct kt *t)
+{
+    linear_cases(t, KT_REAL);
+}
+
+void kt_op_linear_bf16(struct kt *t)
+{
+    linear_cases(t, ASTER_BF16);
 }

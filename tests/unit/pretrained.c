@@ -87,7 +87,7 @@ static bool values_agree(const struct aster_pretrained *w, enum aster_dtype real
     for (int64_t block = 0; block < aster_language_n_blocks(&config); block++) {
         struct aster_program *p = NULL;
         void *flat = NULL, *theirs = NULL;
-        good = good && aster_language_program(ctx, &config, aster_language_part_of(&config, block), real, false, &p) == 0 &&
+        good = good && aster_language_program(ctx, &config, aster_language_part_of(&config, block), real, ASTER_LANGUAGE_EVAL, &p) == 0 &&
                aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), 8, &flat) == 0 && aster_alloc(ctx, ELEMENTS, 8, &theirs) == 0 &&
                aster_pretrained_read(w, block, p, flat) == 0;
         for (int k = 0; good && k < aster_program_n_params(p); k++) {
