@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Starts asterism @VERSION@ from its bundle with the CUDA libraries of this machine, or without when there are none.
+# Starts asterism @VERSION@, or as check-gpu its tests for GPUs, from its bundle with the CUDA libraries of this machine, or without
+# when there are none.
 here=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd) || exit 1
 IFS='
 '
@@ -41,4 +42,7 @@ if [ -n "$missing" ]; then
 fi
 unset IFS
 export LD_LIBRARY_PATH="$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-exec "$here/libexec/asterism" "$@"
+case ${0##*/} in
+check-gpu) exec bash "$here/libexec/check-gpu" "$here/bin/asterism" "$here/libexec" "$here"/share/asterism/golden/*.h5 "$@" ;;
+*) exec "$here/libexec/asterism" "$@" ;;
+esac
