@@ -10,9 +10,11 @@ struct aster_fasta {
     char *header, *id, *seq, *next_header;
     int64_t cap_header, cap_id, cap_seq, cap_next;
     int64_t next_line, index;
-    bool have_next, end;
-    struct aster_fasta_odd odd;
+    bool have_next, end, by_record;
+    struct aster_fasta_odd odd; /* of the file, or (by_record) of the record being read */
+    uint8_t kind[256];          /* of a byte in a sequence; 0: an ordinary letter */
 };
+enum { BLANK = 1, ODD = 2, REFUSED = 4 };
 
 static int keep(struct aster_ctx *ctx, char **to, int64_t *cap, const char *text, size_t n)
 {
@@ -38,6 +40,14 @@ static void strip(char **text, size_t *n)
     (*text)[*n] = '\0';
 }
 
+static void expect(struct aster_fasta *f, const char *letters)
+{
+    for (int c = 0; c < 256; c++) {
+        int upper = c >= 'a' && c <= 'z' ? c - 32 : c;
+        f->kind[c] = blank((char)c) ? BLANK : c && strchr(letters, upper) ? 0 : ODD;
+    }
+}
+
 int aster_fasta_open(struct aster_ctx *ctx, const char *path, struct aster_fasta **out)
 {
     struct aster_fasta *f = NULL;
@@ -45,6 +55,10 @@ int aster_fasta_open(struct aster_ctx *ctx, const char *path, struct aster_fasta
     *out = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *f, &f));
     f->ctx = ctx;
+    expect(f, "ABCDEFGHIJKLMNOPQRSTUVWXYZ*-.");
+    for (int c = 0; c < 256; c++)
+        if ((c < 33 || c > 126) && f->kind[c] == ODD)
+            f->kind[c] = REFUSED;
     ASTER_GOTO(aster_lines_open(ctx, path, &f->lines), fail);
     *out = f;
     return 0;
@@ -53,22 +67,40 @@ fail:
     return rc;
 }
 
+void aster_fasta_expect(struct aster_fasta *f, const char *letters)
+{
+    expect(f, letters);
+    f->by_record = true;
+}
+
+static int refuse(struct aster_fasta *f, unsigned char c, size_t column)
+{
+    return aster_fail(f->ctx, ASTER_EFORMAT,
+                      "%s:%lld: byte 0x%02x at column %zu is no residue letter; printable ASCII is "
+                      "expected",
+                      aster_lines_path(f->lines), (long long)aster_lines_number(f->lines), c,
+                      column);
+}
+
 /* The text of a line as residues; blanks inside it are dropped. */
 static int add_residues(struct aster_fasta *f, const char *text, size_t n, int64_t *length)
 {
+    unsigned kinds = 0;
     ASTER_TRY(aster_grow(f->ctx, *length + (int64_t)n + 1, 1, &f->cap_seq, &f->seq));
+    for (size_t k = 0; k < n; k++)
+        kinds |= f->kind[(unsigned char)text[k]];
+    if (!kinds) {
+        memcpy(f->seq + *length, text, n);
+        *length += (int64_t)n;
+        return 0;
+    }
     for (size_t k = 0; k < n; k++) {
         unsigned char c = (unsigned char)text[k];
-        if (blank((char)c))
+        if (f->kind[c] == BLANK)
             continue;
-        if (c < 33 || c > 126)
-            return aster_fail(f->ctx, ASTER_EFORMAT,
-                              "%s:%lld: byte 0x%02x at column %zu is no residue letter; printable "
-                              "ASCII is expected",
-                              aster_lines_path(f->lines), (long long)aster_lines_number(f->lines),
-                              c, k + 1);
-        bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
-        if (!letter && !strchr("*-.", c) && f->odd.n++ == 0) {
+        if (f->kind[c] == REFUSED)
+            return refuse(f, c, k + 1);
+        if (f->kind[c] == ODD && f->odd.n++ == 0) {
             f->odd.line = aster_lines_number(f->lines);
             f->odd.column = (int64_t)k + 1;
             f->odd.first = (char)c;
@@ -89,6 +121,8 @@ int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)
     char *text;
     size_t n;
     bool have = f->have_next;
+    if (f->by_record)
+        f->odd = (struct aster_fasta_odd){0};
     if (have) {
         ASTER_TRY(keep(f->ctx, &f->header, &f->cap_header, f->next_header, strlen(f->next_header)));
         line = f->next_line;
@@ -154,11 +188,13 @@ void aster_fasta_close(struct aster_fasta **fp)
 void aster_fasta_write(struct aster_str *out, const char *header, const char *seq, int64_t n,
                        int width)
 {
-    aster_str_printf(out, ">%s\n", header);
+    aster_str_addn(out, ">", 1);
+    aster_str_add(out, header);
+    aster_str_addn(out, "\n", 1);
     if (width <= 0)
         width = n < 1 || n > 1000000000 ? 60 : (int)n;
     for (int64_t k = 0; k < n; k += width) {
         aster_str_addn(out, seq + k, (size_t)aster_min64(width, n - k));
-        aster_str_add(out, "\n");
+        aster_str_addn(out, "\n", 1);
     }
 }
