@@ -20,7 +20,6 @@ struct aster_dna {
     struct aster_fasta *fasta;
     struct aster_str fault;
     char printable[128];
-    uint8_t ambiguous[256];
 };
 
 static int check_paths(struct aster_dna *d)
@@ -49,8 +48,6 @@ int aster_dna_open(struct aster_ctx *ctx, int64_t n_paths, const char *const *pa
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *d, &d));
     d->ctx = ctx;
     d->any_letter = any_letter;
-    for (const char *c = AMBIGUOUS; *c; c++)
-        d->ambiguous[(unsigned char)*c] = d->ambiguous[(unsigned char)(*c | 32)] = 1;
     for (int c = 33; c < 127; c++)
         d->printable[n++] = (char)c;
     ASTER_GOTO(aster_alloc(ctx, n_paths, sizeof *d->path, &d->path), fail);
@@ -126,7 +123,7 @@ int aster_dna_next(struct aster_dna *d, struct aster_dna_record *out)
             return 0;
         if (!d->fasta) {
             ASTER_TRY(aster_fasta_open(d->ctx, d->path[d->file], &d->fasta));
-            aster_fasta_expect(d->fasta, d->any_letter ? d->printable : NUCLEOTIDES);
+            aster_fasta_expect(d->fasta, d->any_letter ? d->printable : NUCLEOTIDES, AMBIGUOUS);
         }
         rc = aster_fasta_next(d->fasta, &r);
         if (rc == 0) {
@@ -142,9 +139,8 @@ int aster_dna_next(struct aster_dna *d, struct aster_dna_record *out)
                                      .seq = r.seq,
                                      .length = r.length,
                                      .line = r.line,
-                                     .index = d->index++};
-    for (int64_t k = 0; k < r.length; k++)
-        out->n_ambiguous += d->ambiguous[(unsigned char)r.seq[k]];
+                                     .index = d->index++,
+                                     .n_ambiguous = r.n_marked};
     ASTER_TRY(look_for_fault(d, out));
     return 1;
 }

@@ -12,9 +12,14 @@ struct aster_fasta {
     int64_t next_line, index;
     bool have_next, end, by_record;
     struct aster_fasta_odd odd; /* of the file, or (by_record) of the record being read */
-    uint8_t kind[256];          /* of a byte in a sequence; 0: an ordinary letter */
+    int64_t n_marked;           /* in the record being read */
+    uint64_t kind[256];         /* of a byte in a sequence; 0: an ordinary letter */
 };
-enum { BLANK = 1, ODD = 2, REFUSED = 4 };
+/* Added up over a line: marked letters below the others, which more than a line's length fits. */
+enum { MARKED = 1 };
+#define BLANK   (1ULL << 32)
+#define ODD     (1ULL << 33)
+#define REFUSED (1ULL << 34)
 
 static int keep(struct aster_ctx *ctx, char **to, int64_t *cap, const char *text, size_t n)
 {
@@ -40,11 +45,14 @@ static void strip(char **text, size_t *n)
     (*text)[*n] = '\0';
 }
 
-static void expect(struct aster_fasta *f, const char *letters)
+static void expect(struct aster_fasta *f, const char *letters, const char *marked)
 {
     for (int c = 0; c < 256; c++) {
         int upper = c >= 'a' && c <= 'z' ? c - 32 : c;
-        f->kind[c] = blank((char)c) ? BLANK : c && strchr(letters, upper) ? 0 : ODD;
+        f->kind[c] = blank((char)c)                ? BLANK
+                     : c && strchr(marked, upper)  ? MARKED
+                     : c && strchr(letters, upper) ? 0
+                                                   : ODD;
     }
 }
 
@@ -55,7 +63,7 @@ int aster_fasta_open(struct aster_ctx *ctx, const char *path, struct aster_fasta
     *out = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *f, &f));
     f->ctx = ctx;
-    expect(f, "ABCDEFGHIJKLMNOPQRSTUVWXYZ*-.");
+    expect(f, "ABCDEFGHIJKLMNOPQRSTUVWXYZ*-.", "");
     for (int c = 0; c < 256; c++)
         if ((c < 33 || c > 126) && f->kind[c] == ODD)
             f->kind[c] = REFUSED;
@@ -67,9 +75,9 @@ fail:
     return rc;
 }
 
-void aster_fasta_expect(struct aster_fasta *f, const char *letters)
+void aster_fasta_expect(struct aster_fasta *f, const char *letters, const char *marked)
 {
-    expect(f, letters);
+    expect(f, letters, marked);
     f->by_record = true;
 }
 
@@ -85,11 +93,12 @@ static int refuse(struct aster_fasta *f, unsigned char c, size_t column)
 /* The text of a line as residues; blanks inside it are dropped. */
 static int add_residues(struct aster_fasta *f, const char *text, size_t n, int64_t *length)
 {
-    unsigned kinds = 0;
+    uint64_t kinds = 0;
     ASTER_TRY(aster_grow(f->ctx, *length + (int64_t)n + 1, 1, &f->cap_seq, &f->seq));
     for (size_t k = 0; k < n; k++)
-        kinds |= f->kind[(unsigned char)text[k]];
-    if (!kinds) {
+        kinds += f->kind[(unsigned char)text[k]];
+    f->n_marked += (int64_t)(kinds & UINT32_MAX);
+    if (kinds < BLANK) {
         memcpy(f->seq + *length, text, n);
         *length += (int64_t)n;
         return 0;
@@ -121,6 +130,7 @@ int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)
     char *text;
     size_t n;
     bool have = f->have_next;
+    f->n_marked = 0;
     if (f->by_record)
         f->odd = (struct aster_fasta_odd){0};
     if (have) {
@@ -167,8 +177,11 @@ int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)
         return 0;
     ASTER_TRY(aster_grow(f->ctx, length + 1, 1, &f->cap_seq, &f->seq));
     f->seq[length] = '\0';
-    ASTER_TRY(keep(f->ctx, &f->id, &f->cap_id, f->header, strcspn(f->header, " \t\v\f\r")));
-    *out = (struct aster_fasta_record){f->header, f->id, f->seq, length, line, f->index++};
+    for (n = 0; f->header[n] && !blank(f->header[n]);)
+        n++;
+    ASTER_TRY(keep(f->ctx, &f->id, &f->cap_id, f->header, n));
+    *out = (struct aster_fasta_record){f->header, f->id,      f->seq,     length,
+                                       line,      f->index++, f->n_marked};
     return 1;
 }
 

@@ -12,7 +12,7 @@ struct aster_lines {
     char *text, *buffer;
     int64_t n, cap, line;
     int64_t got, at; /* of buffer */
-    bool end;
+    bool end, has_nul;
 };
 enum { BUFFER = 1 << 16 };
 
@@ -37,44 +37,58 @@ static int refill(struct aster_lines *l)
     l->at = l->got = 0;
     ASTER_TRY(aster_source_read(l->source, l->buffer, BUFFER, l->line, &l->got));
     l->end = l->got == 0;
+    l->has_nul = memchr(l->buffer, '\0', (size_t)l->got) != NULL;
+    return 0;
+}
+
+/* The pieces of a line that reaches over the end of the buffer are put together in text. */
+static int keep(struct aster_lines *l, const char *from, int64_t n)
+{
+    if (l->n + n > LINE_LIMIT)
+        return aster_fail(l->ctx, ASTER_ELIMIT, "%s:%lld: the line is longer than 1 GiB",
+                          aster_lines_path(l), (long long)l->line + 1);
+    ASTER_TRY(aster_grow(l->ctx, l->n + n + 1, 1, &l->cap, &l->text));
+    memcpy(l->text + l->n, from, (size_t)n);
+    l->n += n;
     return 0;
 }
 
 int aster_lines_next(struct aster_lines *l, char **text, size_t *n)
 {
     l->n = 0;
-    bool any = false, done = false;
-    while (!done) {
+    bool any = false;
+    char *newline = NULL;
+    while (!newline) {
         if (l->at == l->got) {
             if (!l->end)
                 ASTER_TRY(refill(l));
             if (l->end)
                 break;
         }
-        any = true;
-        const char *from = l->buffer + l->at,
-                   *newline = memchr(from, '\n', (size_t)(l->got - l->at));
+        char *from = l->buffer + l->at;
+        newline = memchr(from, '\n', (size_t)(l->got - l->at));
         int64_t take = newline ? newline - from : l->got - l->at;
-        if (memchr(from, '\0', (size_t)take))
+        if (l->has_nul && memchr(from, '\0', (size_t)take))
             return aster_fail(l->ctx, ASTER_EFORMAT,
                               "%s:%lld: has a NUL byte; a text file is expected",
                               aster_lines_path(l), (long long)l->line + 1);
-        if (l->n + take > LINE_LIMIT)
-            return aster_fail(l->ctx, ASTER_ELIMIT, "%s:%lld: the line is longer than 1 GiB",
-                              aster_lines_path(l), (long long)l->line + 1);
-        ASTER_TRY(aster_grow(l->ctx, l->n + take + 1, 1, &l->cap, &l->text));
-        memcpy(l->text + l->n, from, (size_t)take);
-        l->n += take;
         l->at += take + (newline != NULL);
-        done = newline != NULL;
+        if (newline && !any) { /* all of it is in the buffer */
+            *text = from;
+            l->n = take;
+            any = true;
+            break;
+        }
+        any = true;
+        ASTER_TRY(keep(l, from, take));
+        *text = l->text;
     }
     if (!any)
         return 0;
     l->line++;
-    if (l->n && l->text[l->n - 1] == '\r')
+    if (l->n && (*text)[l->n - 1] == '\r')
         l->n--;
-    l->text[l->n] = '\0';
-    *text = l->text;
+    (*text)[l->n] = '\0';
     *n = (size_t)l->n;
     return 1;
 }

@@ -4,19 +4,20 @@
 
 #include <string.h>
 
-/* Bases are T 0, C 1, A 2, G 3; a letter of no base is 4. So the complement of a base is its number
- * with bit 1 changed, and a letter of no base keeps bit 2. */
-enum { NO_BASE = 4, N_CODONS = 512, COMPLEMENT = 2 << 6 | 2 << 3 | 2 };
+/* Bases are T 0, C 1, A 2, G 3: the complement of a base has bit 1 changed. A letter of no base is
+ * 4. In '*' a bit is set that is set in no residue's letter. */
+enum { NO_BASE = 4, N_CODONS = 512, STOP_BIT = 32 };
 
 struct aster_frames {
     struct aster_ctx *ctx;
-    uint8_t number[256];       /* of a letter's base */
-    char complement[256];      /* of a letter, upper case */
-    char residue[N_CODONS];    /* of three numbers in octal; 0 where one is no base */
-    char residue_rc[N_CODONS]; /* of their complements */
-    int64_t cap_number, cap_text;
-    uint8_t *numbers; /* of the chunk's letters */
-    char *text;       /* forward strand, reverse strand, six proteins */
+    uint8_t number[256];      /* of a letter's base */
+    char capital[256];        /* of a letter */
+    char complement[256];     /* of a letter, upper case */
+    uint16_t codon[N_CODONS]; /* by three numbers in octal: the residue, and that of the reverse
+                               * complement times 256; 0 where one of the three is no base */
+    int64_t cap, cap_text;
+    uint16_t *residues; /* of the codons that begin at each position */
+    char *text;         /* both strands, six proteins */
     int n_open;
     struct aster_frame open[ASTER_N_FRAMES];
     enum aster_frame_state state[ASTER_N_FRAMES];
@@ -47,13 +48,15 @@ static void fill_tables(struct aster_frames *f)
                       code[] = "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG";
     for (int c = 0; c < 256; c++) {
         const char *at = c ? strchr(bases, upper(c)) : NULL;
+        f->capital[c] = upper(c);
         f->number[c] = at ? (uint8_t)(at - bases) : NO_BASE;
         f->complement[c] = at ? bases[(at - bases) ^ 2] : upper(c);
     }
-    for (int k = 0; k < 64; k++)
-        f->residue[(k & 48) << 2 | (k & 12) << 1 | (k & 3)] = code[k];
-    for (int k = 0; k < N_CODONS; k++)
-        f->residue_rc[k] = f->residue[k ^ COMPLEMENT];
+    for (int k = 0; k < 64; k++) {
+        int a = k >> 4, b = k >> 2 & 3, c = k & 3;
+        f->codon[a << 6 | b << 3 | c] |= (uint16_t)code[k];
+        f->codon[(c ^ 2) << 6 | (b ^ 2) << 3 | (a ^ 2)] |= (uint16_t)(code[k] << 8);
+    }
 }
 
 int aster_frames_new(struct aster_ctx *ctx, struct aster_frames **out)
@@ -69,42 +72,68 @@ void aster_frames_free(struct aster_frames **fp)
     struct aster_frames *f = *fp;
     if (!f)
         return;
-    aster_free(&f->numbers);
+    aster_free(&f->residues);
     aster_free(&f->text);
     aster_free(fp);
 }
 
-/* n codons from at on, forward or (step -1) backward. Residues, or -1 at a stop. */
-static int64_t translate(const char *residue, const uint8_t *at, int64_t step, int64_t n,
-                         char *protein)
+/* Fills residues; all[k]: the bits of those at positions that leave k when divided by three. */
+static void translate(const struct aster_frames *f, const uint8_t *bases, int64_t n,
+                      uint16_t *restrict residues, unsigned all[3])
+{
+    unsigned codon = n < 2 ? 0 : (unsigned)f->number[bases[0]] << 3 | f->number[bases[1]];
+    unsigned all0 = 0, all1 = 0, all2 = 0;
+    int64_t k = 2;
+    for (; k + 3 <= n; k += 3) {
+        codon = codon << 3 | f->number[bases[k]];
+        all0 |= residues[k - 2] = f->codon[codon & (N_CODONS - 1)];
+        codon = codon << 3 | f->number[bases[k + 1]];
+        all1 |= residues[k - 1] = f->codon[codon & (N_CODONS - 1)];
+        codon = codon << 3 | f->number[bases[k + 2]];
+        all2 |= residues[k] = f->codon[codon & (N_CODONS - 1)];
+    }
+    if (k < n) {
+        codon = codon << 3 | f->number[bases[k]];
+        all0 |= residues[k - 2] = f->codon[codon & (N_CODONS - 1)];
+    }
+    if (k + 1 < n) {
+        codon = codon << 3 | f->number[bases[k + 1]];
+        all1 |= residues[k - 1] = f->codon[codon & (N_CODONS - 1)];
+    }
+    all[0] = all0;
+    all[1] = all1;
+    all[2] = all2;
+}
+
+/* Every third residue from at on, forward or (step -3) backward. */
+static int64_t gather(const uint16_t *residues, int shift, int64_t step, int64_t n,
+                      char *restrict protein)
 {
     int64_t got = 0;
-    for (int64_t k = 0; k < n; k++, at += 3 * step) {
-        char r = residue[at[0] << 6 | at[step] << 3 | at[2 * step]];
-        if (r == '*')
-            return -1;
+    for (int64_t k = 0; k < n; k++, residues += step) {
+        char r = (char)(*residues >> shift & 255);
         protein[got] = r;
         got += r != 0;
     }
     return got;
 }
 
-static void judge(struct aster_frames *f, int number, int64_t n, const char *strand, char *protein)
+/* One frame; all: see translate. */
+static void judge(struct aster_frames *f, int number, int64_t n, const unsigned all[3],
+                  const char *strand, char *protein)
 {
-    int offset = number % 3;
-    bool forward = number < 3;
-    int64_t codons = n < offset ? 0 : (n - offset) / 3;
-    int64_t got = codons == 0 ? 0
-                  : forward
-                      ? translate(f->residue, f->numbers + offset, 1, codons, protein)
-                      : translate(f->residue_rc, f->numbers + n - 1 - offset, -1, codons, protein);
-    f->state[number] = got > 0   ? ASTER_FRAME_OPEN
-                       : got < 0 ? ASTER_FRAME_STOP
-                       : codons  ? ASTER_FRAME_UNKNOWN
-                                 : ASTER_FRAME_SHORT;
-    if (got > 0)
-        f->open[f->n_open++] = (struct aster_frame){number, strand + offset, protein,
-                                                    aster_min64(3 * got + 1, n - offset), got};
+    int offset = number % 3, shift = number < 3 ? 0 : 8;
+    int64_t codons = n < offset ? 0 : (n - offset) / 3, first = shift ? n - 3 - offset : offset;
+    unsigned bits = codons == 0 ? 0 : all[first % 3] >> shift & 255;
+    f->state[number] = codons == 0       ? ASTER_FRAME_SHORT
+                       : bits == 0       ? ASTER_FRAME_UNKNOWN
+                       : bits & STOP_BIT ? ASTER_FRAME_STOP
+                                         : ASTER_FRAME_OPEN;
+    if (f->state[number] != ASTER_FRAME_OPEN)
+        return;
+    int64_t got = gather(f->residues + first, shift, shift ? -3 : 3, codons, protein);
+    f->open[f->n_open++] = (struct aster_frame){number, strand + offset, protein,
+                                                aster_min64(3 * got + 1, n - offset), got};
 }
 
 static bool is_open(const struct aster_frames *f, int first)
@@ -113,25 +142,29 @@ static bool is_open(const struct aster_frames *f, int first)
            f->state[first + 2] == ASTER_FRAME_OPEN;
 }
 
+/* The strands that have an open frame. */
+static void write_strands(const struct aster_frames *f, const uint8_t *restrict bases, int64_t n,
+                          char *restrict forward, char *restrict reverse)
+{
+    for (int64_t k = 0, m = is_open(f, 0) ? n : 0; k < m; k++)
+        forward[k] = f->capital[bases[k]];
+    for (int64_t k = 0, m = is_open(f, 3) ? n : 0; k < m; k++)
+        reverse[k] = f->complement[bases[n - 1 - k]];
+}
+
 int aster_frames_find(struct aster_frames *f, const char *bases, int64_t n)
 {
     int64_t room = n / 3 + 1, total;
-    const uint8_t *b = (const uint8_t *)bases;
+    unsigned all[3];
     f->n_open = 0;
     ASTER_TRY(aster_mul(f->ctx, room, 12, &total));
-    ASTER_TRY(aster_grow(f->ctx, n + 1, 1, &f->cap_number, &f->numbers));
+    ASTER_TRY(aster_grow(f->ctx, n, sizeof *f->residues, &f->cap, &f->residues));
     ASTER_TRY(aster_grow(f->ctx, total, 1, &f->cap_text, &f->text));
     char *forward = f->text, *reverse = forward + n, *proteins = reverse + n;
-    for (int64_t k = 0; k < n; k++)
-        f->numbers[k] = f->number[b[k]];
+    translate(f, (const uint8_t *)bases, n, f->residues, all);
     for (int k = 0; k < ASTER_N_FRAMES; k++)
-        judge(f, k, n, k < 3 ? forward : reverse, proteins + k * room);
-    if (is_open(f, 0))
-        for (int64_t k = 0; k < n; k++)
-            forward[k] = upper(b[k]);
-    if (is_open(f, 3))
-        for (int64_t k = 0; k < n; k++)
-            reverse[k] = f->complement[b[n - 1 - k]];
+        judge(f, k, n, all, k < 3 ? forward : reverse, proteins + k * room);
+    write_strands(f, (const uint8_t *)bases, n, forward, reverse);
     return 0;
 }
 
