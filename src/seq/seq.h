@@ -111,7 +111,7 @@ enum aster_table_style {
     ASTER_TABLE_REWORKED, /* its rework: the same numbers as doubles, and two more columns */
     ASTER_TABLE_NAMED     /* as the first, with columns p_other and p_virus */
 };
-/* Shortest digits that read back to x, as Python prints them. */
+/* Shortest digits that read back to x: single precision as numpy prints it, double as Python. */
 void aster_text_f32(struct aster_str *out, float x);
 void aster_text_f64(struct aster_str *out, double x);
 

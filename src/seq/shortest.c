@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Numbers with the fewest digits that read back, laid out as Python does it. */
+/* Numbers with the fewest digits that read back, laid out as Python and its numpy do it. */
 #include "seq/seq.h"
 
 #include <float.h>
@@ -103,9 +103,8 @@ static void zeros(struct aster_str *out, int n)
         aster_str_addn(out, "0", 1);
 }
 
-/* Python's rule: an exponent below 1e-4 and from 1e16 on, else a point with a digit on both sides.
- */
-static void lay_out(struct aster_str *out, struct decimal d)
+/* With an exponent, or with a point that has a digit on both sides. */
+static void lay_out(struct aster_str *out, struct decimal d, bool with_exponent)
 {
     char text[24];
     int at = sizeof text;
@@ -117,7 +116,7 @@ static void lay_out(struct aster_str *out, struct decimal d)
         text[--at] = (char)('0' + d.digits % 10);
     const char *digits = text + at;
     int n = (int)sizeof text - at, exponent = n - 1 - d.places, before = exponent + 1;
-    if (exponent < -4 || exponent >= 16) {
+    if (with_exponent) {
         aster_str_addn(out, digits, 1);
         if (n > 1)
             aster_str_addn(out, ".", 1);
@@ -141,6 +140,16 @@ static void lay_out(struct aster_str *out, struct decimal d)
         zeros(out, 1);
 }
 
+static int exponent_of(struct decimal d)
+{
+    int n = 0;
+    for (; d.digits; d.digits /= 10)
+        n++;
+    return n - 1 - d.places;
+}
+
+/* Below 1e-4 and from 1e16 on there is an exponent. For single precision numpy asks the value,
+ * which of 0.0001f is below; for doubles Python asks the digits. */
 static void number(struct aster_str *out, double x, bool narrow)
 {
     struct decimal d;
@@ -151,14 +160,19 @@ static void number(struct aster_str *out, double x, bool narrow)
     if (signbit(x))
         aster_str_addn(out, "-", 1);
     x = fabs(x);
-    if (isinf(x))
+    if (isinf(x)) {
         aster_str_add(out, "inf");
-    else if (x == 0)
+    } else if (x == 0) {
         aster_str_addn(out, "0.0", 3);
-    else if (narrow && quick((float)x, &d))
-        lay_out(out, d);
-    else
-        lay_out(out, slow(x, narrow));
+    } else if (narrow) {
+        if (!quick((float)x, &d))
+            d = slow(x, true);
+        lay_out(out, d, x < 1e-4 || x >= 1e16);
+    } else {
+        d = slow(x, false);
+        int exponent = exponent_of(d);
+        lay_out(out, d, exponent < -4 || exponent >= 16);
+    }
 }
 
 void aster_text_f32(struct aster_str *out, float x)

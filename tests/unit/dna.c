@@ -321,6 +321,34 @@ static void test_random(void)
     aster_str_free(&packed);
 }
 
+/* Longer than any buffer, in one line. */
+static void test_one_line(void)
+{
+    struct aster_str file = {0}, packed = {0};
+    static char bases[3000000];
+    int64_t wrong = 0;
+    for (size_t k = 0; k < sizeof bases; k++)
+        bases[k] = "ACGTN"[(k * 7 + k / 1000) % 5];
+    aster_str_add(&file, ">long\n");
+    aster_str_addn(&file, bases, sizeof bases);
+    add_member(&packed, file.s, file.len);
+    for (int gz = 0; gz < 2; gz++) {
+        const struct aster_str *s = gz ? &packed : &file;
+        const char *path = put_bytes("l.fa", s->s, s->len);
+        struct aster_dna *d = NULL;
+        struct aster_dna_record r;
+        if (!fine(aster_dna_open(ctx, 1, &path, false, &d)))
+            return;
+        wrong += aster_dna_next(d, &r) != 1 || r.fault || r.length != sizeof bases ||
+                 r.n_ambiguous != sizeof bases / 5 || memcmp(r.seq, bases, sizeof bases) != 0;
+        wrong += aster_dna_next(d, &r) != 0;
+        aster_dna_close(&d);
+    }
+    tap_ok(wrong == 0, "three million bases in a line without end, plain and packed");
+    aster_str_free(&file);
+    aster_str_free(&packed);
+}
+
 static void put_many(const char *path, int64_t n)
 {
     FILE *f = fopen(path, "w");
@@ -378,6 +406,7 @@ int main(void)
     test_broken_files();
     test_damaged_gzip();
     test_random();
+    test_one_line();
     test_many();
     return test_end();
 }

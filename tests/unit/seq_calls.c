@@ -104,7 +104,8 @@ static void test_numbers(void)
     tap_ok(text_is(aster_text_f64, INFINITY, "inf") && text_is(add_f32, -INFINITY, "-inf") &&
                text_is(add_f32, NAN, "nan"),
            "what is no number");
-    tap_ok(text_is(add_f32, 1e-5, "1e-05") && text_is(add_f32, 0.1, "0.1") &&
+    tap_ok(text_is(add_f32, 1e-5, "1e-05") && text_is(add_f32, 1e-4, "1e-04") &&
+               text_is(add_f32, 0.00010001, "0.00010001") && text_is(add_f32, 0.1, "0.1") &&
                text_is(add_f32, 1, "1.0") && text_is(add_f32, 16777216, "16777216.0") &&
                text_is(add_f32, 1e-45, "1e-45") && text_is(add_f32, 0x1p-24, "5.9604645e-08") &&
                text_is(add_f32, 3.4028235e38, "3.4028235e+38"),
