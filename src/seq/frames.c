@@ -110,8 +110,8 @@ static int64_t gather(const uint16_t *residues, int shift, int64_t step, int64_t
                       char *restrict protein)
 {
     int64_t got = 0;
-    for (int64_t k = 0; k < n; k++, residues += step) {
-        char r = (char)(*residues >> shift & 255);
+    for (int64_t k = 0; k < n; k++) {
+        char r = (char)(residues[k * step] >> shift & 255);
         protein[got] = r;
         got += r != 0;
     }
