@@ -164,6 +164,16 @@ static void word(struct words *w, const char *fmt, ...)
     w->argv[++w->n] = NULL;
 }
 
+/* --gpus=0,1,2: a run here names its cards */
+static void first_gpus(struct words *w, int count)
+{
+    struct aster_str list = {0};
+    for (int k = 0; k < count; k++)
+        aster_str_printf(&list, "%s%d", k ? "," : "", k);
+    word(w, "--gpus=%s", aster_str_get(&list));
+    aster_str_free(&list);
+}
+
 /* The command of one run; machine and times NULL: on this machine. */
 static void command(const struct scale *s, const char *program, int count, const char *machine,
                     const char *times, const char *folder, struct words *w)
@@ -179,7 +189,12 @@ static void command(const struct scale *s, const char *program, int count, const
         word(w, "batch_size=%lld", (long long)s->study.batch_per_worker * count);
     if (machine)
         word(w, "--machine=%s", machine);
-    word(w, s->study.gpus ? "--gpus=%d" : "--cpus=%d", count);
+    if (!s->study.gpus)
+        word(w, "--cpus=%d", count);
+    else if (machine)
+        word(w, "--gpus=%d", count);
+    else
+        first_gpus(w, count);
     if (times)
         word(w, "--times=%s", times);
     if (scheduler)

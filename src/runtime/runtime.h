@@ -71,8 +71,8 @@ struct aster_measured_task {
     double mean_us;
     int64_t n;
 };
-/* What was measured on CPU workers so far; *list is the caller's to free. Call it while no task runs. */
-ASTER_CHECKED int aster_runtime_measured(struct aster_runtime *rt, struct aster_measured_task **list, int64_t *n);
+/* What was measured so far, on CPU workers or on GPUs; *list is the caller's to free. Call it while no task runs. */
+ASTER_CHECKED int aster_runtime_measured(struct aster_runtime *rt, bool gpu, struct aster_measured_task **list, int64_t *n);
 /* Takes a measured time for the workers of a simulation; false: there is no more room. */
 bool aster_runtime_expect(struct aster_runtime *rt, bool gpu, const struct aster_measured_task *t);
 
