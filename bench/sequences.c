@@ -213,5 +213,11 @@ int main(int argc, char **argv)
         close(fd);
         unlink(path);
     }
+    struct aster_str *texts[] = {&b.chunks, &b.dna, &b.protein, &b.tables, &b.name};
+    for (int k = 0; k < 5; k++)
+        aster_str_free(texts[k]);
+    aster_frames_free(&b.frames);
+    aster_same_free(&b.same);
+    aster_ctx_free(&b.ctx);
     return rc < 0;
 }
