@@ -12,5 +12,6 @@ EXTRA_DIST += tests/gpu/check-gpu
 CLEANFILES += $(GPU_TESTS)
 
 check-gpu: all $(GPU_TESTS)
-	$(SHELL) $(srcdir)/tests/gpu/check-gpu $(abs_top_builddir)/asterism $(abs_top_builddir)/tests
+	$(SHELL) $(srcdir)/tests/gpu/check-gpu $(abs_top_builddir)/asterism $(abs_top_builddir)/tests \
+		$(srcdir)/tests/golden/own/*.h5 $$(ls $${ASTERISM_TEST_DATA:-$(srcdir)/../shared/data}/rcl/golden/*.h5 2>/dev/null)
 .PHONY: check-gpu
