@@ -10,3 +10,8 @@ bench_bench_rcl_SOURCES = bench/rcl_bench.c
 EXTRA_PROGRAMS += bench/bench-kernels
 bench_bench_kernels_SOURCES = bench/kernel_bench.c bench/peak.c
 bench_bench_kernels_LDADD = $(LDADD) $(DNNL_LIBS) -lgomp
+
+# FASTA to frames
+EXTRA_PROGRAMS += bench/bench-sequences
+bench_bench_sequences_SOURCES = bench/sequences.c
+bench_bench_sequences_LDADD = $(IO_LDADD)

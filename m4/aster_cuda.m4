@@ -6,7 +6,12 @@ aster_nvcc=
 AS_CASE([$with_cuda],
     [auto|yes|no],
         [AC_PATH_PROG([aster_nvcc_path], [nvcc])
-         for aster_d in "${aster_nvcc_path:+$(dirname "$(dirname "$(realpath "$aster_nvcc_path")")")}" "$CUDA_HOME" "$CUDA_PATH" /usr/local/cuda; do
+         dnl nvcc may be a link or a script that starts it: it says itself where it lies
+         AS_IF([test -n "$aster_nvcc_path"],
+             [aster_top=$("$aster_nvcc_path" --dryrun -x cu -c /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
+              AS_IF([test -n "$aster_top" && test -d "$aster_top"], [], [aster_top=$(dirname "$(realpath "$aster_nvcc_path")")/..])
+              aster_top=$(realpath "$aster_top")])
+         for aster_d in "$aster_top" "$CUDA_HOME" "$CUDA_PATH" /usr/local/cuda; do
              AS_IF([test -z "$aster_nvcc" && test -n "$aster_d" && test -x "$aster_d/bin/nvcc"], [aster_cuda_dir="$aster_d"; aster_nvcc="$aster_d/bin/nvcc"])
          done],
     [aster_cuda_dir="$with_cuda"; aster_nvcc="$with_cuda/bin/nvcc"

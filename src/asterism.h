@@ -54,6 +54,7 @@ struct aster_job_options {
     bool resume;
     int cpus;              /* CPU workers; -1: one per core */
     const char *gpus;      /* NULL: all; "none"; "0,2" */
+    const char *gpu_memory; /* NULL: all that is free; "20G"; "0=20G,2=8G" */
     const char *scheduler; /* NULL: the one for the devices in use */
     int64_t memory;        /* bytes; 0: 80 % of what is free */
     bool trace;

@@ -8,6 +8,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)' builddir='$(builddir)' ASTERISM='$(abs
 include tests/lib/local.mk
 include tests/unit/local.mk
 include tests/kernel/local.mk
+include tests/gpu/local.mk
 include tests/emulate/local.mk
 include tests/grad/local.mk
 include tests/graph/local.mk

@@ -157,10 +157,10 @@ def main():
                 tp += int((said & (y == 1)).sum())
                 fp += int((said & (y == 0)).sum())
                 fn += int((~said & (y == 1)).sum())
-        f1 = 2 * tp / max(1, 2 * tp + fp + fn)
+        f1, rate = 2 * tp / max(1, 2 * tp + fp + fn), adam.param_groups[0]["lr"]
         plateau.step(f1)
         print(f"{epoch},{np.mean(losses):.12g},{np.mean(val):.12g},{tp / max(1, tp + fp):.6f},{tp / max(1, tp + fn):.6f},{f1:.12g},"
-              f"{adam.param_groups[0]['lr']:g},{time.time() - start:.0f}", file=out, flush=True)
+              f"{rate:g},{time.time() - start:.0f}", file=out, flush=True)
         best, bad = (f1, 0) if f1 > best else (best, bad + 1)
         if a.patience and bad >= a.patience:
             break

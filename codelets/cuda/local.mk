@@ -9,5 +9,6 @@ EXTRA_DIST += $(CUDA_KERNELS)
 libaster_a_SOURCES += codelets/cuda/device.c
 if HAVE_CUDA
 libaster_a_SOURCES += $(CUDA_KERNELS) codelets/cuda/table_cuda.c
+$(CUDA_KERNELS:.cu=.o): $(CUDA_PARTS) codelets/backend.h codelets/ops.def codelets/keep.h codelets/strides.h src/base/base.h
 endif
 noinst_HEADERS += $(CUDA_PARTS)

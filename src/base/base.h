@@ -99,6 +99,8 @@ ASTER_CHECKED int aster_to_int(struct aster_ctx *ctx, int64_t n, int *out);
 /* The whole of s (no blanks around, no trailing text); 0 or ASTER_EPARAM without touching a context. */
 ASTER_CHECKED int aster_parse_i64(const char *s, int64_t *out);
 ASTER_CHECKED int aster_parse_f64(const char *s, double *out); /* finite decimal numbers only */
+/* "1000", "512M", "1.5GiB": bytes, at least 1; K, M, G, T are powers of 1024. */
+ASTER_CHECKED int aster_parse_size(const char *s, int64_t *out);
 static inline int64_t aster_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t aster_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t aster_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }

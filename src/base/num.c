@@ -63,6 +63,25 @@ int aster_parse_f64(const char *s, double *out)
     return 0;
 }
 
+int aster_parse_size(const char *s, int64_t *out)
+{
+    static const char units[] = "KMGT";
+    char number[32];
+    double x = 0;
+    size_t n = strcspn(s, units);
+    const char *unit = s[n] ? strchr(units, s[n]) : NULL, *rest = s[n] ? s + n + 1 : "";
+    if (n >= sizeof number || (*rest && strcmp(rest, "iB") != 0))
+        return ASTER_EPARAM;
+    snprintf(number, sizeof number, "%.*s", (int)n, s);
+    ASTER_TRY(aster_parse_f64(number, &x));
+    for (const char *u = units; unit && u <= unit; u++)
+        x *= 1024;
+    if (x < 1 || x > 9e18)
+        return ASTER_EPARAM;
+    *out = (int64_t)x;
+    return 0;
+}
+
 int64_t aster_dtype_size(enum aster_dtype t)
 {
     static const int sizes[ASTER_N_DTYPES] = {4, 8, 2, 4, 8, 1};

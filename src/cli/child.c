@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,4 +80,18 @@ void aster_child_dated(const char *prefix, char *out, size_t size)
     localtime_r(&now, &t);
     snprintf(out, size, "%s%04d%02d%02d_%02d%02d%02d", prefix, (t.tm_year + 1900) % 10000,
              t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+static int take_away(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+int aster_child_clear(const char *folder)
+{
+    struct stat st;
+    if (lstat(folder, &st) != 0)
+        return 0;
+    return nftw(folder, take_away, 16, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : -1;
 }

@@ -10,6 +10,8 @@ void aster_child_run(char *const *argv, const char *log, int64_t timeout_s, char
                      size_t size);
 /* The last line of a log that looks like an error, when there is one. */
 void aster_child_last_error(const char *log, char *error, size_t size);
+/* Takes away the folder of a run that was not finished, and all that is in it. */
+ASTER_CHECKED int aster_child_clear(const char *folder);
 void aster_child_dated(const char *prefix, char *out, size_t size); /* prefix20260131_235959 */
 
 #endif

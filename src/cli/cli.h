@@ -80,7 +80,10 @@ ASTER_CHECKED int aster_cli_read_machine(const char *name, struct aster_sim_mach
      "isa=NAME is the same."}, \
     {"memory", 0, "SIZE", \
      "Most memory that data of tasks may take, such as 512M or 4G; " \
-     "without it 80 % of what is free."}
+     "without it 80 % of what is free."}, \
+    {"gpu-memory", 0, "SIZE", \
+     "Most memory to take of each GPU, such as 20G, or of some: 0=20G,2=8G; " \
+     "without it all that is free."}
 #define ASTER_CLI_LOG_OPTIONS \
     {"quiet", 'q', NULL, "Only warnings and errors on the terminal."}, \
     {"verbose", 'v', NULL, "More on the terminal, with places in the program."}, \

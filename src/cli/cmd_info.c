@@ -9,6 +9,7 @@
 #include "runtime/gpus.h"
 #include "runtime/runtime.h"
 
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,36 @@ static void instruction_sets(struct sheet *s, enum aster_isa chosen)
     aster_str_free(&all);
 }
 
+/* Adds a loaded library that is CUDA's. */
+static int cuda_library(struct dl_phdr_info *info, size_t size, void *to)
+{
+    static const char *const names[] = {"libcudart.", "libcublas.", "libcublasLt.", "libcudnn.",
+                                        "libcusparse.", "libcusolver.", "libcuda."};
+    struct aster_str *all = to;
+    const char *name = strrchr(info->dlpi_name, '/');
+    (void)size;
+    for (size_t k = 0; name && k < sizeof names / sizeof *names; k++)
+        if (!strncmp(name + 1, names[k], strlen(names[k])))
+            aster_str_printf(all, "%s%s", all->len ? ", " : "", info->dlpi_name);
+    return 0;
+}
+
+/* The start of a bundle names in ASTERISM_CUDA_MISSING what it has not found. */
+static void cuda_libraries(struct sheet *s)
+{
+    const char *missing = getenv("ASTERISM_CUDA_MISSING");
+    struct aster_str all = {0};
+    if (missing && *missing)
+        aster_str_printf(&all,
+                         "missing: %s (name their folders in ASTERISM_CUDA_LIBRARIES); no GPU is used",
+                         missing);
+    else
+        dl_iterate_phdr(cuda_library, &all);
+    if (all.len)
+        fact(s, "cuda_libraries", all.s);
+    aster_str_free(&all);
+}
+
 /* "0: NVIDIA H200, 139.8 GiB", or why there is none */
 static void gpus(struct sheet *s)
 {
@@ -187,6 +218,7 @@ static int machine(struct sheet *s)
     struct aster_ctx *ctx;
     ASTER_TRY(aster_ctx_new(&ctx));
     aster_log_level(ctx, ASTER_LOG_WARN);
+    cuda_libraries(s);
     gpus(s);
     int rc = aster_runtime_new(ctx, &o, &rt);
     if (rc == 0) {

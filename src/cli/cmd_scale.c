@@ -32,6 +32,8 @@ static const struct aster_cli_option options[] = {
     {"free-placement", 0, NULL,
      "With --simulate: let the scheduler place every task; without it shards are dealt to the "
      "GPUs."},
+    {"resume", 0, NULL, "Keep the runs that are complete in the folder, do the others; counts and runs may be added."},
+    {"dry-run", 0, NULL, "Print the command of each run and stop."},
     {"timeout", 0, "SECONDS", "A run that takes longer is ended and has failed; without it 3600."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
@@ -164,6 +166,16 @@ static void word(struct words *w, const char *fmt, ...)
     w->argv[++w->n] = NULL;
 }
 
+/* --gpus=0,1,2: a run here names its cards */
+static void first_gpus(struct words *w, int count)
+{
+    struct aster_str list = {0};
+    for (int k = 0; k < count; k++)
+        aster_str_printf(&list, "%s%d", k ? "," : "", k);
+    word(w, "--gpus=%s", aster_str_get(&list));
+    aster_str_free(&list);
+}
+
 /* The command of one run; machine and times NULL: on this machine. */
 static void command(const struct scale *s, const char *program, int count, const char *machine,
                     const char *times, const char *folder, struct words *w)
@@ -179,7 +191,12 @@ static void command(const struct scale *s, const char *program, int count, const
         word(w, "batch_size=%lld", (long long)s->study.batch_per_worker * count);
     if (machine)
         word(w, "--machine=%s", machine);
-    word(w, s->study.gpus ? "--gpus=%d" : "--cpus=%d", count);
+    if (!s->study.gpus)
+        word(w, "--cpus=%d", count);
+    else if (machine)
+        word(w, "--gpus=%d", count);
+    else
+        first_gpus(w, count);
     if (times)
         word(w, "--times=%s", times);
     if (scheduler)
@@ -192,33 +209,143 @@ static void command(const struct scale *s, const char *program, int count, const
     word(w, "--out=%s", folder);
 }
 
+static void words_free(struct words *w)
+{
+    for (int k = 0; k < w->n; k++)
+        aster_str_free(&w->text[k]);
+}
+
+static void folder_of(const struct scale *s, const char *kind, int count, int run, char *out,
+                      size_t size)
+{
+    snprintf(out, size, "%s/%s%s%d_run%d", s->out, kind, s->study.gpus ? "gpu" : "cpu", count, run);
+}
+
+/* What a run has printed, when it got so far. */
+static void read_log(const char *log, struct aster_study_run *r)
+{
+    char *text = NULL;
+    int64_t n;
+    if (aster_file_read(NULL, log, 64 << 20, &text, &n) < 0)
+        return;
+    aster_study_run_read(text, r);
+    if (!r->ok || *r->error)
+        aster_child_last_error(text, r->error, sizeof r->error);
+    aster_free(&text);
+}
+
+/* Of a study that is resumed: was this run complete? Else its folder is taken away. */
+static bool is_kept(const struct scale *s, const char *folder, const char *log,
+                    struct aster_study_run *r)
+{
+    const struct aster_study_run fresh = *r;
+    if (!aster_cli_has(s->args, "resume"))
+        return false;
+    if (aster_file_exists(log))
+        read_log(log, r);
+    if (r->ok)
+        return true;
+    *r = fresh;
+    if (aster_child_clear(folder) < 0)
+        snprintf(r->error, sizeof r->error, "the folder of a run that was not finished cannot be removed");
+    return false;
+}
+
 static void one_run(const struct scale *s, const char *program, int count, int run,
                     const char *kind, const char *machine, const char *times,
                     struct aster_study_run *r)
 {
     struct words w = {.n = 0};
     char folder[4200], log[4300];
-    char *text = NULL;
-    int64_t n;
     *r = (struct aster_study_run){
         .count = count, .run = run, .batch = s->study.batch_per_worker * count};
-    snprintf(folder, sizeof folder, "%s/%s%s%d_run%d", s->out, kind, s->study.gpus ? "gpu" : "cpu",
-             count, run);
+    folder_of(s, kind, count, run, folder, sizeof folder);
     snprintf(log, sizeof log, "%s.log", folder);
-    command(s, program, count, machine, times, folder, &w);
-    aster_child_run(w.argv, log, s->timeout, r->error, sizeof r->error);
-    if (aster_file_read(NULL, log, 64 << 20, &text, &n) == 0) {
-        aster_study_run_read(text, r);
-        if (!r->ok || *r->error)
-            aster_child_last_error(text, r->error, sizeof r->error);
-        aster_free(&text);
+    if (is_kept(s, folder, log, r))
+        return;
+    if (!*r->error) {
+        command(s, program, count, machine, times, folder, &w);
+        aster_child_run(w.argv, log, s->timeout, r->error, sizeof r->error);
+        read_log(log, r);
     }
     r->ok = r->ok && !*r->error;
     if (!r->ok && !*r->error)
         snprintf(r->error, sizeof r->error,
                  "it ended without a result: in a simulation, a deadlock");
-    for (int k = 0; k < w.n; k++)
-        aster_str_free(&w.text[k]);
+    words_free(&w);
+}
+
+/* ---- what a folder already holds ---- */
+
+/* Everything that decides what a run does, but for the number of workers. */
+static void settings(const struct scale *s, struct aster_str *t)
+{
+    struct words w = {.n = 0};
+    command(s, "", 0, s->simulate, s->times, "", &w);
+    for (int k = 1; k < w.n - 1; k++) /* not the program, not its folder */
+        if (strncmp(w.argv[k], "--gpus=", 7) != 0 && strncmp(w.argv[k], "--cpus=", 7) != 0)
+            aster_str_printf(t, "%s\n", w.argv[k]);
+    words_free(&w);
+}
+
+/* A folder that holds another study, or this one without --resume, is left alone. */
+static int claim(const struct scale *s)
+{
+    struct aster_str now = {0};
+    char path[4300], *before = NULL;
+    int64_t n;
+    int rc = 0;
+    snprintf(path, sizeof path, "%s/study.txt", s->out);
+    settings(s, &now);
+    if (!aster_file_exists(path)) {
+        rc = aster_file_write(NULL, path, aster_str_get(&now), (int64_t)now.len);
+        if (rc < 0)
+            aster_cli_error("%s cannot be written", path);
+    } else if (!aster_cli_has(s->args, "resume")) {
+        aster_cli_error("%s already holds a study; give another --out, or --resume", s->out);
+        rc = -1;
+    } else if (aster_file_read(NULL, path, 1 << 20, &before, &n) < 0 ||
+               strcmp(before, aster_str_get(&now)) != 0) {
+        aster_cli_error("%s holds a study with other settings; they are in %s", s->out, path);
+        rc = -1;
+    }
+    aster_free(&before);
+    aster_str_free(&now);
+    return rc;
+}
+
+static void quoted(const char *word)
+{
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:+%@";
+    if (*word && strspn(word, plain) == strlen(word)) {
+        fputs(word, stdout);
+        return;
+    }
+    putchar('\'');
+    for (; *word; word++)
+        if (*word == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*word);
+    putchar('\'');
+}
+
+static void print_commands(const struct scale *s)
+{
+    for (int k = 0; k < s->study.n_counts; k++)
+        for (int r = 1; r <= s->study.runs; r++) {
+            struct words w = {.n = 0};
+            char folder[4200];
+            folder_of(s, "", s->counts[k], r, folder, sizeof folder);
+            command(s, s->simulate ? s->simulator : s->self, s->counts[k], s->simulate, s->times,
+                    folder, &w);
+            for (int j = 0; j < w.n; j++) {
+                fputs(j ? " " : "", stdout);
+                quoted(w.argv[j]);
+            }
+            putchar('\n');
+            words_free(&w);
+        }
 }
 
 /* ---- this machine, predicted ---- */
@@ -318,8 +445,13 @@ static int prepare(struct scale *s)
         aster_child_dated("scaling_study_", s->folder, sizeof s->folder);
         s->out = s->folder;
     }
+    return 0;
+}
+
+static int make_folder(const struct scale *s)
+{
     if (aster_mkdirs(NULL, s->out) == 0)
-        return 0;
+        return claim(s);
     aster_cli_error("%s: the folder cannot be made", s->out);
     return -1;
 }
@@ -337,6 +469,12 @@ static int scale(const struct aster_cli_args *args)
     s->args = args;
     ASTER_GOTO(read_options(s), done);
     ASTER_GOTO(prepare(s), done);
+    if (aster_cli_has(args, "dry-run")) {
+        print_commands(s);
+        rc = 0;
+        goto done;
+    }
+    ASTER_GOTO(make_folder(s), done);
     ASTER_GOTO(all_runs(s), done);
     rc = report(s);
 done:
@@ -351,7 +489,7 @@ const struct aster_cli_command aster_cmd_scale = {
     "scale", "FILE [name=value ...] --cpus LIST | --gpus LIST [options]",
     "Times steps of the training in a pipeline with each number of workers, several times, and "
     "writes the rate, speedup and efficiency with "
-    "their spread, where the time went, and a fit: summary.txt, summary.csv, config.txt, "
+    "their spread, where the time went, and a fit: summary.txt, summary.csv, summary.json, config.txt, "
     "scaling.svg and the logs. With --simulate it "
     "predicts this for another machine; on this one a prediction is made beside the measurements "
     "where the simulating program is there.",

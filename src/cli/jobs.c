@@ -122,6 +122,7 @@ int aster_cli_machine(const struct aster_cli_args *args, struct aster_job_option
         return -1;
     }
     o->cpus = (int)cpus;
+    o->gpu_memory = aster_cli_value(args, "gpu-memory");
     o->gpus = gpus && !strcmp(gpus, "all") ? NULL : gpus;
     o->scheduler = aster_cli_value(args, "scheduler");
     o->quiet = aster_cli_has(args, "quiet");

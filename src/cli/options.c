@@ -172,26 +172,14 @@ int aster_cli_int(const struct aster_cli_args *args, const char *option, int64_t
 
 int aster_cli_size(const struct aster_cli_args *args, const char *option, int64_t *out)
 {
-    static const char units[] = "KMGT";
     const char *text = aster_cli_value(args, option);
-    char number[32];
-    double x = 0, factor = 1;
-    if (!text)
-        return 0;
-    size_t n = strcspn(text, units);
-    const char *unit = text[n] ? strchr(units, text[n]) : NULL, *rest = text[n] ? text + n + 1 : "";
-    for (const char *u = units; unit && u <= unit; u++)
-        factor *= 1024;
-    snprintf(number, sizeof number, "%.*s", (int)n, text);
-    if (n >= sizeof number || (*rest && strcmp(rest, "iB") != 0) ||
-        aster_parse_f64(number, &x) < 0 || x * factor < 1 || x * factor > 9e18) {
+    if (text && aster_parse_size(text, out) < 0) {
         aster_cli_misuse(
             args->command,
             "--%s: expected a size such as 512M or 4G (K, M, G, T: powers of 1024), found '%s'",
             option, text);
         return -1;
     }
-    *out = (int64_t)(x * factor);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The files of a scaling study: config.txt, summary.csv, summary.txt, scaling.svg. */
-#include "flow/study.h"
+/* The files of a scaling study: config.txt, summary.csv, summary.txt, summary.json, scaling.svg. */
+#include "flow/study_json.h"
 #include "flow/svg.h"
 
 #include <math.h>
@@ -182,7 +182,7 @@ static void notes(const struct aster_study *s, const struct aster_study_row *row
         if (!s->run[k].ok)
             aster_str_printf(t, "- %d %s, run %d failed: %s\n", s->run[k].count, workers(s),
                              s->run[k].run, s->run[k].error);
-    aster_str_add(t, "\nOutput files:\n- config.txt, summary.csv, scaling.svg\n- a log and a "
+    aster_str_add(t, "\nOutput files:\n- config.txt, summary.csv, summary.json, scaling.svg\n- a log and a "
                      "folder for each run\n");
 }
 
@@ -272,6 +272,12 @@ int aster_study_write(struct aster_ctx *ctx, const struct aster_study *s, const 
     if (rc == 0) {
         summary(s, rows, text);
         rc = write_text(ctx, dir, "summary.txt", text);
+    }
+    if (rc == 0) {
+        struct aster_str json = {0};
+        aster_study_json(s, rows, &json);
+        rc = write_text(ctx, dir, "summary.json", &json);
+        aster_str_free(&json);
     }
     if (rc == 0)
         rc = plot(ctx, s, rows, dir);

@@ -18,25 +18,33 @@ static int by_name(const void *a, const void *b)
     return c ? c : s->footprint < t->footprint ? -1 : s->footprint > t->footprint;
 }
 
+static int write_device(struct aster_runtime *rt, bool gpu, struct aster_str *text)
+{
+    struct aster_measured_task *list;
+    int64_t n;
+    ASTER_TRY(aster_runtime_measured(rt, gpu, &list, &n));
+    if (n > 0)
+        qsort(list, (size_t)n, sizeof *list, by_name);
+    for (int64_t k = 0; k < n; k++)
+        aster_str_printf(text, "%s\t%016" PRIx64 "\t%.3f\t%lld\t%s\n", gpu ? "gpu" : "cpu",
+                         list[k].footprint, list[k].mean_us, (long long)list[k].n, list[k].name);
+    aster_free(&list);
+    return 0;
+}
+
 int aster_times_write(struct aster_ctx *ctx, const char *path, const char *machine,
                       struct aster_runtime *rt)
 {
-    struct aster_measured_task *list = NULL;
     struct aster_str text = {0};
-    int64_t n;
     int rc;
-    ASTER_GOTO(aster_runtime_measured(rt, &list, &n), done);
-    qsort(list, (size_t)n, sizeof *list, by_name);
     aster_str_printf(&text, "# asterism times 1\n# machine\t%s\n# isa\t%s\n%s\n", machine,
                      aster_isa_name(aster_runtime_isa(rt)), header);
-    for (int64_t k = 0; k < n; k++)
-        aster_str_printf(&text, "cpu\t%016" PRIx64 "\t%.3f\t%lld\t%s\n", list[k].footprint,
-                         list[k].mean_us, (long long)list[k].n, list[k].name);
+    ASTER_GOTO(write_device(rt, false, &text), done);
+    ASTER_GOTO(write_device(rt, true, &text), done);
     ASTER_GOTO(aster_str_ok(ctx, &text), done);
     rc = aster_file_write(ctx, path, text.s, (int64_t)text.len);
 done:
     aster_str_free(&text);
-    aster_free(&list);
     return rc;
 }
 

@@ -17,6 +17,17 @@ struct aster_map {
 ASTER_CHECKED int aster_map_open(struct aster_ctx *ctx, const char *path, struct aster_map *out);
 void aster_map_close(struct aster_map *m);
 
+/* Bytes of a plain or gzip file, or of stdin ("-"). */
+struct aster_source;
+ASTER_CHECKED int aster_source_open(struct aster_ctx *ctx, const char *path,
+                                    struct aster_source **out);
+/* Up to n bytes, in pieces of any size; got 0 at the end. line: the last that was seen, for
+ * messages. */
+ASTER_CHECKED int aster_source_read(struct aster_source *s, void *to, int64_t n, int64_t line,
+                                    int64_t *got);
+const char *aster_source_path(const struct aster_source *s); /* as messages say it */
+void aster_source_close(struct aster_source **s);
+
 /* n bytes, little-endian, n up to 8 */
 static inline uint64_t aster_get_le(const uint8_t *p, int n)
 {

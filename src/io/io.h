@@ -8,7 +8,8 @@
 /* ---- lines of a plain or gzip file, or of stdin ("-"); CR before LF is dropped; the last line may lack its LF -------- */
 struct aster_lines;
 ASTER_CHECKED int aster_lines_open(struct aster_ctx *ctx, const char *path, struct aster_lines **out);
-/* 1: a line (0-terminated, valid until the next call), 0: end. A NUL byte, a line over 1 GiB, a damaged gzip: error. */
+/* 1: a line (0-terminated, valid until the next call), 0: end. A NUL byte, a line over 1 GiB, a damaged gzip
+ * or bytes behind it: error. */
 ASTER_CHECKED int aster_lines_next(struct aster_lines *l, char **text, size_t *n);
 int64_t aster_lines_number(const struct aster_lines *l); /* of the line last returned, from 1 */
 const char *aster_lines_path(const struct aster_lines *l);
@@ -22,6 +23,7 @@ struct aster_fasta_record { /* owned by the reader until the next call */
     int64_t length;
     int64_t line;         /* of the '>' */
     int64_t index;        /* from 0 */
+    int64_t n_marked;     /* letters that aster_fasta_expect said to count */
 };
 struct aster_fasta;
 ASTER_CHECKED int aster_fasta_open(struct aster_ctx *ctx, const char *path, struct aster_fasta **out);
@@ -30,6 +32,9 @@ ASTER_CHECKED int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_rec
 /* Characters so far that are neither letters nor stops or gaps (* - .): n of them, where the first was. They are kept. */
 struct aster_fasta_odd { int64_t n, line, column; char first; };
 const struct aster_fasta_odd *aster_fasta_odd(const struct aster_fasta *f);
+/* From now on odd is of the record last returned, of bytes that are none of letters and marked (all capitals; small ones go with them),
+ * and no byte is refused. marked are counted. */
+void aster_fasta_expect(struct aster_fasta *f, const char *letters, const char *marked);
 void aster_fasta_close(struct aster_fasta **f);
 void aster_fasta_write(struct aster_str *out, const char *header, const char *seq, int64_t n, int width);
 

@@ -208,6 +208,7 @@ static struct aster_run_options run_options(const struct aster_job *job,
     return (struct aster_run_options){
         .runtime = {.cpus = o->cpus,
                     .gpus = o->gpus,
+                    .gpu_memory = o->gpu_memory,
                     .scheduler = o->scheduler,
                     .isa = job->isa ? job->isa : "auto",
                     .memory_limit = o->memory,

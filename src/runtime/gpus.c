@@ -87,3 +87,46 @@ int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const c
             return 0;
     }
 }
+
+/* One "20G" or "2=8G" of the list. */
+static int memory_of(struct aster_ctx *ctx, const char *text, const char *item, int n, const int *chosen, int64_t *limit)
+{
+    const char *equals = strchr(item, '=');
+    char number[16] = "";
+    int64_t k = -1, bytes = 0;
+    bool found = false;
+    if (equals && equals - item < (int)sizeof number)
+        memcpy(number, item, (size_t)(equals - item));
+    if ((equals && (!isdigit((unsigned char)*number) || aster_parse_i64(number, &k) < 0)) || aster_parse_size(equals ? equals + 1 : item, &bytes) < 0)
+        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: expected a size such as 20G, or GPUs with theirs such as 0=20G,2=8G, found '%s'", text, item);
+    if (bytes < 64 << 20)
+        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: less than 64M of a GPU is not enough for any task, found '%s'", text, item);
+    for (int j = 0; j < n; j++)
+        if (!equals || chosen[j] == k) {
+            if (equals && limit[j])
+                return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: GPU %lld is named twice", text, (long long)k);
+            limit[j] = bytes;
+            found = true;
+        }
+    if (equals && !found)
+        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: GPU %lld is not in use", text, (long long)k);
+    return 0;
+}
+
+int aster_gpus_memory(struct aster_ctx *ctx, const char *text, int n, const int *chosen, int64_t *limit)
+{
+    char item[64];
+    memset(limit, 0, (size_t)n * sizeof *limit);
+    if (!text || !*text)
+        return 0;
+    if (strchr(text, ',') && !strchr(text, '='))
+        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: one size for all GPUs, or a size for each such as 0=20G,2=8G", text);
+    for (const char *p = text;; p++) {
+        size_t length = strcspn(p, ",");
+        snprintf(item, sizeof item, "%.*s", (int)aster_min64((int64_t)length, sizeof item - 1), p);
+        ASTER_TRY(memory_of(ctx, text, item, n, chosen, limit));
+        p += length;
+        if (!*p)
+            return 0;
+    }
+}

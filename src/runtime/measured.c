@@ -2,12 +2,17 @@
 /* Times of tasks, taken out of a runtime and put into another one. */
 #include "runtime/start.h"
 
-int aster_runtime_measured(struct aster_runtime *rt, struct aster_measured_task **list, int64_t *n)
+int aster_runtime_measured(struct aster_runtime *rt, bool gpu, struct aster_measured_task **list,
+                           int64_t *n)
 {
+    struct aster_cl_measured *table = gpu ? rt->env.measured_gpu : rt->env.measured;
     *n = 0;
+    *list = NULL;
+    if (!table)
+        return 0;
     ASTER_TRY(aster_alloc(rt->env.ctx, ASTER_CL_MEASURED, sizeof **list, list));
     for (int k = 0; k < ASTER_CL_MEASURED; k++) {
-        struct aster_cl_measured *m = &rt->env.measured[k];
+        struct aster_cl_measured *m = &table[k];
         const char *name = atomic_load(&m->name);
         if (!name || !(atomic_load(&m->mean_us) > 0))
             continue;

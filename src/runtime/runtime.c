@@ -15,6 +15,7 @@
 struct chosen {
     struct aster_machine machine;
     int cpus, n_gpus, gpu[ASTER_MAX_GPUS];
+    int64_t gpu_memory[ASTER_MAX_GPUS]; /* 0: all of it */
     enum aster_isa isa;
 };
 
@@ -66,6 +67,7 @@ static int choose_gpus(struct aster_ctx *ctx, const struct aster_runtime_options
     }
     aster_gpus_look(&g);
     ASTER_TRY(aster_gpus_choose(ctx, &g, o->gpus, &c->n_gpus, c->gpu));
+    ASTER_TRY(aster_gpus_memory(ctx, o->gpu_memory, c->n_gpus, c->gpu, c->gpu_memory));
     if (c->n_gpus > STARPU_MAXCUDADEVS)
         return aster_fail(ctx, ASTER_EPARAM, "%d GPUs: this StarPU was built for at most %d; name fewer with gpus, or build one with scripts/build-starpu",
                           c->n_gpus, STARPU_MAXCUDADEVS);
@@ -88,6 +90,21 @@ static int check_scheduler(struct aster_ctx *ctx, const char *name)
                       near ? near : "eager, lws, dmda and dmdas are common ones");
 }
 
+/* StarPU reads how much of each GPU it may take from the environment, in MB; the variable without a number wins over those with one. */
+static int limit_gpus(struct aster_ctx *ctx, const struct chosen *c)
+{
+    for (int k = 0; k < c->n_gpus; k++) {
+        char name[48], value[24];
+        if (!c->gpu_memory[k])
+            continue;
+        snprintf(name, sizeof name, "STARPU_LIMIT_CUDA_%d_MEM", c->gpu[k]);
+        snprintf(value, sizeof value, "%lld", (long long)(c->gpu_memory[k] >> 20));
+        if (setenv(name, value, 1) != 0 || unsetenv("STARPU_LIMIT_CUDA_MEM") != 0)
+            return aster_fail(ctx, ASTER_ENOMEM, "no memory for %s", name);
+    }
+    return 0;
+}
+
 static int start(struct aster_runtime *rt, const struct chosen *c)
 {
     struct starpu_conf conf;
@@ -101,6 +118,7 @@ static int start(struct aster_runtime *rt, const struct chosen *c)
         conf.use_explicit_workers_cuda_gpuid = 1;
         for (int k = 0; k < c->n_gpus; k++)
             conf.workers_cuda_gpuid[k] = (unsigned)c->gpu[k];
+        ASTER_TRY(limit_gpus(rt->env.ctx, c));
     }
     conf.nopencl = 0;
     conf.catch_signals = 0;

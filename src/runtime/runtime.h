@@ -11,6 +11,7 @@ struct aster_runtime;
 struct aster_runtime_options {
     int cpus;              /* CPU workers; -1: one per core that this process may use */
     const char *gpus;      /* "", NULL, "all"; "none"; "0,2,3" */
+    const char *gpu_memory; /* NULL; "20G" of each GPU; "0=20G,2=8G" */
     const char *scheduler; /* eager lws dmda dmdas ...; NULL: the default for the devices in use */
     const char *isa;       /* auto, x86-64, avx2, avx512, avx512bf16; NULL: auto */
     int64_t memory_limit;  /* bytes that buffers of all tasks in flight may take; 0: 80 % of what is free at start */
@@ -71,8 +72,8 @@ struct aster_measured_task {
     double mean_us;
     int64_t n;
 };
-/* What was measured on CPU workers so far; *list is the caller's to free. Call it while no task runs. */
-ASTER_CHECKED int aster_runtime_measured(struct aster_runtime *rt, struct aster_measured_task **list, int64_t *n);
+/* What was measured so far, on CPU workers or on GPUs; *list is the caller's to free. Call it while no task runs. */
+ASTER_CHECKED int aster_runtime_measured(struct aster_runtime *rt, bool gpu, struct aster_measured_task **list, int64_t *n);
 /* Takes a measured time for the workers of a simulation; false: there is no more room. */
 bool aster_runtime_expect(struct aster_runtime *rt, bool gpu, const struct aster_measured_task *t);
 

@@ -7,7 +7,9 @@
 #include <string.h>
 
 struct field { const char *name; size_t offset; enum { INT64, INT, BOOL, REAL } type; };
+/* clang-format off */
 #define F(name, type) {#name, offsetof(struct aster_model_config, name), type}
+/* clang-format on */
 static const struct field fields[] = {
     F(input_dim, INT64), F(max_length, INT64), F(base_filters, INT64), F(depth, INT),      F(attention, BOOL),
     F(hidden_dim, INT64), F(num_layers, INT),  F(dropout, REAL),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The emulated GPU of the tests, and the count of kernels that ran on it. */
-#include "cuda/device.h"
 #include "lib/tap.h"
-#include "emulate/device.h"
+#include "cuda/emulate.h"
+#include "gpu/gpu.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -11,7 +11,9 @@
 
 enum { WORK_BYTES = 48 << 10 };
 
-struct aster_device *emulated_device(void)
+const bool gpu_is_emulated = true;
+
+struct aster_device *gpu_device(void)
 {
     static struct aster_device d = {.sm_count = 6, .shared_limit = 99 << 10, .work_bytes = WORK_BYTES};
     if (!d.work)
@@ -21,18 +23,30 @@ struct aster_device *emulated_device(void)
     return &d;
 }
 
-void emulated_begin(int number)
+void gpu_begin(int number)
 {
     aster_emulate_forget();
     aster_emulate_order((enum aster_emulate_order)(number % 3));
-    emulated_device()->error[0] = '\0';
-    emulated_device()->work_bytes = number % 2 ? 0 : WORK_BYTES;
-    memset(emulated_device()->work, 0xff, WORK_BYTES);
+    gpu_device()->error[0] = '\0';
+    gpu_device()->work_bytes = number % 2 ? 0 : WORK_BYTES;
+    memset(gpu_device()->work, 0xff, WORK_BYTES);
 }
 
-const char *emulated_error(void)
+/* Its memory is the host's. */
+const struct aster_backend *gpu_backend(void)
 {
-    return aster_emulate_error() ? aster_emulate_error() : emulated_device()->error[0] ? emulated_device()->error : NULL;
+    return &aster_backend_cuda;
+}
+
+void gpu_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t n_positions,
+                int64_t dim, const struct aster_encode_codes *c, void *x)
+{
+    aster_k_encode_table_cuda(gpu_device(), t, time_major, n_samples, n_positions, dim, c, x);
+}
+
+const char *gpu_error(void)
+{
+    return aster_emulate_error() ? aster_emulate_error() : gpu_device()->error[0] ? gpu_device()->error : NULL;
 }
 
 static bool launched(const char *name, size_t n)
@@ -79,7 +93,8 @@ static void count_file(const char *path, int *found, int *ran)
     }
 }
 
-void emulated_count(void)
+/* Every __global__ function of the sources against those launched in this process */
+void gpu_end(void)
 {
     const char *srcdir = getenv("srcdir");
     char folder[2048], path[4096];

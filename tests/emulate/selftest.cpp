@@ -2,7 +2,7 @@
 /* Proves that the emulation of CUDA catches what it says it does, and lets the right version of each kernel pass. */
 #include "cuda/kernel.h"
 extern "C" {
-#include "emulate/device.h"
+#include "gpu/gpu.h"
 }
 #include "lib/tap.h"
 
@@ -177,7 +177,7 @@ __global__ void plain_and_atomic(view<int> y)
 static int attempt;
 static bool as_expected(const char *what, const char *const *words, int n_words)
 {
-    const char *error = emulated_error();
+    const char *error = gpu_error();
     bool good = n_words == 0 ? !error : error != NULL;
     for (int k = 0; good && k < n_words; k++)
         good = strstr(error, words[k]) != NULL;
@@ -187,7 +187,7 @@ static bool as_expected(const char *what, const char *const *words, int n_words)
         tap_note("%s", error ? error : "nothing was caught");
     return good;
 }
-#define IN_ALL_ORDERS for (attempt = 0; emulated_begin(attempt), attempt < 3; attempt++)
+#define IN_ALL_ORDERS for (attempt = 0; gpu_begin(attempt), attempt < 3; attempt++)
 #define PASSES(what)       as_expected(what, NULL, 0)
 #define CAUGHT(what, ...)                                                                                                       \
     do {                                                                                                                        \
@@ -408,7 +408,7 @@ static void launches(struct aster_device *d)
         ASTER_LAUNCH_TOGETHER(some_reach, dim3((unsigned)d->sm_count + 1), N, 0, d, ints(4096));
         CAUGHT("more blocks together than the card holds", "selftest, kernel some_reach", "too many blocks");
     }
-    emulated_begin(0);
+    gpu_begin(0);
     aster_device_fail(d, "one", "first");
     aster_device_fail(d, "two", "second");
     tap_ok(strstr(d->error, "first") && !strstr(d->error, "second"), "the first failure stays: %s", d->error);
@@ -416,7 +416,7 @@ static void launches(struct aster_device *d)
 
 int main(void)
 {
-    struct aster_device *d = emulated_device();
+    struct aster_device *d = gpu_device();
     shared_memory(d);
     device_memory(d);
     warps(d);

@@ -2,7 +2,8 @@
 /* Proves that training and prediction through StarPU work with a worker whose device is an emulated GPU: the same numbers as a CPU
  * worker's to rounding, in f64; and that a device that gives up ends a run with an error, nothing of it kept, and can be gone on from. */
 #include "cuda/device.h"
-#include "emulate/device.h"
+#include "cuda/emulate.h"
+#include "gpu/gpu.h"
 #include "graph/graph.h"
 #include "lib/tap.h"
 
@@ -38,7 +39,7 @@ static bool break_device(void *arg)
 {
     struct result *r = arg;
     if (r->breaks && r->n == 1 && ++r->calls == 2)
-        aster_device_fail(emulated_device(), "test", "made to fail");
+        aster_device_fail(gpu_device(), "test", "made to fail");
     return false;
 }
 
@@ -98,11 +99,11 @@ static int whole_run(enum aster_model_kind model, bool gpu, const char *name, bo
     aster_log_level(ctx, ASTER_LOG_ERROR);
     ASTER_GOTO(aster_encoding_table(ctx, "onehot", &enc), done);
     ASTER_GOTO(aster_runtime_new(ctx, &o, &rt), done);
-    emulated_begin(0);
+    gpu_begin(0);
     if (gpu) {
         struct aster_cl_worker *w = &aster_runtime_env(rt)->worker[0];
         w->backend = &aster_backend_cuda;
-        w->device = emulated_device();
+        w->device = gpu_device();
     }
     rc = aster_train(ctx, rt, &c, &enc, N_TRAIN, p.train, N_VAL, p.val, dir, resume, &hooks);
     if (rc == 0)
@@ -148,7 +149,7 @@ static void check_model(enum aster_model_kind model)
     snprintf(a, sizeof a, "%s-cpu", name);
     snprintf(b, sizeof b, "%s-gpu", name);
     int rc = whole_run(model, false, a, false, cpu), rc2 = whole_run(model, true, b, false, gpu);
-    const char *found = emulated_error();
+    const char *found = gpu_error();
     if (!tap_ok(rc == 0 && rc2 == 0 && !found, "%s: trains and predicts on an emulated GPU", name))
         tap_note("%d %s, %d %s; %s", rc, cpu->message, rc2, gpu->message, found ? found : "");
     tap_ok(aster_emulate_n_kernels() > before, "%s: %d more kernels have run there", name, aster_emulate_n_kernels() - before);

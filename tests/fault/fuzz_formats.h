@@ -6,6 +6,7 @@
 #include "unit/files.h"
 #include "unit/pipeline_kinds.h"
 #include "unit/torch_build.h"
+#include "io/dna.h"
 #include "io/h5_internal.h"
 #include "io/tokens.h"
 #include "io/weightfile.h"
@@ -72,6 +73,26 @@ static void make_fasta(struct reader *r)
     add_text(r,
              ">sp|P01009|A1AT human\nMPSSVSWGILLLAGLCCLVPVSLA\nEDPQGDAAQK\n>b\n\n>c x\r\nMKV\r\n");
     add_text(r, "\xef\xbb\xbf\n>\nM K V*-\n>a>b\nQ");
+}
+
+/* Packed whole, packed in pieces, and plain. */
+static void make_dna(struct reader *r)
+{
+    const char *path = in_dir("seed.fa.gz");
+    gzFile z = gzopen(path, "wb");
+    for (int k = 0; k < 200; k++)
+        gzprintf(z, ">read_%d some words\n%.*s\n", k, 3 + k % 30,
+                 "ACGTNacgtGATTACAGATTACARYKMSWBDHV");
+    gzclose(z);
+    add_file(r, path);
+    z = gzopen(path, "wb");
+    gzprintf(z, ">a\nAC");
+    gzclose(z);
+    z = gzopen(path, "ab");
+    gzprintf(z, "GT\r\n>b\n\n>\nUU-A\n");
+    gzclose(z);
+    add_file(r, path);
+    add_text(r, ">\xc3\xa4 x\nACGT\nAC GT\n>b\nJ\n");
 }
 
 static void make_json(struct reader *r)
@@ -256,6 +277,19 @@ static int read_fasta(const char *path)
         if ((int64_t)strlen(r.seq) != r.length || strlen(r.id) > strlen(r.header))
             abort();
     aster_fasta_close(&f);
+    return rc;
+}
+
+static int read_dna(const char *path)
+{
+    struct aster_dna *d = NULL;
+    struct aster_dna_record r;
+    int rc = aster_dna_open(ctx, 1, &path, false, &d);
+    while (rc >= 0 && (rc = aster_dna_next(d, &r)) > 0)
+        if ((int64_t)strlen(r.seq) != r.length || r.n_ambiguous > r.length ||
+            (r.fault && (!strstr(r.fault, path) || !strstr(r.fault, "expected"))))
+            abort();
+    aster_dna_close(&d);
     return rc;
 }
 

@@ -327,6 +327,7 @@ int main(int argc, char **argv)
     struct reader readers[] = {
         {"csv", make_csv, read_csv, csv_words, false, {{0}}, 0},
         {"fasta", make_fasta, read_fasta, fasta_words, false, {{0}}, 0},
+        {"dna", make_dna, read_dna, fasta_words, false, {{0}}, 0},
         {"json", make_json, read_json, json_words, false, {{0}}, 0},
         {"safetensors", make_safetensors, read_safetensors, st_words, false, {{0}}, 0},
         {"weights", make_safetensors, read_weightfile, st_words, false, {{0}}, 0},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* golden-rcl FILE.h5...: models against files of reference results; one line per file with its largest error. */
+#include "golden/kernels.h"
 #include "golden/rcl_check.h"
 
 #include <math.h>
@@ -89,7 +90,7 @@ int main(int argc, char **argv)
         return 1;
     }
     aster_kernel_thread_init();
-    const struct aster_backend *be = aster_backend_cpu(isa);
+    const struct aster_backend *be = golden_kernels(isa);
     if (o.poison)
         be = aster_backend_poison(be);
     for (int k = first; k < argc; k++)

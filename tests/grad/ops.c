@@ -280,7 +280,9 @@ BUILD(sync, aster_emit_sync_sum(p, x[0]))
 BUILD(chain, aster_emit_softmax(p, aster_emit_matmul(p, aster_emit_unary(p, ASTER_FN_TANH, x[0]), aster_emit_unary(p, ASTER_FN_SILU, x[1]), false, true)))
 
 #define X357 {3, {3, 5, 2}}
+/* clang-format off */
 #define ONE(name, ...) {#name, 1, {__VA_ARGS__}, build_##name, true, false, 0}
+/* clang-format on */
 
 static const struct grad_case cases[] = {
     ONE(RELU, X357), ONE(SIGMOID, X357), ONE(TANH, X357), ONE(EXP, X357), ONE(SQUARE, X357), ONE(ABS, X357), ONE(GELU, X357),

@@ -50,7 +50,7 @@ fi
 # shellcheck disable=SC2086
 asterism scale $small --cpus 1 --runs 2 --out study
 expect 0 "a small study"
-for f in config.txt summary.txt summary.csv scaling.svg cpu1_run1.log cpu1_run2.log cpu1_run1/times.tsv; do
+for f in config.txt summary.txt summary.csv summary.json scaling.svg cpu1_run1.log cpu1_run2.log cpu1_run1/times.tsv; do
     [ -s "study/$f" ]
     ok $? "it writes $f"
 done
@@ -67,8 +67,30 @@ ok $? "times of several kinds of task"
 
 # shellcheck disable=SC2086
 asterism scale $small --cpus 1 --out study
-expect 1 "a folder that holds a study: its runs fail"
-has "$out" "already holds a run" "the summary says why"
+expect 1 "a folder that holds a study"
+has "$err" "study already holds a study" "the message says what to do"
+# one run is lost, one more is wanted
+cp study/cpu1_run1.log kept.log
+rm -r study/cpu1_run2.log study/summary.txt
+echo broken >study/cpu1_run2/times.tsv
+# shellcheck disable=SC2086
+asterism scale $small --cpus 1 --runs 3 --out study --resume
+expect 0 "it goes on with --resume"
+cmp -s kept.log study/cpu1_run1.log
+ok $? "a complete run is kept"
+[ "$(grep -c '^1,8,[123],[0-9.]*,.*,ok,' study/summary.csv)" = 3 ] && ! grep -q broken study/cpu1_run2/times.tsv
+ok $? "the others are done"
+# shellcheck disable=SC2086
+asterism scale $small learning_rate=0.5 --cpus 1 --out study --resume
+expect 1 "other settings in the same folder"
+has "$err" "other settings" "the message says so"
+# shellcheck disable=SC2086
+asterism scale $small "cnn_kernel_sizes=3" --cpus 1 --runs 2 --out "dry run's" --dry-run
+expect 1 "a parameter given twice"
+asterism scale rcl-train model=cnn --cpus 1 --runs 2 --out "dry run's" --dry-run
+expect 0 "a dry run"
+[ "$(grep -c " calibrate rcl-train model=cnn --cpus=1 .* '--out=dry run'.''s/cpu1_run[12]'$" "$out")" = 2 ] && [ ! -e "dry run's" ]
+ok $? "it prints a command for each run and makes nothing"
 # a simulation that deadlocks ends with status 0 and without a result
 ASTERISM_SIM=/bin/true "$ASTERISM" scale rcl-train --gpus 1 --simulate "$src/data/machines/h200x8-nvlink.yaml" --out dead >"$out" 2>"$err"
 rc=$?

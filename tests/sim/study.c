@@ -124,6 +124,30 @@ static void reading(void)
            "halves are rounded up");
 }
 
+/* The rows that summary.json has are those of the arithmetic, its runs those of the study. */
+static void json(const struct aster_study *s)
+{
+    struct aster_json *j = NULL;
+    struct aster_study_row rows[MAX];
+    bool good = aster_json_read(ctx, in_dir("summary.json"), &j) == 0 &&
+                aster_study_rows(ctx, s, rows) == 0;
+    const struct aster_json *row = good ? aster_json_get(j, "summary")->child : NULL,
+                            *run = good ? aster_json_get(j, "runs")->child : NULL;
+    for (int k = 0; k < s->n_counts && row; k++, row = row->next) {
+        const struct aster_json *status = aster_json_get(row, "status");
+        good &= status && !strcmp(status->string, rows[k].n_ok ? "ok" : "ERROR");
+        good &= rows[k].n_ok == 0 || near(number(row, "mean"), rows[k].mean);
+        good &= rows[k].n_ok == 0 || near(number(row, "efficiency_percent"), rows[k].efficiency);
+    }
+    for (int64_t k = 0; k < s->n_counts * s->runs && run; k++, run = run->next) {
+        double got = number(run, "throughput");
+        good &= number(run, "num_gpus") == s->run[k].count;
+        good &= s->run[k].ok ? near(got, s->run[k].throughput) : isnan(got);
+    }
+    tap_ok(good && !row && !run, "summary.json holds the same rows and runs");
+    aster_json_free(&j);
+}
+
 static void files(void)
 {
     static const char header[] = "num_gpus,batch_size,run,throughput_samples_per_sec,";
@@ -154,6 +178,7 @@ static void files(void)
                strstr(aster_str_get(&text), "no such device"),
            "the summary has the row, the missing one and why");
     tap_ok(aster_file_exists(in_dir("scaling.svg")), "there is a plot");
+    json(&s);
     aster_free(&csv);
     aster_str_free(&text);
 }

@@ -175,6 +175,14 @@ static void test_numbers(void)
         good &= aster_parse_i64(not_whole[k], &v) == ASTER_EPARAM;
     tap_ok(good && v == 7 && aster_ctx_code(ctx) == 0,
            "texts that are no integers are refused, nothing is touched");
+    int64_t size = 0;
+    tap_ok(aster_parse_size("1000", &size) == 0 && size == 1000 && aster_parse_size("1.5K", &size) == 0 && size == 1536 &&
+               aster_parse_size("2TiB", &size) == 0 && size == (int64_t)2 << 40,
+           "sizes");
+    tap_ok(aster_parse_size("0", &size) == ASTER_EPARAM && aster_parse_size("G", &size) == ASTER_EPARAM &&
+               aster_parse_size("1GB", &size) == ASTER_EPARAM && aster_parse_size("-1", &size) == ASTER_EPARAM &&
+               aster_parse_size("", &size) == ASTER_EPARAM && aster_parse_size("1e99", &size) == ASTER_EPARAM,
+           "what is no size");
     tap_ok(aster_parse_f64("-1.5e-3", &d) == 0 && d == -1.5e-3 && aster_parse_f64(".5", &d) == 0 &&
                d == 0.5 && aster_parse_f64("1e-400", &d) == 0 && d == 0,
            "numbers");

@@ -27,6 +27,21 @@ static void bad(const struct aster_gpus *g, const char *list, const char *words)
     aster_ctx_clear(ctx);
 }
 
+/* Of the GPUs 1 and 3 in use: MB allowed, or words of the message. */
+static void memory(const char *text, const char *expected)
+{
+    const int chosen[] = {1, 3};
+    int64_t limit[2] = {-1, -1};
+    char got[400];
+    if (aster_gpus_memory(ctx, text, 2, chosen, limit) == 0)
+        snprintf(got, sizeof got, "%lld %lld", (long long)(limit[0] >> 20), (long long)(limit[1] >> 20));
+    else
+        snprintf(got, sizeof got, "%s", aster_ctx_message(ctx));
+    if (!tap_ok(strstr(got, expected) != NULL, "memory '%s': %s", text, expected))
+        tap_note("%s", got);
+    aster_ctx_clear(ctx);
+}
+
 int main(void)
 {
     struct aster_gpus none = {.why = "no driver here"}, four = {.built = true, .n = 4};
@@ -53,6 +68,20 @@ int main(void)
     bad(&four, "1 ", "'1 ' is no number of a GPU");
     bad(&four, "99999999999999999999", "'99999999999999999999' is no number of a GPU");
     bad(&four, "4294967296", "there is no GPU 4294967296");
+    memory("20G", "20480 20480");
+    memory("", "0 0");
+    memory("3=1.5GiB", "0 1536");
+    memory("3=8G,1=512M", "512 8192");
+    memory("2=8G", "GPU 2 is not in use");
+    memory("1=8G,1=9G", "GPU 1 is named twice");
+    memory("8G,9G", "one size for all GPUs");
+    memory("20", "less than 64M");
+    memory("1=", "found '1='");
+    memory("=8G", "found '=8G'");
+    memory("1=8G,", "found ''");
+    memory("x=8G", "found 'x=8G'");
+    memory("-1=8G", "found '-1=8G'");
+    memory("much", "found 'much'");
     struct aster_gpus here;
     aster_gpus_look(&here);
     tap_ok(here.n > 0 ? !*here.why : *here.why != '\0', "this machine: %d GPUs%s%s", here.n, *here.why ? ", " : "", here.why);

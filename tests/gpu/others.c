@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Optimizer steps and sums against their formulas, and encoding against its definition, on the emulated GPU. */
-#include "emulate/others.h"
+/* Optimizer steps and sums against their formulas, and encoding against its definition, on the GPU. */
+#include "gpu/others.h"
 
-#include "emulate/device.h"
+#include "gpu/gpu.h"
 #include "lib/tap.h"
 #include "unit/update_check.h"
 
@@ -31,8 +31,8 @@ static bool encoded_right(enum aster_dtype t, bool time_major, int64_t dim)
     const struct aster_encode_codes c = {codes, start, lengths, n_codes, table, CODES};
     const int64_t n = SAMPLES * POSITIONS * dim;
     memset(x, 0xff, sizeof x);
-    aster_k_encode_table_cuda(emulated_device(), t, time_major, SAMPLES, POSITIONS, dim, &c, x);
-    bool good = !emulated_error() && value_at(t, x, n) != value_at(t, x, n); /* still NaN behind it */
+    gpu_encode(t, time_major, SAMPLES, POSITIONS, dim, &c, x);
+    bool good = !gpu_error() && value_at(t, x, n) != value_at(t, x, n); /* still NaN behind it */
     for (int64_t b = 0; b < SAMPLES; b++)
         for (int64_t l = 0; l < POSITIONS; l++)
             for (int64_t d = 0; d < dim; d++) {
@@ -44,12 +44,12 @@ static bool encoded_right(enum aster_dtype t, bool time_major, int64_t dim)
     return good;
 }
 
-void emulated_others(void)
+void gpu_others(void)
 {
-    emulated_begin(ASTER_EMULATE_MIXED);
-    update_check(&aster_backend_cuda, emulated_device());
-    update_check_sees(&aster_backend_cuda);
-    tap_ok(!emulated_error(), "optimizer steps and sums: nothing was caught%s%s", emulated_error() ? ", but: " : "", emulated_error() ? emulated_error() : "");
+    gpu_begin(2);
+    update_check(gpu_backend(), gpu_device());
+    update_check_sees(gpu_backend());
+    tap_ok(!gpu_error(), "optimizer steps and sums: nothing was caught%s%s", gpu_error() ? ", but: " : "", gpu_error() ? gpu_error() : "");
     for (enum aster_dtype t = ASTER_F32; t <= ASTER_F64; t++)
         for (int time_major = 0; time_major < 2; time_major++)
             for (int64_t dim = 1; dim <= MOST_DIM; dim += 11)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Kernels that are no op of a program: optimizer steps, sums of gradients, encoding. */
-#ifndef ASTER_TESTS_EMULATE_OTHERS_H
-#define ASTER_TESTS_EMULATE_OTHERS_H
+#ifndef ASTER_TESTS_GPU_OTHERS_H
+#define ASTER_TESTS_GPU_OTHERS_H
 
-void emulated_others(void);
+void gpu_others(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that whole models give the same losses, logits, gradients and batch statistics with the emulated CUDA kernels as with the
- * CPU's: forward and backward, several segments and shards, dropout, under the poison table, threads in all orders. */
-#include "emulate/device.h"
+/* Proves that whole models give the same losses, logits, gradients and batch statistics with the CUDA kernels as with the
+ * CPU's: forward and backward, several segments and shards, dropout, under the poison table; emulated: threads in all orders. */
+#include "gpu/gpu.h"
 #include "lib/tap.h"
 #include "model/model.h"
 
@@ -152,9 +152,9 @@ static double all_apart(const struct model_case *c, const struct trial *a, const
 
 static void check(const struct model_case *c, int number)
 {
-    struct trial cpu = {.be = aster_backend_cpu(aster_isa_best())}, gpu = {.be = aster_backend_poison(&aster_backend_cuda), .device = emulated_device()};
+    struct trial cpu = {.be = aster_backend_cpu(aster_isa_best())}, gpu = {.be = aster_backend_poison(gpu_backend()), .device = gpu_device()};
     double far = INFINITY, spoilt = 0;
-    emulated_begin(number);
+    gpu_begin(number);
     int rc = trial_new(c, &cpu);
     if (rc == 0)
         rc = trial_new(c, &gpu);
@@ -162,7 +162,7 @@ static void check(const struct model_case *c, int number)
         tap_note("%s", aster_ctx_message(ctx));
     else
         far = all_apart(c, &cpu, &gpu);
-    const char *wrong = emulated_error() ? emulated_error() : aster_poison_error();
+    const char *wrong = gpu_error() ? gpu_error() : aster_poison_error();
     tap_ok(rc == 0 && !wrong && far <= c->limit, "%s, %s, %s, %s, %d shard%s: apart by %.1e of %.0e%s%s", c->name, aster_dtype_name(c->real),
            c->use == ASTER_USE_TRAIN ? "training" : "evaluation", c->sync ? "synchronised" : "per shard", c->n_shards, c->n_shards == 1 ? "" : "s", far,
            c->limit, wrong ? "; " : "", wrong ? wrong : "");

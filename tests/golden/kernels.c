@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Golden files on this CPU. */
+#include "golden/kernels.h"
+
+const struct aster_backend *golden_kernels(enum aster_isa isa)
+{
+    return aster_backend_cpu(isa);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernels that golden files are compared with: those of this CPU, or of a GPU. */
+#ifndef ASTER_TESTS_GOLDEN_KERNELS_H
+#define ASTER_TESTS_GOLDEN_KERNELS_H
+
+#include "backend.h"
+
+/* For memory of the host. isa is for CPUs. */
+const struct aster_backend *golden_kernels(enum aster_isa isa);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The GPU that a test program is linked with: an emulated one (tests/emulate/device.c) or a card
+ * (tests/gpu/card.c). */
+#ifndef ASTER_TESTS_GPU_GPU_H
+#define ASTER_TESTS_GPU_GPU_H
+
+#include "cuda/device.h"
+
+extern const bool gpu_is_emulated;
+struct aster_device *gpu_device(void);
+/* Its kernels, for memory of the host. */
+const struct aster_backend *gpu_backend(void);
+void gpu_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t n_positions,
+                int64_t dim, const struct aster_encode_codes *c, void *x);
+/* Before a call. Its number decides what varies between calls whose bits have to agree: odd ones
+ * get no scratch memory, so that both ways of kernels which would like some are taken; an emulated
+ * GPU runs its threads in another order. */
+void gpu_begin(int number);
+/* What was found wrong since the last gpu_begin(); NULL if nothing. */
+const char *gpu_error(void);
+/* At a program's end: that every kernel was emulated, or which card it was. */
+void gpu_end(void);
+
+#endif
