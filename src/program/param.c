@@ -17,21 +17,33 @@ void aster_param_reference_shape(const struct aster_param_info *info, int64_t di
     }
 }
 
-/* Where element i of ours is in theirs. */
-static int64_t their_index(const struct aster_param_info *info, int64_t i)
+typedef uint16_t word16 __attribute__((may_alias));
+typedef uint32_t word32 __attribute__((may_alias));
+typedef uint64_t word64 __attribute__((may_alias));
+
+/* b [columns, rows] = a [rows, columns], in squares that stay in the first-level cache on both sides */
+#define TRANSPOSE(T)                                                                                                            \
+    static void transpose_##T(int64_t rows, int64_t columns, const T *a, T *b)                                                  \
+    {                                                                                                                           \
+        for (int64_t r0 = 0; r0 < rows; r0 += SQUARE)                                                                           \
+            for (int64_t c0 = 0; c0 < columns; c0 += SQUARE)                                                                    \
+                for (int64_t r = r0; r < aster_min64(r0 + SQUARE, rows); r++)                                                   \
+                    for (int64_t c = c0; c < aster_min64(c0 + SQUARE, columns); c++)                                            \
+                        b[c * rows + r] = a[r * columns + c];                                                                   \
+    }
+enum { SQUARE = 32 };
+TRANSPOSE(word16)
+TRANSPOSE(word32)
+TRANSPOSE(word64)
+
+static void transpose(enum aster_dtype t, int64_t rows, int64_t columns, const void *a, void *b)
 {
-    switch (info->layout) {
-    case ASTER_LAYOUT_CONV: { /* [k, in, out] -> [out, in, k] */
-        int64_t n_in = info->dim[1], n_out = info->dim[2], o = i % n_out, c = i / n_out % n_in, k = i / n_out / n_in;
-        return (o * n_in + c) * info->dim[0] + k;
-    }
-    case ASTER_LAYOUT_LINEAR: {
-        int64_t n_out = info->dim[1];
-        return i % n_out * info->dim[0] + i / n_out;
-    }
-    default:
-        return i;
-    }
+    if (t == ASTER_F64)
+        transpose_word64(rows, columns, a, b);
+    else if (t == ASTER_BF16)
+        transpose_word16(rows, columns, a, b);
+    else
+        transpose_word32(rows, columns, a, b);
 }
 
 /* Where the parameter begins in the flat vector */
@@ -40,28 +52,34 @@ static char *start_of(const struct aster_param_info *info, enum aster_dtype t, c
     return (char *)flat + info->offset * (t == ASTER_F64 ? 8 : 4);
 }
 
+/* Conversion of layouts is its own inverse with the axes' sizes exchanged: ours [k, in, out] or [in, out], theirs [out, in, k] or [out, in].
+ * The outer axes of a convolution change places around each channel. */
+static void convert(const struct aster_param_info *info, enum aster_dtype t, bool to_theirs, const void *from, void *to)
+{
+    size_t size = (size_t)aster_dtype_size(t);
+    int64_t first = to_theirs ? info->dim[0] : info->dim[info->rank - 1], last = to_theirs ? info->dim[info->rank - 1] : info->dim[0];
+    if (info->layout == ASTER_LAYOUT_LINEAR) {
+        transpose(t, first, last, from, to);
+        return;
+    }
+    if (info->layout == ASTER_LAYOUT_SAME) {
+        memcpy(to, from, (size_t)info->n * size);
+        return;
+    }
+    for (int64_t i = 0; i < info->n; i++) {
+        int64_t c = i / last % info->dim[1], at = (i % last * info->dim[1] + c) * first + i / last / info->dim[1];
+        memcpy((char *)to + (size_t)at * size, (const char *)from + (size_t)i * size, size);
+    }
+}
+
 void aster_param_to_reference(const struct aster_param_info *info, enum aster_dtype t, const void *flat, void *theirs)
 {
-    const char *ours = start_of(info, t, flat);
-    for (int64_t i = 0; i < info->n; i++)
-        if (t == ASTER_F64)
-            ((double *)theirs)[their_index(info, i)] = ((const double *)ours)[i];
-        else if (t == ASTER_BF16)
-            ((uint16_t *)theirs)[their_index(info, i)] = ((const uint16_t *)ours)[i];
-        else
-            ((float *)theirs)[their_index(info, i)] = ((const float *)ours)[i];
+    convert(info, t, true, start_of(info, t, flat), theirs);
 }
 
 void aster_param_from_reference(const struct aster_param_info *info, enum aster_dtype t, const void *theirs, void *flat)
 {
-    char *ours = start_of(info, t, flat);
-    for (int64_t i = 0; i < info->n; i++)
-        if (t == ASTER_F64)
-            ((double *)ours)[i] = ((const double *)theirs)[their_index(info, i)];
-        else if (t == ASTER_BF16)
-            ((uint16_t *)ours)[i] = ((const uint16_t *)theirs)[their_index(info, i)];
-        else
-            ((float *)ours)[i] = ((const float *)theirs)[their_index(info, i)];
+    convert(info, t, false, theirs, start_of(info, t, flat));
 }
 
 void aster_program_init_params(const struct aster_program *p, uint64_t seed, void *flat)
