@@ -54,6 +54,15 @@ static double TN(lanes_sum)(VREAL v)
     return s;
 }
 
+/* Where fewer than a vector are left: the first n lanes of v, and other in the rest. Rows of scores have room for whole vectors. */
+static inline VREAL TN(first_lanes)(int64_t n, VREAL v, REAL other)
+{
+    VREAL lane;
+    for (int k = 0; k < TL; k++)
+        lane[k] = (REAL)k;
+    return ASTER_V(sel)(lane < ASTER_V(set)((REAL)n), v, ASTER_V(set)(other));
+}
+
 /* The largest of scale p[j]; -inf of none. NaN may get lost here, not in what follows. */
 static REAL TN(row_max)(int64_t n, REAL scale, const REAL *p)
 {
@@ -61,35 +70,49 @@ static REAL TN(row_max)(int64_t n, REAL scale, const REAL *p)
     int64_t j = 0;
     for (; j + TL <= n; j += TL)
         most = ASTER_V(max)(most, scale * ASTER_V(load)(p + j));
+    if (j < n)
+        most = ASTER_V(max)(most, TN(first_lanes)(n - j, scale * ASTER_V(load)(p + j), (REAL)-INFINITY));
     REAL m = most[0];
     for (int k = 1; k < TL; k++)
         m = most[k] > m ? most[k] : m;
-    for (; j < n; j++)
-        m = scale * p[j] > m ? scale * p[j] : m;
     return m;
+}
+
+/* Two halves of a vector's lanes added in double */
+static inline aster_vf64 TN(add_wide)(aster_vf64 sum, VREAL v)
+{
+    enum { WIDE = ASTER_VB / (int)sizeof(double) };
+    for (int part = 0; part < TL / WIDE; part++) {
+        aster_vf64 wide;
+        for (int k = 0; k < WIDE; k++)
+            wide[k] = (double)v[part * WIDE + k];
+        sum += wide;
+    }
+    return sum;
 }
 
 /* p[j] = exp(scale p[j] - shift) for the first n, 0 from there to end; the sum of them, in double every few vectors */
 static double TN(exp_row)(int64_t n, int64_t end, REAL scale, REAL shift, REAL *p)
 {
-    double total = 0;
+    aster_vf64 total = {0};
     int64_t j = 0;
-    while (j + TL <= n) {
+    while (j < n) {
         VREAL sum = {0};
-        for (int k = 0; k < 16 && j + TL <= n; k++, j += TL) {
+        for (int k = 0; k < 16 && j < n; k++, j += TL) {
             VREAL e = ASTER_V(exp)(scale * ASTER_V(load)(p + j) - shift);
+            if (j + TL > n)
+                e = TN(first_lanes)(n - j, e, 0);
             ASTER_V(store)(p + j, e);
             sum += e;
         }
-        total += TN(lanes_sum)(sum);
+        total = TN(add_wide)(total, sum);
     }
-    if (j < n) {
-        ASTER_V(storen)(p + j, n - j, ASTER_V(exp)(scale * ASTER_V(loadn)(p + j, n - j) - shift));
-        total += TN(lanes_sum)(ASTER_V(loadn)(p + j, n - j));
-    }
-    for (j = n; j < end; j++)
-        p[j] = 0;
-    return total;
+    for (; j < end; j += TL)
+        ASTER_V(store)(p + j, (VREAL){0});
+    double s = total[0];
+    for (int k = 1; k < ASTER_VB / (int)sizeof(double); k++)
+        s += total[k];
+    return s;
 }
 
 /* distance[k] = |k - (s - 1)|: from s - 1 - i on they are those of row i */
@@ -114,6 +137,15 @@ static REAL TN(slope_row)(const struct attention *z, REAL slope, int64_t i, int6
     return 1;
 }
 
+/* lse = most + log(sum); a row that sees nothing has -inf and 1. Both have room for whole vectors. */
+static void TN(store_lse)(int64_t m, const REAL *most, REAL *sums, REAL *lse, int64_t ld)
+{
+    for (int64_t r = 0; r < m; r += TL)
+        ASTER_V(store)(sums + r, ASTER_V(load)(most + r) + ASTER_V(log)(TN(first_lanes)(m - r, ASTER_V(load)(sums + r), 1)));
+    for (int64_t r = 0; r < m; r++)
+        lse[r * ld] = sums[r];
+}
+
 static void TN(forward)(const struct attention *z, const struct TN(group) *d, REAL *work)
 {
     REAL *distance = work, *kt = distance + 2 * z->sp, *v = kt + z->e * z->sp, *p = v + z->s * z->ep, *o = p + z->rows * z->sp;
@@ -123,16 +155,17 @@ static void TN(forward)(const struct attention *z, const struct TN(group) *d, RE
         TN(distances)(z->s, distance);
     for (int64_t t = 0; t < z->t; t += z->rows) {
         int64_t m = aster_min64(z->rows, z->t - t), end = seen(z, t + m - 1);
-        REAL by[ATTENTION_MOST_ROWS];
+        REAL by[ATTENTION_MOST_ROWS], most[ATTENTION_MOST_ROWS], sums[ATTENTION_MOST_ROWS];
         TN(product)(m, &z->cut_s, end, z->e, z->e, d->q + t * d->ld, d->ld, 1, kt, p, z->sp, false);
         for (int64_t r = 0; r < m; r++) {
             int64_t n = seen(z, t + r);
             REAL scale = TN(slope_row)(z, d->slope, t + r, n, distance, p + r * z->sp);
-            REAL most = TN(row_max)(n, scale, p + r * z->sp);
-            double sum = TN(exp_row)(n, end, scale, most, p + r * z->sp);
+            most[r] = TN(row_max)(n, scale, p + r * z->sp);
+            double sum = TN(exp_row)(n, end, scale, most[r], p + r * z->sp);
             by[r] = n ? (REAL)(1 / sum) : 0;
-            d->lse[(t + r) * d->lse_ld] = n ? most + (REAL)log(sum) : (REAL)-INFINITY;
+            sums[r] = n ? (REAL)sum : 1;
         }
+        TN(store_lse)(m, most, sums, d->lse + t * d->lse_ld, d->lse_ld);
         TN(product)(m, &z->cut_e, z->e, end, z->s, p, z->sp, 1, v, o, z->ep, false);
         for (int64_t r = 0; r < m; r++)
             for (int64_t k = 0; k < z->e; k++)
