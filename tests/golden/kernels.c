@@ -6,3 +6,13 @@ const struct aster_backend *golden_kernels(enum aster_isa isa)
 {
     return aster_backend_cpu(isa);
 }
+
+struct aster_device *golden_device(void)
+{
+    return NULL;
+}
+
+const char *golden_error(void)
+{
+    return NULL;
+}

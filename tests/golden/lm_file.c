@@ -2,6 +2,8 @@
 /* Shared parts of the golden programs of language models. */
 #include "golden/lm_file.h"
 
+#include "golden/kernels.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -189,7 +191,7 @@ static int one_file(struct aster_ctx *ctx, const struct lm_options *o, const cha
 {
     struct lm_score s = {.verbose = o->verbose};
     int rc = check(ctx, o, path, &s);
-    const char *base = name_of(path), *poison = o->poison ? aster_poison_error() : NULL;
+    const char *base = name_of(path), *poison = golden_error() ? golden_error() : o->poison ? aster_poison_error() : NULL;
     if (rc < 0) {
         printf("%s: %s\n", base, aster_ctx_message(ctx));
         aster_ctx_clear(ctx);
@@ -255,7 +257,7 @@ int lm_main(int argc, char **argv, const char *name, lm_check *check)
         return 1;
     }
     aster_kernel_thread_init();
-    o.be = aster_backend_cpu(isa);
+    o.be = golden_kernels(isa);
     if (o.poison)
         o.be = aster_backend_poison(o.be);
     for (int k = first; k < argc; k++)

@@ -2,6 +2,8 @@
 /* Runs the blocks of a language model. */
 #include "golden/lm_net.h"
 
+#include "golden/kernels.h"
+
 #include <string.h>
 
 void lm_widen(enum aster_dtype t, int64_t n, const void *x, double *out)
@@ -208,6 +210,7 @@ static int run_start(struct lm_batch *b, const struct aster_program *p, struct r
         if (c == ASTER_CLASS_INPUT || c == ASTER_CLASS_OUTPUT || c == ASTER_CLASS_ARENA)
             ASTER_TRY(aster_alloc(b->net->ctx, aster_plan_bytes(r->plan, (enum aster_class)c), 1, &r->bound.at[c]));
     r->bound.at[ASTER_CLASS_PARAM] = b->net->params;
+    r->bound.device = golden_device();
     return put_inputs(r);
 }
 

@@ -9,3 +9,13 @@ const struct aster_backend *golden_kernels(enum aster_isa isa)
     gpu_begin(0);
     return gpu_backend();
 }
+
+struct aster_device *golden_device(void)
+{
+    return gpu_device();
+}
+
+const char *golden_error(void)
+{
+    return gpu_error();
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Language models against plain loops in double; batches that change nothing; gradients by finite differences; counts of parameters. */
+#include "golden/kernels.h"
 #include "golden/lm_file.h"
 #include "lib/tap.h"
 #include "unit/language_reference.h"
@@ -337,7 +338,7 @@ static void test_too_long(const struct aster_backend *be)
         q[k] = (float)weight_of(k);
     struct aster_tensor rows = {q, ASTER_F32, 2, {ROWS, WIDTH}};
     struct aster_args a = {.n_in = 4, .n_out = 2, .in = {rows, rows, rows, {(void *)starts, ASTER_I32, 1, {4}}}, .i = {2}, .f = {1}, .s = {3},
-                           .work = work, .work_bytes = sizeof work};
+                           .work = work, .work_bytes = sizeof work, .device = golden_device()};
     a.out[0] = (struct aster_tensor){o, ASTER_F32, 2, {ROWS, WIDTH}};
     a.out[1] = (struct aster_tensor){lse, ASTER_F32, 2, {ROWS, 2}};
     int64_t need = aster_work_attention(ASTER_OP_ragged_attention, &a);
@@ -358,10 +359,14 @@ int main(void)
     test_counts();
     test_tables();
     test_refused();
+    const struct aster_backend *be = NULL, *before;
     for (int isa = 0; isa < ASTER_N_ISAS; isa++) {
         if (!aster_isa_here((enum aster_isa)isa))
             continue;
-        const struct aster_backend *be = aster_backend_cpu((enum aster_isa)isa);
+        before = be;
+        be = golden_kernels((enum aster_isa)isa);
+        if (be == before) /* a GPU has one set of kernels */
+            continue;
         for (int k = 0; k < N_CONFIGS; k++) {
             test_model(be, &configs[k], ASTER_F64);
             test_model(be, &configs[k], ASTER_F32);
@@ -370,6 +375,7 @@ int main(void)
         }
         test_too_long(be);
     }
+    tap_ok(!golden_error(), "no kernel did anything wrong%s%s", golden_error() ? ": " : "", golden_error() ? golden_error() : "");
     aster_ctx_free(&ctx);
     tap_ok(aster_live_allocations() == 0, "nothing is left allocated (%lld)", (long long)aster_live_allocations());
     return tap_done();
