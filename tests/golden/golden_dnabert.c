@@ -141,11 +141,11 @@ static int read_sequences(struct file *f)
     for (int64_t k = 0; rc == 0 && k < n; k++) {
         if (strncmp(names[k], "seq_", 4) != 0)
             continue;
-        struct sequence *s = &f->sequence[f->n];
+        struct sequence *s = &f->sequence[f->n++];
         rc = aster_strdup(f->ctx, names[k], &s->name);
         if (rc == 0)
             rc = read_sequence(f, s);
-        f->tokens[f->n++] = (struct lm_tokens){s->ids, s->n};
+        f->tokens[f->n - 1] = (struct lm_tokens){s->ids, s->n};
     }
     aster_h5_names_free(&names, n);
     return rc < 0 ? rc : f->n > 0 ? 0 : wrong(f, "has no group seq_...");

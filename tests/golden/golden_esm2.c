@@ -108,7 +108,8 @@ static int check_fair(struct file *f, const char *path)
     int rc;
     ASTER_GOTO(aster_weightfile_open(f->ctx, path, &w), done);
     ASTER_GOTO(aster_pretrained_config_fair(f->ctx, w, &c), done);
-    lm_fraction(f->score, memcmp(&c, &f->c, sizeof c) ? (double)INFINITY : 0, "configuration in %s", aster_path_base(path));
+    bool same = c.n_layers == f->c.n_layers && c.width == f->c.width && c.n_heads == f->c.n_heads && c.inner == f->c.inner && c.n_ids == f->c.n_ids;
+    lm_fraction(f->score, same ? 0 : (double)INFINITY, "configuration in %s", aster_path_base(path));
     ASTER_GOTO(aster_pretrained_open(f->ctx, path, &c, &fair), done);
     for (int k = 0; k < 2; k++)
         ASTER_GOTO(lm_net_new(f->ctx, f->o->be, ASTER_F64, &f->c, &source[k], false, &n[k]), done);
@@ -179,11 +180,12 @@ done:
 static int read_sequences(struct file *f)
 {
     char **names = NULL;
-    ASTER_TRY(aster_h5_list(f->h5, "sequences", &names, &f->n));
-    int rc = f->n > 0 ? aster_alloc(f->ctx, f->n, sizeof *f->sequence, &f->sequence) : wrong(f, "group sequences is empty");
+    int64_t n = 0;
+    ASTER_TRY(aster_h5_list(f->h5, "sequences", &names, &n));
+    int rc = n > 0 ? aster_alloc(f->ctx, n, sizeof *f->sequence, &f->sequence) : wrong(f, "group sequences is empty");
     if (rc == 0)
-        rc = aster_alloc(f->ctx, f->n, sizeof *f->tokens, &f->tokens);
-    for (int64_t k = 0; rc == 0 && k < f->n; k++) {
+        rc = aster_alloc(f->ctx, n, sizeof *f->tokens, &f->tokens);
+    for (int64_t k = 0; rc == 0 && k < n; k++) {
         struct sequence *s = &f->sequence[k];
         char set[300];
         struct aster_h5_shape shape;
@@ -195,10 +197,11 @@ static int read_sequences(struct file *f)
             rc = aster_h5_read(f->h5, set, ASTER_I32, shape.n, &s->tokens.ids);
         s->tokens.n = rc == 0 ? shape.n : 0;
         f->tokens[k] = s->tokens;
+        f->n = k + 1;
         if (rc == 0 && shape.n < 2)
             rc = wrong(f, "a sequence has fewer than two tokens");
     }
-    aster_h5_names_free(&names, rc < 0 && !f->sequence ? 0 : f->n);
+    aster_h5_names_free(&names, n);
     return rc;
 }
 
