@@ -6,3 +6,8 @@ const struct aster_backend *golden_kernels(enum aster_isa isa)
 {
     return aster_backend_cpu(isa);
 }
+
+const char *golden_kernels_error(void)
+{
+    return NULL;
+}

@@ -7,5 +7,7 @@
 
 /* For memory of the host. isa is for CPUs. */
 const struct aster_backend *golden_kernels(enum aster_isa isa);
+/* What was found wrong beside wrong numbers; NULL if nothing. */
+const char *golden_kernels_error(void);
 
 #endif

@@ -9,3 +9,8 @@ const struct aster_backend *golden_kernels(enum aster_isa isa)
     gpu_begin(0);
     return gpu_backend();
 }
+
+const char *golden_kernels_error(void)
+{
+    return gpu_error();
+}

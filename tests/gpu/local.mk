@@ -11,7 +11,12 @@ tests_golden_rcl_gpu_SOURCES = $(GOLDEN_RCL) tests/gpu/golden_kernels.c $(GPU_CA
 EXTRA_DIST += tests/gpu/check-gpu
 CLEANFILES += $(GPU_TESTS)
 
+if HAVE_CUDA
 check-gpu: all $(GPU_TESTS)
 	$(SHELL) $(srcdir)/tests/gpu/check-gpu $(abs_top_builddir)/asterism $(abs_top_builddir)/tests \
 		$(srcdir)/tests/golden/own/*.h5 $$(ls $${ASTERISM_TEST_DATA:-$(srcdir)/../shared/data}/rcl/golden/*.h5 2>/dev/null)
+else
+check-gpu:
+	@echo "check-gpu: this build has no CUDA; configure --with-starpu=\"\$$(scripts/build-starpu --cuda)\" --with-cuda" >&2; exit 1
+endif
 .PHONY: check-gpu
