@@ -41,6 +41,7 @@ if [ -n "$missing" ]; then
     fi
 fi
 unset IFS
+export ASTERISM_START="$here/bin/asterism"
 export LD_LIBRARY_PATH="$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 case ${0##*/} in
 check-gpu) exec bash "$here/libexec/check-gpu" "$here/bin/asterism" "$here/libexec" "$here"/share/asterism/golden/*.h5 "$@" ;;

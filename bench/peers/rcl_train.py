@@ -14,8 +14,7 @@ import time
 import numpy as np
 import torch
 
-sys.argv, GIVEN = sys.argv[:1], sys.argv[1:]
-import rcl_torch as peer  # noqa: E402  (it reads sys.argv only as a program)
+import rcl_torch as peer
 
 MISSING = {"no result", "#value!", "nan", "no start", "no end", ""}
 
@@ -36,7 +35,7 @@ def arguments():
     a.add_argument("--no-dropout", action="store_true")
     a.add_argument("--f64", action="store_true")
     a.add_argument("--out", help="history as CSV")
-    return a.parse_args(GIVEN)
+    return a.parse_args()
 
 
 def vectors(encoding):

@@ -66,6 +66,7 @@ void aster_cli_seconds(double s, char out[48]); /* "3.2 s", "1 h 02 min 03 s" */
 ASTER_CHECKED int aster_cli_simulator(char **out, bool needed);
 /* name: a file, or an installed machine; -1 after a message. */
 struct aster_sim_machine;
+ASTER_CHECKED int aster_cli_find_machine(struct aster_ctx *ctx, const char *name, char **path);
 ASTER_CHECKED int aster_cli_read_machine(const char *name, struct aster_sim_machine *out);
 
 /* The options that run and check share, and what they come to. */
@@ -82,7 +83,7 @@ ASTER_CHECKED int aster_cli_read_machine(const char *name, struct aster_sim_mach
      "Most memory that data of tasks may take, such as 512M or 4G; " \
      "without it 80 % of what is free."}, \
     {"gpu-memory", 0, "SIZE", \
-     "Most memory to take of each GPU, such as 20G, or of some: 0=20G,2=8G; " \
+     "Most memory of each GPU that data of tasks may take, such as 20G, or of some: 0=20G,2=8G; " \
      "without it all that is free."}
 #define ASTER_CLI_LOG_OPTIONS \
     {"quiet", 'q', NULL, "Only warnings and errors on the terminal."}, \

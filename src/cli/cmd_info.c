@@ -116,7 +116,10 @@ static void versions(struct sheet *s)
     fact(s, "openblas", ASTER_BUILT_BLAS);
     fact(s, "onednn", ASTER_BUILT_DNNL);
     fact(s, "cuda", ASTER_BUILT_CUDA);
-    fact(s, "data", ASTER_DATADIR);
+    char *data = NULL;
+    if (aster_find_data(NULL, &data) == 0)
+        fact(s, "data", data);
+    aster_free(&data);
 }
 
 void aster_cli_versions(void)

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* asterism scale: the timed steps of a pipeline with different numbers of workers, each in a
  * process of its own. */
+#include "cli/scale.h"
+
 #include "cli/child.h"
-#include "cli/cli.h"
-#include "flow/study.h"
 #include "pipeline/machine_file.h"
 #include "runtime/gpus.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { MAX_COUNTS = 64, MAX_WORKERS = 4096 };
 
 static const struct aster_cli_option options[] = {
     {"out", 'o', "DIR", "Folder of the study; without it scaling_study_DATE_TIME."},
@@ -37,17 +34,6 @@ static const struct aster_cli_option options[] = {
     {"timeout", 0, "SECONDS", "A run that takes longer is ended and has failed; without it 3600."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
-
-struct scale {
-    const struct aster_cli_args *args;
-    struct aster_study study;
-    int counts[MAX_COUNTS];
-    struct aster_sim_machine machine;
-    const char *simulate, *times, *out;
-    char *simulator; /* NULL: there is none */
-    char self[4096], folder[64];
-    int64_t timeout;
-};
 
 /* ---- what is asked for ---- */
 
@@ -143,211 +129,6 @@ static int check_job(const struct aster_cli_args *args)
     return rc;
 }
 
-/* ---- a run ---- */
-
-struct words { /* of a command line */
-    struct aster_str text[MAX_COUNTS];
-    char *argv[MAX_COUNTS + 1];
-    int n;
-};
-
-static void word(struct words *w, const char *fmt, ...) ASTER_PRINTF(2, 3);
-static void word(struct words *w, const char *fmt, ...)
-{
-    char text[4300];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (w->n == MAX_COUNTS)
-        return;
-    aster_str_add(&w->text[w->n], text);
-    w->argv[w->n] = w->text[w->n].s;
-    w->argv[++w->n] = NULL;
-}
-
-/* --gpus=0,1,2: a run here names its cards */
-static void first_gpus(struct words *w, int count)
-{
-    struct aster_str list = {0};
-    for (int k = 0; k < count; k++)
-        aster_str_printf(&list, "%s%d", k ? "," : "", k);
-    word(w, "--gpus=%s", aster_str_get(&list));
-    aster_str_free(&list);
-}
-
-/* The command of one run; machine and times NULL: on this machine. */
-static void command(const struct scale *s, const char *program, int count, const char *machine,
-                    const char *times, const char *folder, struct words *w)
-{
-    const struct aster_cli_args *a = s->args;
-    const char *scheduler = aster_cli_value(a, "scheduler");
-    word(w, "%s", program);
-    word(w, machine ? "simulate" : "calibrate");
-    for (int k = 0; k < a->n_words; k++)
-        if (!s->study.batch_per_worker || strncmp(a->words[k], "batch_size=", 11) != 0)
-            word(w, "%s", a->words[k]);
-    if (s->study.batch_per_worker)
-        word(w, "batch_size=%lld", (long long)s->study.batch_per_worker * count);
-    if (machine)
-        word(w, "--machine=%s", machine);
-    if (!s->study.gpus)
-        word(w, "--cpus=%d", count);
-    else if (machine)
-        word(w, "--gpus=%d", count);
-    else
-        first_gpus(w, count);
-    if (times)
-        word(w, "--times=%s", times);
-    if (scheduler)
-        word(w, "--scheduler=%s", scheduler);
-    if (machine && aster_cli_has(a, "free-placement"))
-        word(w, "--free-placement");
-    word(w, "--steps=%lld", (long long)s->study.steps);
-    word(w, "--warmup=%lld", (long long)s->study.warmup);
-    word(w, "--quiet");
-    word(w, "--out=%s", folder);
-}
-
-static void words_free(struct words *w)
-{
-    for (int k = 0; k < w->n; k++)
-        aster_str_free(&w->text[k]);
-}
-
-static void folder_of(const struct scale *s, const char *kind, int count, int run, char *out,
-                      size_t size)
-{
-    snprintf(out, size, "%s/%s%s%d_run%d", s->out, kind, s->study.gpus ? "gpu" : "cpu", count, run);
-}
-
-/* What a run has printed, when it got so far. */
-static void read_log(const char *log, struct aster_study_run *r)
-{
-    char *text = NULL;
-    int64_t n;
-    if (aster_file_read(NULL, log, 64 << 20, &text, &n) < 0)
-        return;
-    aster_study_run_read(text, r);
-    if (!r->ok || *r->error)
-        aster_child_last_error(text, r->error, sizeof r->error);
-    aster_free(&text);
-}
-
-/* Of a study that is resumed: was this run complete? Else its folder is taken away. */
-static bool is_kept(const struct scale *s, const char *folder, const char *log,
-                    struct aster_study_run *r)
-{
-    const struct aster_study_run fresh = *r;
-    if (!aster_cli_has(s->args, "resume"))
-        return false;
-    if (aster_file_exists(log))
-        read_log(log, r);
-    if (r->ok)
-        return true;
-    *r = fresh;
-    if (aster_child_clear(folder) < 0)
-        snprintf(r->error, sizeof r->error, "the folder of a run that was not finished cannot be removed");
-    return false;
-}
-
-static void one_run(const struct scale *s, const char *program, int count, int run,
-                    const char *kind, const char *machine, const char *times,
-                    struct aster_study_run *r)
-{
-    struct words w = {.n = 0};
-    char folder[4200], log[4300];
-    *r = (struct aster_study_run){
-        .count = count, .run = run, .batch = s->study.batch_per_worker * count};
-    folder_of(s, kind, count, run, folder, sizeof folder);
-    snprintf(log, sizeof log, "%s.log", folder);
-    if (is_kept(s, folder, log, r))
-        return;
-    if (!*r->error) {
-        command(s, program, count, machine, times, folder, &w);
-        aster_child_run(w.argv, log, s->timeout, r->error, sizeof r->error);
-        read_log(log, r);
-    }
-    r->ok = r->ok && !*r->error;
-    if (!r->ok && !*r->error)
-        snprintf(r->error, sizeof r->error,
-                 "it ended without a result: in a simulation, a deadlock");
-    words_free(&w);
-}
-
-/* ---- what a folder already holds ---- */
-
-/* Everything that decides what a run does, but for the number of workers. */
-static void settings(const struct scale *s, struct aster_str *t)
-{
-    struct words w = {.n = 0};
-    command(s, "", 0, s->simulate, s->times, "", &w);
-    for (int k = 1; k < w.n - 1; k++) /* not the program, not its folder */
-        if (strncmp(w.argv[k], "--gpus=", 7) != 0 && strncmp(w.argv[k], "--cpus=", 7) != 0)
-            aster_str_printf(t, "%s\n", w.argv[k]);
-    words_free(&w);
-}
-
-/* A folder that holds another study, or this one without --resume, is left alone. */
-static int claim(const struct scale *s)
-{
-    struct aster_str now = {0};
-    char path[4300], *before = NULL;
-    int64_t n;
-    int rc = 0;
-    snprintf(path, sizeof path, "%s/study.txt", s->out);
-    settings(s, &now);
-    if (!aster_file_exists(path)) {
-        rc = aster_file_write(NULL, path, aster_str_get(&now), (int64_t)now.len);
-        if (rc < 0)
-            aster_cli_error("%s cannot be written", path);
-    } else if (!aster_cli_has(s->args, "resume")) {
-        aster_cli_error("%s already holds a study; give another --out, or --resume", s->out);
-        rc = -1;
-    } else if (aster_file_read(NULL, path, 1 << 20, &before, &n) < 0 ||
-               strcmp(before, aster_str_get(&now)) != 0) {
-        aster_cli_error("%s holds a study with other settings; they are in %s", s->out, path);
-        rc = -1;
-    }
-    aster_free(&before);
-    aster_str_free(&now);
-    return rc;
-}
-
-static void quoted(const char *word)
-{
-    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:+%@";
-    if (*word && strspn(word, plain) == strlen(word)) {
-        fputs(word, stdout);
-        return;
-    }
-    putchar('\'');
-    for (; *word; word++)
-        if (*word == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*word);
-    putchar('\'');
-}
-
-static void print_commands(const struct scale *s)
-{
-    for (int k = 0; k < s->study.n_counts; k++)
-        for (int r = 1; r <= s->study.runs; r++) {
-            struct words w = {.n = 0};
-            char folder[4200];
-            folder_of(s, "", s->counts[k], r, folder, sizeof folder);
-            command(s, s->simulate ? s->simulator : s->self, s->counts[k], s->simulate, s->times,
-                    folder, &w);
-            for (int j = 0; j < w.n; j++) {
-                fputs(j ? " " : "", stdout);
-                quoted(w.argv[j]);
-            }
-            putchar('\n');
-            words_free(&w);
-        }
-}
-
 /* ---- this machine, predicted ---- */
 
 /* Its cores; what they do follows from the measured times, and for tasks without one from careful
@@ -380,7 +161,7 @@ static int predict(struct scale *s)
     ASTER_TRY(
         aster_alloc(NULL, s->study.n_counts, sizeof *s->study.predicted, &s->study.predicted));
     for (int k = 0; k < s->study.n_counts; k++)
-        one_run(s, s->simulator, s->counts[k], 1, "predicted_", machine, times,
+        scale_one_run(s, s->simulator, s->counts[k], 1, "predicted_", machine, times,
                 &s->study.predicted[k]);
     return 0;
 }
@@ -394,7 +175,7 @@ static int all_runs(struct scale *s)
     for (int k = 0; k < t->n_counts; k++)
         for (int r = 1; r <= t->runs; r++) {
             struct aster_study_run *run = &t->run[k * t->runs + r - 1];
-            one_run(s, s->simulate ? s->simulator : s->self, s->counts[k], r, "", s->simulate,
+            scale_one_run(s, s->simulate ? s->simulator : s->self, s->counts[k], r, "", s->simulate,
                     s->times, run);
             fprintf(stderr, "[aster] info: %d %s, run %d of %lld: ", s->counts[k],
                     t->gpus ? "GPUs" : "CPUs", r, (long long)t->runs);
@@ -429,8 +210,11 @@ static int report(struct scale *s)
 
 static int prepare(struct scale *s)
 {
+    const char *start = getenv("ASTERISM_START"); /* what a bundle is started by */
     ssize_t n = readlink("/proc/self/exe", s->self, sizeof s->self - 1);
     s->self[n > 0 ? n : 0] = '\0';
+    if (start && *start)
+        snprintf(s->self, sizeof s->self, "%s", start);
     s->study.machine = "this machine";
     if (s->simulate) {
         ASTER_TRY(aster_cli_read_machine(s->simulate, &s->machine));
@@ -451,7 +235,7 @@ static int prepare(struct scale *s)
 static int make_folder(const struct scale *s)
 {
     if (aster_mkdirs(NULL, s->out) == 0)
-        return claim(s);
+        return scale_claim_folder(s);
     aster_cli_error("%s: the folder cannot be made", s->out);
     return -1;
 }
@@ -470,7 +254,7 @@ static int scale(const struct aster_cli_args *args)
     ASTER_GOTO(read_options(s), done);
     ASTER_GOTO(prepare(s), done);
     if (aster_cli_has(args, "dry-run")) {
-        print_commands(s);
+        scale_print_commands(s);
         rc = 0;
         goto done;
     }

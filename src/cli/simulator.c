@@ -36,7 +36,7 @@ int aster_cli_simulator(char **out, bool needed)
 }
 
 /* A path, or NAME for data/machines/NAME.yaml among the data. */
-static int find_machine(struct aster_ctx *ctx, const char *name, char **out)
+int aster_cli_find_machine(struct aster_ctx *ctx, const char *name, char **out)
 {
     struct aster_str file = {0}, looked = {0};
     *out = NULL;
@@ -61,7 +61,7 @@ int aster_cli_read_machine(const char *name, struct aster_sim_machine *out)
     struct aster_str mistakes = {0};
     char *path = NULL;
     ASTER_TRY(aster_ctx_new(&ctx));
-    int rc = find_machine(ctx, name, &path);
+    int rc = aster_cli_find_machine(ctx, name, &path);
     if (rc == 0)
         rc = aster_machine_file_read(ctx, path, out, &mistakes);
     if (rc < 0) {

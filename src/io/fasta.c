@@ -90,8 +90,10 @@ static int refuse(struct aster_fasta *f, unsigned char c, size_t column)
                       column);
 }
 
-/* The text of a line as residues; blanks inside it are dropped. */
-static int add_residues(struct aster_fasta *f, const char *text, size_t n, int64_t *length)
+/* The text of a line, which begins behind `before` bytes of it, as residues; blanks inside it are
+ * dropped. */
+static int add_residues(struct aster_fasta *f, const char *text, size_t n, size_t before,
+                        int64_t *length)
 {
     uint64_t kinds = 0;
     ASTER_TRY(aster_grow(f->ctx, *length + (int64_t)n + 1, 1, &f->cap_seq, &f->seq));
@@ -108,10 +110,10 @@ static int add_residues(struct aster_fasta *f, const char *text, size_t n, int64
         if (f->kind[c] == BLANK)
             continue;
         if (f->kind[c] == REFUSED)
-            return refuse(f, c, k + 1);
+            return refuse(f, c, before + k + 1);
         if (f->kind[c] == ODD && f->odd.n++ == 0) {
             f->odd.line = aster_lines_number(f->lines);
-            f->odd.column = (int64_t)k + 1;
+            f->odd.column = (int64_t)(before + k) + 1;
             f->odd.first = (char)c;
         }
         f->seq[(*length)++] = (char)c;
@@ -146,6 +148,7 @@ int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)
             f->end = true;
             break;
         }
+        const char *whole = text;
         if (aster_lines_number(f->lines) == 1 && n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
             text += 3;
             n -= 3;
@@ -170,7 +173,7 @@ int aster_fasta_next(struct aster_fasta *f, struct aster_fasta_record *out)
                 "%s:%lld: text before the first '>'; a FASTA file starts with a header line",
                 aster_lines_path(f->lines), (long long)aster_lines_number(f->lines));
         } else {
-            ASTER_TRY(add_residues(f, text, n, &length));
+            ASTER_TRY(add_residues(f, text, n, (size_t)(text - whole), &length));
         }
     }
     if (!have)

@@ -65,8 +65,8 @@ static int add_source_folder(struct aster_ctx *ctx, struct folders *f, const cha
     return rc;
 }
 
-/* Source and build folder of a program not yet installed, the data folder, the data folder of a
- * moved installation. */
+/* Source and build folder of a program not yet installed, the data folder beside a program that was
+ * installed or moved, the one that it was built for. */
 static int data_folders(struct aster_ctx *ctx, struct folders *f)
 {
     static const char moved[] = "/../share/asterism";
@@ -78,11 +78,22 @@ static int data_folders(struct aster_ctx *ctx, struct folders *f)
         *slash = '\0';
         ASTER_TRY(add_source_folder(ctx, f, self));
     }
-    ASTER_TRY(add_folder(ctx, f, ASTER_DATADIR, strlen(ASTER_DATADIR)));
-    if (!slash)
-        return 0;
-    memcpy(slash, moved, sizeof moved);
-    return add_real_folder(ctx, f, self);
+    if (slash) {
+        memcpy(slash, moved, sizeof moved);
+        ASTER_TRY(add_real_folder(ctx, f, self));
+    }
+    return add_folder(ctx, f, ASTER_DATADIR, strlen(ASTER_DATADIR));
+}
+
+int aster_find_data(struct aster_ctx *ctx, char **out)
+{
+    struct folders f = {0};
+    *out = NULL;
+    int rc = data_folders(ctx, &f);
+    if (rc == 0)
+        rc = aster_strdup(ctx, f.at[0], out);
+    folders_free(&f);
+    return rc;
 }
 
 /* *out is NULL when nothing is there. */

@@ -73,6 +73,8 @@ ASTER_CHECKED int aster_find_pipeline(struct aster_ctx *ctx, const char *name, c
 ASTER_CHECKED int aster_list_pipelines(struct aster_ctx *ctx, int *n, char ***names);
 /* A relative file: working directory, then folder, then the data folders. *path_out is NULL when it
  * is nowhere; looked, when not NULL, then lists the places. */
+/* The first of the folders where pipelines and data are looked for. */
+ASTER_CHECKED int aster_find_data(struct aster_ctx *ctx, char **out);
 ASTER_CHECKED int aster_find_file(struct aster_ctx *ctx, const char *folder, const char *name,
                                   char **path_out, struct aster_str *looked);
 

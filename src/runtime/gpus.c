@@ -99,6 +99,8 @@ static int memory_of(struct aster_ctx *ctx, const char *text, const char *item, 
         memcpy(number, item, (size_t)(equals - item));
     if ((equals && (!isdigit((unsigned char)*number) || aster_parse_i64(number, &k) < 0)) || aster_parse_size(equals ? equals + 1 : item, &bytes) < 0)
         return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: expected a size such as 20G, or GPUs with theirs such as 0=20G,2=8G, found '%s'", text, item);
+    if (!equals && strchr(text, ','))
+        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: one size for all GPUs, or a size for each such as 0=20G,2=8G, found '%s'", text, item);
     if (bytes < 64 << 20)
         return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: less than 64M of a GPU is not enough for any task, found '%s'", text, item);
     for (int j = 0; j < n; j++)
@@ -119,8 +121,6 @@ int aster_gpus_memory(struct aster_ctx *ctx, const char *text, int n, const int 
     memset(limit, 0, (size_t)n * sizeof *limit);
     if (!text || !*text)
         return 0;
-    if (strchr(text, ',') && !strchr(text, '='))
-        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: one size for all GPUs, or a size for each such as 0=20G,2=8G", text);
     for (const char *p = text;; p++) {
         size_t length = strcspn(p, ",");
         snprintf(item, sizeof item, "%.*s", (int)aster_min64((int64_t)length, sizeof item - 1), p);

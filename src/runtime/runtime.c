@@ -90,19 +90,28 @@ static int check_scheduler(struct aster_ctx *ctx, const char *name)
                       near ? near : "eager, lws, dmda and dmdas are common ones");
 }
 
-/* StarPU reads how much of each GPU it may take from the environment, in MB; the variable without a number wins over those with one. */
+/* StarPU reads how much of each GPU it may take from the environment, in MB. The variable without a number, which would win over
+ * those with one, goes over to the GPUs that have no limit of ours. */
 static int limit_gpus(struct aster_ctx *ctx, const struct chosen *c)
 {
-    for (int k = 0; k < c->n_gpus; k++) {
+    static const char all[] = "STARPU_LIMIT_CUDA_MEM";
+    const char *given = getenv(all);
+    bool any = false;
+    int failed = 0;
+    for (int k = 0; k < c->n_gpus; k++)
+        any |= c->gpu_memory[k] > 0;
+    for (int k = 0; any && k < c->n_gpus; k++) {
         char name[48], value[24];
-        if (!c->gpu_memory[k])
-            continue;
         snprintf(name, sizeof name, "STARPU_LIMIT_CUDA_%d_MEM", c->gpu[k]);
         snprintf(value, sizeof value, "%lld", (long long)(c->gpu_memory[k] >> 20));
-        if (setenv(name, value, 1) != 0 || unsetenv("STARPU_LIMIT_CUDA_MEM") != 0)
-            return aster_fail(ctx, ASTER_ENOMEM, "no memory for %s", name);
+        if (c->gpu_memory[k])
+            failed |= setenv(name, value, 1);
+        else if (given)
+            failed |= setenv(name, given, 0);
     }
-    return 0;
+    if (any)
+        failed |= unsetenv(all);
+    return failed ? aster_fail(ctx, ASTER_ENOMEM, "no memory for StarPU's environment") : 0;
 }
 
 static int start(struct aster_runtime *rt, const struct chosen *c)

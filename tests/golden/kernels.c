@@ -12,7 +12,7 @@ struct aster_device *golden_device(void)
     return NULL;
 }
 
-const char *golden_error(void)
+const char *golden_kernels_error(void)
 {
     return NULL;
 }

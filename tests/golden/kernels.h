@@ -8,6 +8,7 @@
 /* For memory of the host. isa is for CPUs. */
 const struct aster_backend *golden_kernels(enum aster_isa isa);
 struct aster_device *golden_device(void); /* NULL: a CPU */
-const char *golden_error(void);           /* what these kernels did wrong; NULL if nothing */
+/* What was found wrong beside wrong numbers; NULL if nothing. */
+const char *golden_kernels_error(void);
 
 #endif

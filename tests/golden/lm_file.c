@@ -191,7 +191,7 @@ static int one_file(struct aster_ctx *ctx, const struct lm_options *o, const cha
 {
     struct lm_score s = {.verbose = o->verbose};
     int rc = check(ctx, o, path, &s);
-    const char *base = name_of(path), *poison = golden_error() ? golden_error() : o->poison ? aster_poison_error() : NULL;
+    const char *base = name_of(path), *poison = golden_kernels_error() ? golden_kernels_error() : o->poison ? aster_poison_error() : NULL;
     if (rc < 0) {
         printf("%s: %s\n", base, aster_ctx_message(ctx));
         aster_ctx_clear(ctx);

@@ -15,7 +15,7 @@ struct aster_device *golden_device(void)
     return gpu_device();
 }
 
-const char *golden_error(void)
+const char *golden_kernels_error(void)
 {
     return gpu_error();
 }

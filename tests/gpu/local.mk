@@ -14,8 +14,13 @@ tests_golden_dnabert_gpu_SOURCES = $(GOLDEN_DNABERT) tests/gpu/golden_kernels.c 
 EXTRA_DIST += tests/gpu/check-gpu
 CLEANFILES += $(GPU_TESTS)
 
+if HAVE_CUDA
 check-gpu: all $(GPU_TESTS)
 	$(SHELL) $(srcdir)/tests/gpu/check-gpu $(abs_top_builddir)/asterism $(abs_top_builddir)/tests \
 		$(srcdir)/tests/golden/own/*.h5 $$(cd $${ASTERISM_TEST_DATA:-$(srcdir)/../shared/data} 2>/dev/null && \
 		ls "$$PWD"/rcl/golden/*.h5 "$$PWD"/esm2/*.h5 "$$PWD"/dnabert/models/*/golden.h5 2>/dev/null)
+else
+check-gpu:
+	@echo "check-gpu: this build has no CUDA; configure --with-starpu=\"\$$(scripts/build-starpu --cuda)\" --with-cuda" >&2; exit 1
+endif
 .PHONY: check-gpu

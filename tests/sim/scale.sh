@@ -96,6 +96,21 @@ ASTERISM_SIM=/bin/true "$ASTERISM" scale rcl-train --gpus 1 --simulate "$src/dat
 rc=$?
 expect 1 "a simulation without a result"
 has "$out" "deadlock" "the summary says what that means"
+# what a program prints before it fails is no result, also when the study is resumed
+printf '#!/bin/sh\nprintf "samples_per_sec\\t100\\nsteps\\t2\\ncomplete\\t1\\n"\nexit 3\n' >liar
+chmod +x liar
+for resume in "" --resume; do
+    # shellcheck disable=SC2086
+    ASTERISM_SIM=$work/liar "$ASTERISM" scale rcl-train --gpus 1 --simulate "$src/data/machines/h200x8-nvlink.yaml" --out liar.d $resume >"$out" 2>"$err"
+    rc=$?
+    expect 1 "a run that fails after its result ${resume:-}"
+done
+mkdir -p other/cpu1_run1 && echo mine >other/cpu1_run1/thesis.txt
+asterism scale rcl-train --cpus 1 --out other --resume
+expect 1 "--resume where there is no study"
+has "$err" "other holds no study to go on with" "the message says so"
+[ "$(cat other/cpu1_run1/thesis.txt)" = mine ]
+ok $? "what is there stays"
 printf '#!/bin/sh\nexec sleep 60\n' >slow
 chmod +x slow
 ASTERISM_SIM=$work/slow "$ASTERISM" scale rcl-train --gpus 1 --simulate "$src/data/machines/h200x8-nvlink.yaml" --timeout 1 --out slow.d >"$out" 2>"$err"

@@ -184,6 +184,8 @@ static void test_broken_records(void)
     fault("a letter of no nucleotide", BYTES(">x\nACGT\nAC GJA\nZZ"), false,
           "f.fa:5:", "'x' has 'J' at column 5", "2 more");
     fault("a gap", BYTES(">x\nAC-GT"), false, "f.fa:4:", "'-' at column 3", "ACGTUNRYKMSWBDHV");
+    fault("a gap behind blanks", BYTES(">x\n \tAC-GT"), false, "f.fa:4:", "'-' at column 5",
+          "ACGTUNRYKMSWBDHV");
     fault("a byte above ASCII", BYTES(">x\nAC\xc3\xa4GT"), false, "f.fa:4:", "0xc3 at column 3",
           "1 more");
     fault("a byte above ASCII, where any letter goes", BYTES(">x\nJJ\nAC\x9c"), true,

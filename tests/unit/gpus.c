@@ -75,6 +75,8 @@ int main(void)
     memory("2=8G", "GPU 2 is not in use");
     memory("1=8G,1=9G", "GPU 1 is named twice");
     memory("8G,9G", "one size for all GPUs");
+    memory("1=9G,8G", "one size for all GPUs");
+    memory("8G,1=9G", "one size for all GPUs");
     memory("20", "less than 64M");
     memory("1=", "found '1='");
     memory("=8G", "found '=8G'");

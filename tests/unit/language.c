@@ -375,7 +375,7 @@ int main(void)
         }
         test_too_long(be);
     }
-    tap_ok(!golden_error(), "no kernel did anything wrong%s%s", golden_error() ? ": " : "", golden_error() ? golden_error() : "");
+    tap_ok(!golden_kernels_error(), "no kernel did anything wrong%s%s", golden_kernels_error() ? ": " : "", golden_kernels_error() ? golden_kernels_error() : "");
     aster_ctx_free(&ctx);
     tap_ok(aster_live_allocations() == 0, "nothing is left allocated (%lld)", (long long)aster_live_allocations());
     return tap_done();
