@@ -249,7 +249,7 @@ static void ops(struct sheet *s)
                    *family = aster_op_family((enum aster_op_kind)i);
         const char *here = cpu->op[i] ? aster_isa_name(isa) : "none";
         if (!s->json) {
-            aster_str_printf(&s->text, "  %-16s %-10s cpu: %s; cuda: %s\n", name, family, here,
+            aster_str_printf(&s->text, "  %-19s %-10s cpu: %s; cuda: %s\n", name, family, here,
                              cuda_kernels);
             continue;
         }
