@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Speed of the product and convolution kernels as percent of the core's peak, in CPU time; the peak is measured between the
- * samples. Products also through OpenBLAS and oneDNN on one thread, in turn with ours.
- * Usage: bench-kernels [NAME-PART [SAMPLES [cold]]]; cold empties the caches before each sample. */
+/* Speed of the product and convolution kernels as percent of the core's peak, in CPU time; the peak
+ * is measured between the samples. Products also through OpenBLAS and oneDNN on one thread, in turn
+ * with ours. Usage: bench-kernels [NAME-PART [SAMPLES [cold]]]; cold empties the caches before each
+ * sample. */
 #include "peak.h"
 
 #include "backend.h"
@@ -42,9 +43,12 @@ static void empty_caches(void)
         p[i]++;
 }
 
-struct samples { double seconds[101], share[101]; }; /* share: of the peak */
+struct samples {
+    double seconds[101], share[101];
+}; /* share: of the peak */
 
-static void sample(struct samples *x, int s, call *run, const struct aster_args *args, int repeats, double flops, double *before)
+static void sample(struct samples *x, int s, call *run, const struct aster_args *args, int repeats,
+                   double flops, double *before)
 {
     if (is_cold)
         empty_caches();
@@ -59,7 +63,8 @@ static void sample(struct samples *x, int s, call *run, const struct aster_args 
 }
 
 /* ours and theirs take turns; theirs end with NULL */
-static void measure(const char *name, call *ours, call *const *theirs, const struct aster_args *args, double flops)
+static void measure(const char *name, call *ours, call *const *theirs,
+                    const struct aster_args *args, double flops)
 {
     static struct samples all[3];
     call *run[3] = {ours};
@@ -78,7 +83,8 @@ static void measure(const char *name, call *ours, call *const *theirs, const str
     for (int s = 0; s < n_samples; s++)
         for (int k = 0; k < n; k++)
             sample(&all[k], s, run[k], args, repeats, flops, &before);
-    printf("%-40s %8.3f ms %7.2f GFLOP/s", name, 1e3 * median(all[0].seconds, n_samples), flops / median(all[0].seconds, n_samples) * 1e-9);
+    printf("%-40s %8.3f ms %7.2f GFLOP/s", name, 1e3 * median(all[0].seconds, n_samples),
+           flops / median(all[0].seconds, n_samples) * 1e-9);
     for (int k = 0; k < n; k++)
         printf(" %6.1f %%", 100 * median(all[k].share, n_samples));
     printf("\n");
@@ -128,7 +134,8 @@ static void conv(enum aster_dtype t, int64_t b, int64_t l, int64_t k, int64_t ci
     f.out[0] = tensor(t, 3, b, l, co);
     f.work_bytes = aster_work_conv(ASTER_OP_conv1d, &f);
     f.work = aligned_alloc(64, (size_t)(f.work_bytes + 127) / 64 * 64);
-    snprintf(name, sizeof name, "conv1d    B%-2d L%-5d k%d %4d->%-4d%s", (int)b, (int)l, (int)k, (int)ci, (int)co, type);
+    snprintf(name, sizeof name, "conv1d    B%-2d L%-5d k%d %4d->%-4d%s", (int)b, (int)l, (int)k,
+             (int)ci, (int)co, type);
     measure(name, be->op[ASTER_OP_conv1d], NULL, &f, flops);
     struct aster_args x = f;
     x.n_in = 2;
@@ -137,7 +144,8 @@ static void conv(enum aster_dtype t, int64_t b, int64_t l, int64_t k, int64_t ci
     x.s[0] = l;
     x.work_bytes = aster_work_conv(ASTER_OP_conv1d_dx, &x);
     x.work = aligned_alloc(64, (size_t)(x.work_bytes + 127) / 64 * 64);
-    snprintf(name, sizeof name, "conv1d_dx B%-2d L%-5d k%d %4d->%-4d%s", (int)b, (int)l, (int)k, (int)ci, (int)co, type);
+    snprintf(name, sizeof name, "conv1d_dx B%-2d L%-5d k%d %4d->%-4d%s", (int)b, (int)l, (int)k,
+             (int)ci, (int)co, type);
     measure(name, be->op[ASTER_OP_conv1d_dx], NULL, &x, flops);
     free(x.work);
     struct aster_args w = f;
@@ -147,7 +155,8 @@ static void conv(enum aster_dtype t, int64_t b, int64_t l, int64_t k, int64_t ci
     w.s[0] = k;
     w.work_bytes = aster_work_conv(ASTER_OP_conv1d_dw, &w);
     w.work = aligned_alloc(64, (size_t)(w.work_bytes + 127) / 64 * 64);
-    snprintf(name, sizeof name, "conv1d_dw B%-2d L%-5d k%d %4d->%-4d%s", (int)b, (int)l, (int)k, (int)ci, (int)co, type);
+    snprintf(name, sizeof name, "conv1d_dw B%-2d L%-5d k%d %4d->%-4d%s", (int)b, (int)l, (int)k,
+             (int)ci, (int)co, type);
     measure(name, be->op[ASTER_OP_conv1d_dw], NULL, &w, flops);
     free(w.work);
     release(&f);
@@ -156,19 +165,23 @@ static void conv(enum aster_dtype t, int64_t b, int64_t l, int64_t k, int64_t ci
 static void product_openblas(const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0], *y = &a->in[1], *z = &a->out[0];
-    enum CBLAS_TRANSPOSE tx = a->i[0] ? CblasTrans : CblasNoTrans, ty = a->i[1] ? CblasTrans : CblasNoTrans;
+    enum CBLAS_TRANSPOSE tx = a->i[0] ? CblasTrans : CblasNoTrans,
+                         ty = a->i[1] ? CblasTrans : CblasNoTrans;
     int m = (int)z->dim[0], n = (int)z->dim[1], k = (int)x->dim[a->i[0] ? 0 : 1];
     if (x->dtype == ASTER_F64)
-        cblas_dgemm(CblasRowMajor, tx, ty, m, n, k, 1, x->p, (int)x->dim[1], y->p, (int)y->dim[1], 0, z->p, n);
+        cblas_dgemm(CblasRowMajor, tx, ty, m, n, k, 1, x->p, (int)x->dim[1], y->p, (int)y->dim[1],
+                    0, z->p, n);
     else
-        cblas_sgemm(CblasRowMajor, tx, ty, m, n, k, 1, x->p, (int)x->dim[1], y->p, (int)y->dim[1], 0, z->p, n);
+        cblas_sgemm(CblasRowMajor, tx, ty, m, n, k, 1, x->p, (int)x->dim[1], y->p, (int)y->dim[1],
+                    0, z->p, n);
 }
 
 static void product_onednn(const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0], *y = &a->in[1], *z = &a->out[0];
-    if (dnnl_sgemm(a->i[0] ? 'T' : 'N', a->i[1] ? 'T' : 'N', z->dim[0], z->dim[1], x->dim[a->i[0] ? 0 : 1], 1, x->p, x->dim[1], y->p,
-                   y->dim[1], 0, z->p, z->dim[1]) != dnnl_success)
+    if (dnnl_sgemm(a->i[0] ? 'T' : 'N', a->i[1] ? 'T' : 'N', z->dim[0], z->dim[1],
+                   x->dim[a->i[0] ? 0 : 1], 1, x->p, x->dim[1], y->p, y->dim[1], 0, z->p,
+                   z->dim[1]) != dnnl_success)
         exit(1);
 }
 
@@ -182,26 +195,29 @@ static void matmul(enum aster_dtype t, int64_t m, int64_t k, int64_t n, bool ta,
     a.out[0] = tensor(t, 2, m, n, 0);
     a.work_bytes = aster_work_gemm(ASTER_OP_matmul, &a);
     a.work = aligned_alloc(64, (size_t)(a.work_bytes + 127) / 64 * 64);
-    snprintf(name, sizeof name, "matmul %c%c m%d k%d n%d%s", ta ? 'T' : 'N', tb ? 'T' : 'N', (int)m, (int)k, (int)n,
-             t == ASTER_F64 ? " f64" : "");
+    snprintf(name, sizeof name, "matmul %c%c m%d k%d n%d%s", ta ? 'T' : 'N', tb ? 'T' : 'N', (int)m,
+             (int)k, (int)n, t == ASTER_F64 ? " f64" : "");
     measure(name, be->op[ASTER_OP_matmul], peers, &a, 2.0 * (double)m * (double)k * (double)n);
     release(&a);
 }
 
 static void unet(int64_t b)
 {
-    static const int shape[][4] = {/* L, k, in, out */
-        {1024, 1, 21, 32}, {1024, 7, 32, 32}, {512, 7, 32, 64}, {512, 7, 64, 64}, {256, 7, 64, 128}, {256, 7, 128, 128},
-        {128, 7, 128, 128}, {64, 7, 128, 256}, {64, 7, 256, 256}, {128, 1, 256, 64}, {128, 1, 128, 64}, {128, 1, 64, 1},
-        {128, 7, 384, 128}, {256, 7, 256, 64}, {512, 7, 128, 32}, {1024, 1, 32, 16}, {1024, 1, 16, 1}, {1024, 7, 64, 32},
-        {1024, 3, 32, 32}, {1024, 1, 32, 2}};
+    static const int shape[][4] = {
+        /* L, k, in, out */
+        {1024, 1, 21, 32},  {1024, 7, 32, 32},  {512, 7, 32, 64},   {512, 7, 64, 64},
+        {256, 7, 64, 128},  {256, 7, 128, 128}, {128, 7, 128, 128}, {64, 7, 128, 256},
+        {64, 7, 256, 256},  {128, 1, 256, 64},  {128, 1, 128, 64},  {128, 1, 64, 1},
+        {128, 7, 384, 128}, {256, 7, 256, 64},  {512, 7, 128, 32},  {1024, 1, 32, 16},
+        {1024, 1, 16, 1},   {1024, 7, 64, 32},  {1024, 3, 32, 32},  {1024, 1, 32, 2}};
     for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++)
         conv(ASTER_F32, b, shape[i][0], shape[i][1], shape[i][2], shape[i][3]);
 }
 
 int main(int argc, char **argv)
 {
-    static const int cnn[][3] = {{7, 21, 256}, {7, 20, 256}, {5, 256, 128}, {5, 128, 64}, {3, 64, 32}, {1, 32, 2}};
+    static const int cnn[][3] = {{7, 21, 256}, {7, 20, 256}, {5, 256, 128},
+                                 {5, 128, 64}, {3, 64, 32},  {1, 32, 2}};
     if (argc > 1)
         wanted = argv[1];
     if (argc > 2)
@@ -212,7 +228,8 @@ int main(int argc, char **argv)
     be = aster_backend_cpu(aster_isa_best());
     omp_set_num_threads(1); /* oneDNN's */
     openblas_set_num_threads(1);
-    printf("%s; median of %d. Percent of the f32 peak (%.1f GFLOP/s; f64: half of it): ours; products also OpenBLAS, oneDNN\n",
+    printf("%s; median of %d. Percent of the f32 peak (%.1f GFLOP/s; f64: half of it): ours; "
+           "products also OpenBLAS, oneDNN\n",
            aster_isa_name(aster_isa_best()), n_samples, 1e-9 * aster_bench_peak_f32());
     for (size_t i = 0; i < sizeof cnn / sizeof cnn[0]; i++)
         conv(ASTER_F32, 8, 1024, cnn[i][0], cnn[i][1], cnn[i][2]);

@@ -12,7 +12,8 @@ enum { ROUNDS = 200000 };
 
 __attribute__((target("avx2,fma"))) static float spin_avx2(int rounds)
 {
-    __m256 a[CHAINS], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f), s = _mm256_setzero_ps();
+    __m256 a[CHAINS], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f),
+                      s = _mm256_setzero_ps();
     for (int k = 0; k < CHAINS; k++)
         a[k] = _mm256_set1_ps((float)k);
     for (int r = 0; r < rounds; r++)
@@ -26,7 +27,8 @@ __attribute__((target("avx2,fma"))) static float spin_avx2(int rounds)
 
 __attribute__((target("avx512f,prefer-vector-width=512"))) static float spin_avx512(int rounds)
 {
-    __m512 a[CHAINS], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f), s = _mm512_setzero_ps();
+    __m512 a[CHAINS], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f),
+                      s = _mm512_setzero_ps();
     for (int k = 0; k < CHAINS; k++)
         a[k] = _mm512_set1_ps((float)k);
     for (int r = 0; r < rounds; r++)

@@ -3,7 +3,8 @@
 #ifndef ASTER_BENCH_PEAK_H
 #define ASTER_BENCH_PEAK_H
 
-/* FLOP/s of one thread over a few milliseconds of CPU time, with the widest vectors that this CPU has. */
+/* FLOP/s of one thread over a few milliseconds of CPU time, with the widest vectors that this CPU
+ * has. */
 double aster_bench_peak_f32(void);
 
 #endif

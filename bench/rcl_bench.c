@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Time of a training step and of inference of the labelling models, through the runtime as a pipeline uses it. Start-up cancels:
- * each figure is the difference between a long and a short run of one process.
- * Usage: bench-rcl MODEL train|infer CPUS LENGTHS_FILE [full_padding]; prints one JSON line. */
+/* Time of a training step and of inference of the labelling models, through the runtime as a
+ * pipeline uses it. Start-up cancels: each figure is the difference between a long and a short run
+ * of one process. Usage: bench-rcl MODEL train|infer CPUS LENGTHS_FILE [full_padding]; prints one
+ * JSON line. */
 #include "train/train.h"
 
 #include <stdlib.h>
@@ -37,7 +38,8 @@ static int read_lengths(struct work *w, const char *path, int64_t want)
         if (end == at) {
             if (count == 0) {
                 aster_free(&text);
-                return aster_fail(w->ctx, ASTER_EFORMAT, "%s: lengths, one per line, are expected", path);
+                return aster_fail(w->ctx, ASTER_EFORMAT, "%s: lengths, one per line, are expected",
+                                  path);
             }
             at = text; /* once more from the start */
             continue;
@@ -45,8 +47,12 @@ static int read_lengths(struct work *w, const char *path, int64_t want)
         at = end;
         if (length < 1 || length > MAX_LENGTH)
             continue;
-        w->sample[count] = (struct aster_sample){.sequence = w->letters + count * MAX_LENGTH, .length = length, .loop_begin = length / 2,
-                                                 .loop_end = length / 2 + (length >= 4 ? length / 16 + 1 : 1), .key = count};
+        w->sample[count] =
+            (struct aster_sample){.sequence = w->letters + count * MAX_LENGTH,
+                                  .length = length,
+                                  .loop_begin = length / 2,
+                                  .loop_end = length / 2 + (length >= 4 ? length / 16 + 1 : 1),
+                                  .key = count};
         count++;
     }
     w->n = count;
@@ -56,10 +62,12 @@ static int read_lengths(struct work *w, const char *path, int64_t want)
 
 static int train_once(struct work *w, int64_t batches)
 {
-    return aster_train(w->ctx, w->rt, &w->config, &w->enc, batches * BATCH, w->sample, 1, w->sample, w->dir, false, NULL);
+    return aster_train(w->ctx, w->rt, &w->config, &w->enc, batches * BATCH, w->sample, 1, w->sample,
+                       w->dir, false, NULL);
 }
 
-static void ignore(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs, const int32_t *status, double loss)
+static void ignore(void *arg, int64_t n, const struct aster_sample *samples,
+                   const float *const *probs, const int32_t *status, double loss)
 {
 }
 
@@ -93,9 +101,11 @@ static int measure(struct work *w, bool train, int64_t longer, bool full_padding
         cpu[k] += aster_cpu_process();
     }
     double batches = (double)(longer - SHORT);
-    printf("{\"program\": \"asterism\", \"model\": \"%s\", \"mode\": \"%s\", \"workers\": %d, \"wall_ms\": %.3f, \"cpu_ms\": %.3f, \"isa\": "
+    printf("{\"program\": \"asterism\", \"model\": \"%s\", \"mode\": \"%s\", \"workers\": %d, "
+           "\"wall_ms\": %.3f, \"cpu_ms\": %.3f, \"isa\": "
            "\"%s\"}\n",
-           aster_model_name(w->config.model.kind), train ? "train" : "infer", aster_runtime_n_workers(w->rt), 1e3 * (wall[1] - wall[0]) / batches,
+           aster_model_name(w->config.model.kind), train ? "train" : "infer",
+           aster_runtime_n_workers(w->rt), 1e3 * (wall[1] - wall[0]) / batches,
            1e3 * (cpu[1] - cpu[0]) / batches, aster_isa_name(aster_runtime_isa(w->rt)));
     aster_predictor_free(&p);
     aster_weights_free(&weights);
@@ -106,12 +116,14 @@ static int run(struct work *w, char **argv, bool full_padding)
 {
     bool train = !strcmp(argv[2], "train");
     int kind = 0;
-    while (kind < ASTER_N_MODEL_KINDS && strcmp(argv[1], aster_model_name((enum aster_model_kind)kind)))
+    while (kind < ASTER_N_MODEL_KINDS &&
+           strcmp(argv[1], aster_model_name((enum aster_model_kind)kind)))
         kind++;
     if (kind == ASTER_N_MODEL_KINDS)
         return aster_fail(w->ctx, ASTER_EPARAM, "model '%s': expected cnn, unet or lstm", argv[1]);
     int64_t longer = kind == ASTER_MODEL_LSTM ? (train ? 5 : 10) : train ? 8 : 14;
-    struct aster_runtime_options o = {.cpus = (int)strtol(argv[3], NULL, 10), .gpus = "none", .isa = "auto"};
+    struct aster_runtime_options o = {
+        .cpus = (int)strtol(argv[3], NULL, 10), .gpus = "none", .isa = "auto"};
     ASTER_TRY(aster_runtime_new(w->ctx, &o, &w->rt));
     ASTER_TRY(aster_encoding_table(w->ctx, "blosum", &w->enc));
     ASTER_TRY(read_lengths(w, argv[4], longer * BATCH));
@@ -145,7 +157,8 @@ int main(int argc, char **argv)
 {
     struct work w = {0};
     if (argc < 5) {
-        fprintf(stderr, "usage: bench-rcl cnn|unet|lstm train|infer CPUS LENGTHS_FILE [full_padding]\n");
+        fprintf(stderr,
+                "usage: bench-rcl cnn|unet|lstm train|infer CPUS LENGTHS_FILE [full_padding]\n");
         return 1;
     }
     if (aster_ctx_new(&w.ctx) < 0)
@@ -158,7 +171,8 @@ int main(int argc, char **argv)
     aster_free(&w.sample);
     aster_free(&w.letters);
     if (*w.dir) {
-        static const char *const files[] = {"checkpoint.h5", "best_model.h5", "final_model.h5", "best_1.h5", "top_1.h5"};
+        static const char *const files[] = {"checkpoint.h5", "best_model.h5", "final_model.h5",
+                                            "best_1.h5", "top_1.h5"};
         char path[128];
         for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
             snprintf(path, sizeof path, "%s/%s", w.dir, files[k]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Time per op of the three labelling models on one core, as a share of the step and a percentage of the core's measured f32 peak.
- * Usage: bench-rcl-ops [model [samples [train|eval]]] */
+/* Time per op of the three labelling models on one core, as a share of the step and a percentage of
+ * the core's measured f32 peak. Usage: bench-rcl-ops [model [samples [train|eval]]] */
 #include "model/model.h"
 #include "peak.h"
 
@@ -20,11 +20,13 @@ struct bench {
 static int setup(struct bench *b, const struct aster_model_config *c, int64_t n, bool train)
 {
     struct aster_model_loss loss = {.class_weights = {1, 5}, .sync_bn = train};
-    ASTER_TRY(aster_model_program(b->ctx, c, ASTER_F32, train ? ASTER_USE_TRAIN : ASTER_USE_EVAL, &loss, &b->p));
+    ASTER_TRY(aster_model_program(b->ctx, c, ASTER_F32, train ? ASTER_USE_TRAIN : ASTER_USE_EVAL,
+                                  &loss, &b->p));
     struct aster_bind bind[] = {{"B", n}, {"L", c->max_length}, {"BG", n}, {"S", c->max_length}};
     ASTER_TRY(aster_plan_new(b->ctx, b->p, 4, bind, NULL, &b->plan));
     for (int k = 0; k < ASTER_N_CLASSES; k++)
-        ASTER_TRY(aster_alloc(b->ctx, aster_plan_bytes(b->plan, (enum aster_class)k), 1, &b->at[k]));
+        ASTER_TRY(
+            aster_alloc(b->ctx, aster_plan_bytes(b->plan, (enum aster_class)k), 1, &b->at[k]));
     aster_program_init_params(b->p, 1, b->at[ASTER_CLASS_PARAM]);
     aster_program_init_buffers(b->p, (double *)b->at[ASTER_CLASS_BUFFER]);
     struct aster_tensor t;
@@ -52,10 +54,13 @@ static void report(const struct aster_op_times *times, double peak)
     printf("%-16s %8s %7s %9s %7s %8s\n", "op", "ms", "share", "GFLOP/s", "% peak", "GB/s");
     for (int k = 0; k < ASTER_N_OPS; k++)
         if (times->calls[k])
-            printf("%-16s %8.2f %6.1f%% %9.1f %6.1f%% %8.1f\n", aster_op_name((enum aster_op_kind)k), 1e3 * times->seconds[k] / REPEATS,
+            printf("%-16s %8.2f %6.1f%% %9.1f %6.1f%% %8.1f\n",
+                   aster_op_name((enum aster_op_kind)k), 1e3 * times->seconds[k] / REPEATS,
                    100 * times->seconds[k] / total, 1e-9 * times->flops[k] / times->seconds[k],
-                   100 * times->flops[k] / times->seconds[k] / peak, 1e-9 * times->bytes[k] / times->seconds[k]);
-    printf("%-16s %8.2f %6.1f%% %9.1f %6.1f%%\n", "all", 1e3 * total / REPEATS, 100.0, 1e-9 * flops / total, 100 * flops / total / peak);
+                   100 * times->flops[k] / times->seconds[k] / peak,
+                   1e-9 * times->bytes[k] / times->seconds[k]);
+    printf("%-16s %8.2f %6.1f%% %9.1f %6.1f%%\n", "all", 1e3 * total / REPEATS, 100.0,
+           1e-9 * flops / total, 100 * flops / total / peak);
 }
 
 static int one(struct aster_ctx *ctx, enum aster_model_kind kind, int64_t n, bool train)
@@ -80,9 +85,11 @@ static int one(struct aster_ctx *ctx, enum aster_model_kind kind, int64_t n, boo
         for (int k = 0; rc == 0 && k < REPEATS; k++)
             rc = aster_exec_all(ctx, be, 1, &plan, &bound);
         double peak = aster_bench_peak_f32();
-        printf("\n%s %s, %lld samples of %lld, arena %.1f MB, %.1f ms CPU per run, peak %.1f GFLOP/s, %s\n", aster_model_name(kind),
-               train ? "training" : "evaluation", (long long)n, (long long)c.max_length,
-               1e-6 * (double)aster_plan_bytes(b.plan, ASTER_CLASS_ARENA), 1e3 * cpu, 1e-9 * peak, be->name);
+        printf("\n%s %s, %lld samples of %lld, arena %.1f MB, %.1f ms CPU per run, peak %.1f "
+               "GFLOP/s, %s\n",
+               aster_model_name(kind), train ? "training" : "evaluation", (long long)n,
+               (long long)c.max_length, 1e-6 * (double)aster_plan_bytes(b.plan, ASTER_CLASS_ARENA),
+               1e3 * cpu, 1e-9 * peak, be->name);
         report(&times, peak);
     }
     for (int k = 0; k < ASTER_N_CLASSES; k++)
@@ -102,7 +109,8 @@ int main(int argc, char **argv)
     int rc = 0;
     for (int kind = 0; rc == 0 && kind < ASTER_N_MODEL_KINDS; kind++)
         for (int train = 1; rc == 0 && train >= 0; train--)
-            if ((argc < 2 || !strcmp(argv[1], "all") || !strcmp(argv[1], aster_model_name((enum aster_model_kind)kind))) &&
+            if ((argc < 2 || !strcmp(argv[1], "all") ||
+                 !strcmp(argv[1], aster_model_name((enum aster_model_kind)kind))) &&
                 (argc < 4 || !strcmp(argv[3], train ? "train" : "eval")))
                 rc = one(ctx, (enum aster_model_kind)kind, n, train);
     if (rc < 0)

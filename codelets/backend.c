@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct aster_backend aster_backend_cpu_base, aster_backend_cpu_avx2, aster_backend_cpu_avx512,
-    aster_backend_cpu_avx512bf16;
+extern const struct aster_backend aster_backend_cpu_base, aster_backend_cpu_avx2,
+    aster_backend_cpu_avx512, aster_backend_cpu_avx512bf16;
 
 static const char *const isa_names[ASTER_N_ISAS] = {"x86-64", "avx2", "avx512", "avx512bf16"};
 
@@ -22,7 +22,8 @@ bool aster_isa_here(enum aster_isa isa)
     case ASTER_ISA_BASE:
         return true;
     case ASTER_ISA_AVX2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __builtin_cpu_supports("bmi2");
     case ASTER_ISA_AVX512:
     case ASTER_ISA_AVX512BF16:
         return aster_isa_here(ASTER_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
@@ -52,18 +53,21 @@ int aster_isa_find(struct aster_ctx *ctx, const char *name, enum aster_isa *out)
     for (int k = 0; k < ASTER_N_ISAS; k++)
         if (!strcmp(name, isa_names[k])) {
             if (!aster_isa_here((enum aster_isa)k))
-                return aster_fail(ctx, ASTER_EPARAM, "isa=%s: this CPU has no %s; the best it has is %s", name, name,
+                return aster_fail(ctx, ASTER_EPARAM,
+                                  "isa=%s: this CPU has no %s; the best it has is %s", name, name,
                                   isa_names[aster_isa_best()]);
             *out = (enum aster_isa)k;
             return 0;
         }
-    return aster_fail(ctx, ASTER_EPARAM, "isa=%s: expected auto, x86-64, avx2, avx512 or avx512bf16", name);
+    return aster_fail(ctx, ASTER_EPARAM,
+                      "isa=%s: expected auto, x86-64, avx2, avx512 or avx512bf16", name);
 }
 
 const struct aster_backend *aster_backend_cpu(enum aster_isa isa)
 {
-    static const struct aster_backend *const table[ASTER_N_ISAS] = {&aster_backend_cpu_base, &aster_backend_cpu_avx2,
-                                                                    &aster_backend_cpu_avx512, &aster_backend_cpu_avx512bf16};
+    static const struct aster_backend *const table[ASTER_N_ISAS] = {
+        &aster_backend_cpu_base, &aster_backend_cpu_avx2, &aster_backend_cpu_avx512,
+        &aster_backend_cpu_avx512bf16};
     return table[isa];
 }
 

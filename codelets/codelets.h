@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The StarPU codelets as the layers above see them: buffers, what each task is given, functions that submit one.
+/* The StarPU codelets as the layers above see them: buffers, what each task is given, functions
+ * that submit one.
  *
- * Every submit function copies what it is given; what that points to stays the caller's until the task has ended. It returns 0
- * or ASTER_EDEVICE (no worker has the memory for this task), ASTER_ENOMEM. Tasks on the same buffers run in order of submission
- * as far as they write. No starpu.h here. */
+ * Every submit function copies what it is given; what that points to stays the caller's until the
+ * task has ended. It returns 0 or ASTER_EDEVICE (no worker has the memory for this task),
+ * ASTER_ENOMEM. Tasks on the same buffers run in order of submission as far as they write. No
+ * starpu.h here. */
 #ifndef ASTER_CODELETS_H
 #define ASTER_CODELETS_H
 
@@ -11,12 +13,12 @@
 
 #include <stdatomic.h>
 
-/* ---- what all tasks of a runtime share ----------------------------------------------------------------------------------- */
+/* ---- what all tasks of a runtime share ---- */
 struct aster_buffer { /* memory that tasks read and write; made by the runtime */
     void *handle;
-    void *host;       /* NULL for scratch */
-    int64_t bytes;    /* a multiple of 64 */
-    bool scratch;     /* one copy per worker, without content between tasks */
+    void *host;    /* NULL for scratch */
+    int64_t bytes; /* a multiple of 64 */
+    bool scratch;  /* one copy per worker, without content between tasks */
 };
 
 /* One finished task, for the timeline of a report. */
@@ -38,7 +40,7 @@ struct aster_cl_worker { /* counters: written by its worker only, read by the sa
     int64_t cap_scratch;
 };
 
-struct aster_cl_measured { /* mean time of the tasks with one footprint */
+struct aster_cl_measured {      /* mean time of the tasks with one footprint */
     _Atomic uint64_t footprint; /* 0: free */
     _Atomic double mean_us;
     _Atomic int64_t n;
@@ -59,32 +61,36 @@ struct aster_cl_env {
     int n_workers, n_gpus; /* GPUs included */
     _Atomic int failed;    /* the code of a device that gave up: what it computed does not count */
     _Atomic bool failing;
-    char failure[320];     /* the sentence, written before the code */
+    char failure[320]; /* the sentence, written before the code */
     struct aster_cl_worker *worker;
-    int64_t memory_limit;          /* bytes of one task's buffers at most */
-    _Atomic int64_t memory_used;   /* of all buffers */
+    int64_t memory_limit;                   /* bytes of one task's buffers at most */
+    _Atomic int64_t memory_used;            /* of all buffers */
     struct aster_cl_measured *measured;     /* on CPU cores */
     struct aster_cl_measured *measured_gpu; /* on GPUs; NULL: there are none */
     struct aster_device_model core, gpu;
-    int64_t gpu_memory;                     /* of one task's buffers on a GPU at most */
-    int n_homes, *home;                     /* GPU workers that shards are dealt to; 0: the scheduler places every task */
-    double start;                  /* aster_wall() when the run began */
+    int64_t gpu_memory; /* of one task's buffers on a GPU at most */
+    int n_homes,
+        *home;    /* GPU workers that shards are dealt to; 0: the scheduler places every task */
+    double start; /* aster_wall() when the run began */
     struct aster_task_record *record; /* NULL without profile */
     int64_t max_records;
     _Atomic int64_t n_records;
 };
 
-/* Mean times by footprint: the entry of a footprint, made when add; NULL when there is none or the table is full. */
-struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint, bool add);
+/* Mean times by footprint: the entry of a footprint, made when add; NULL when there is none or the
+ * table is full. */
+struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint,
+                                              bool add);
 
-/* ---- samples and how residues become rows ---------------------------------------------------------------------------------- */
+/* ---- samples and how residues become rows ---- */
 struct aster_encoding {
-    char name[32];           /* onehot blosum esm2 esm2_650m */
+    char name[32]; /* onehot blosum esm2 esm2_650m */
     int64_t dim;
     /* a table [n_codes, dim], and the code of every byte; or, when table is NULL, rows on demand */
     const double *table;
     uint8_t code[256];
-    /* rows [length, dim] f32 of one sample (by its key); called in workers, thread-safe. 0 or an ASTER_E code: that sample fails. */
+    /* rows [length, dim] f32 of one sample (by its key); called in workers, thread-safe. 0 or an
+     * ASTER_E code: that sample fails. */
     int (*rows)(void *arg, int64_t sample_key, int64_t length, float *out);
     void *arg;
 };
@@ -97,91 +103,98 @@ struct aster_sample { /* borrowed */
     const uint8_t *labels;        /* NULL: from the loop bounds */
 };
 
-/* ---- program: one segment of one shard ------------------------------------------------------------------------------------- */
-enum aster_role { /* absent ones are NULL; at most 8 are there */
-    ASTER_ROLE_INPUT,      /* read */
-    ASTER_ROLE_PARAM,      /* read */
-    ASTER_ROLE_BUFFER,     /* read */
-    ASTER_ROLE_OUTPUT,     /* written, or changed by later segments */
-    ASTER_ROLE_GRAD,
-    ASTER_ROLE_AUX,
-    ASTER_ROLE_ARENA,      /* scratch, or handed from segment to segment */
-    ASTER_ROLE_SYNC_IN,    /* read */
-    ASTER_ROLE_SYNC_OUT,   /* written */
-    ASTER_ROLE_BACKGROUND, /* read */
-    ASTER_N_ROLES
+/* ---- program: one segment of one shard ---- */
+enum aster_role {                    /* absent ones are NULL; at most 8 are there */
+                  ASTER_ROLE_INPUT,  /* read */
+                  ASTER_ROLE_PARAM,  /* read */
+                  ASTER_ROLE_BUFFER, /* read */
+                  ASTER_ROLE_OUTPUT, /* written, or changed by later segments */
+                  ASTER_ROLE_GRAD,
+                  ASTER_ROLE_AUX,
+                  ASTER_ROLE_ARENA,      /* scratch, or handed from segment to segment */
+                  ASTER_ROLE_SYNC_IN,    /* read */
+                  ASTER_ROLE_SYNC_OUT,   /* written */
+                  ASTER_ROLE_BACKGROUND, /* read */
+                  ASTER_N_ROLES
 };
 struct aster_program_task {
     const char *name; /* in a timeline; lives as long as the program */
     const struct aster_buffer *at[ASTER_N_ROLES];
     /* The executor, which lives above: called with the address of each role, NULL where absent. */
-    void (*run)(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at);
-    bool one_kind;           /* where there are GPUs, on them only: bits of one kind of device do not mix with another's */
+    void (*run)(const struct aster_program_task *t, const struct aster_backend *be,
+                struct aster_device *device, void *const *at);
+    bool one_kind; /* where there are GPUs, on them only: bits of one kind of device do not mix with
+                      another's */
     const void *plan;
-    int64_t shard;           /* of a training (one_kind): with homes, its tasks run on the home of this number */
-    int segment;             /* 0: nothing that was in OUTPUT, GRAD, AUX, ARENA counts */
+    int64_t
+        shard; /* of a training (one_kind): with homes, its tasks run on the home of this number */
+    int segment; /* 0: nothing that was in OUTPUT, GRAD, AUX, ARENA counts */
     struct aster_run_info info;
     const int64_t *lengths;
-    uint64_t footprint;      /* of the plan and segment */
-    double flops, bytes;     /* expected cost */
+    uint64_t footprint;  /* of the plan and segment */
+    double flops, bytes; /* expected cost */
     /* Seconds on a device that was never measured: op by op. NULL: from flops and bytes. */
     double (*seconds)(const struct aster_program_task *t, const struct aster_device_model *d);
 };
 ASTER_CHECKED int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t);
 
-/* ---- encode: samples to the input buffer of a shard ------------------------------------------------------------------------- */
+/* ---- encode: samples to the input buffer of a shard ---- */
 struct aster_encode_task {
     const struct aster_encoding *enc;
     enum aster_dtype real;
     bool time_major, with_labels; /* without labels all positions are 255 */
     int64_t n, n_positions;
-    const struct aster_sample *const *samples; /* n; NULL, or a status set before: an empty sample */
-    double counted;               /* residues of the whole batch that count */
-    int64_t x, labels, count;     /* where they lie in the input buffer, bytes */
-    int32_t *status;              /* n codes; set where rows() failed */
+    const struct aster_sample *const
+        *samples;             /* n; NULL, or a status set before: an empty sample */
+    double counted;           /* residues of the whole batch that count */
+    int64_t x, labels, count; /* where they lie in the input buffer, bytes */
+    int32_t *status;          /* n codes; set where rows() failed */
     const struct aster_buffer *input;
 };
 ASTER_CHECKED int aster_cl_encode(struct aster_cl_env *env, const struct aster_encode_task *t);
 
-/* ---- reduction: always the tree (s0 + s1) + (s2 + s3) ... ------------------------------------------------------------------- */
+/* ---- reduction: always the tree (s0 + s1) + (s2 + s3) ... ---- */
 /* y += x, n elements */
-ASTER_CHECKED int aster_cl_add(struct aster_cl_env *env, enum aster_dtype t, int64_t n, const struct aster_buffer *y,
-                               const struct aster_buffer *x);
-/* All of part[0..n_parts-1] into part[0] by the tree, as n_parts - 1 tasks; the parts are used up. */
-ASTER_CHECKED int aster_cl_add_tree(struct aster_cl_env *env, enum aster_dtype t, int64_t n, int n_parts,
-                                    const struct aster_buffer *const *part);
+ASTER_CHECKED int aster_cl_add(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
+                               const struct aster_buffer *y, const struct aster_buffer *x);
+/* All of part[0..n_parts-1] into part[0] by the tree, as n_parts - 1 tasks; the parts are used up.
+ */
+ASTER_CHECKED int aster_cl_add_tree(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
+                                    int n_parts, const struct aster_buffer *const *part);
 /* The same sum in one task: for small parts. */
 ASTER_CHECKED int aster_cl_sum(struct aster_cl_env *env, enum aster_dtype t, int64_t n, int n_parts,
                                const struct aster_buffer *const *part);
 /* The same tree over values in host memory, used up. */
 double aster_tree_sum(int64_t n, double *x);
 
-/* ---- optimizer: one block ------------------------------------------------------------------------------------------------------ */
+/* ---- optimizer: one block ---- */
 enum aster_optimizer { ASTER_OPTIMIZER_ADAM, ASTER_OPTIMIZER_ADAMW, ASTER_OPTIMIZER_SGD };
 struct aster_update_task {
     enum aster_optimizer kind;
     enum aster_dtype real;
     int64_t n;
-    struct aster_update update; /* grad_scale 1 */
-    double clip_norm;           /* 0: off */
+    struct aster_update update;                      /* grad_scale 1 */
+    double clip_norm;                                /* 0: off */
     const struct aster_buffer *param, *grad, *m, *v; /* v NULL for sgd */
-    const struct aster_buffer *norm;                 /* f64 [1]: sum of the squares of grad; NULL without clipping */
+    const struct aster_buffer
+        *norm; /* f64 [1]: sum of the squares of grad; NULL without clipping */
 };
 ASTER_CHECKED int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t);
 /* out f64 [1] = sum of squares of n elements */
-ASTER_CHECKED int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n, const struct aster_buffer *x,
-                                const struct aster_buffer *out);
+ASTER_CHECKED int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
+                                const struct aster_buffer *x, const struct aster_buffer *out);
 /* running f64 [n] += momentum (batch - running) */
-ASTER_CHECKED int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momentum, const struct aster_buffer *running,
+ASTER_CHECKED int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momentum,
+                               const struct aster_buffer *running,
                                const struct aster_buffer *batch);
 
-/* ---- commit: results to host memory -------------------------------------------------------------------------------------------- */
+/* ---- commit: results to host memory ---- */
 struct aster_commit_task {
     const char *name;
     int n;
     const struct aster_buffer *const *in;
     void (*copy)(void *arg, const void *const *in); /* in a worker, with the addresses of in */
-    void (*done)(void *arg);                        /* NULL, or called after the task has let go of its buffers' content */
+    void (*done)(void *arg); /* NULL, or called after the task has let go of its buffers' content */
     void *arg;
 };
 ASTER_CHECKED int aster_cl_commit(struct aster_cl_env *env, const struct aster_commit_task *t);

@@ -29,21 +29,25 @@ static struct starpu_codelet commit_codelet = {
     .name = "commit",
     .cpu_funcs = {commit_run},
     .cpu_funcs_name = {"commit_run"},
-    ASTER_RUN_IN_SIMULATION
-    .nbuffers = STARPU_VARIABLE_NBUFFERS,
+    ASTER_RUN_IN_SIMULATION.nbuffers = STARPU_VARIABLE_NBUFFERS,
     .model = &commit_model,
     .can_execute = aster_task_can_execute,
 };
 
 int aster_cl_commit(struct aster_cl_env *env, const struct aster_commit_task *t)
 {
-    struct commit_arg a = {.task = {.env = env, .name = t->name, .done = t->done, .done_arg = t->arg}, .n = t->n, .copy = t->copy,
-                           .arg = t->arg};
+    struct commit_arg a = {
+        .task = {.env = env, .name = t->name, .done = t->done, .done_arg = t->arg},
+        .n = t->n,
+        .copy = t->copy,
+        .arg = t->arg};
     if (t->n > MAX_POINTERS)
-        return aster_fail(env->ctx, ASTER_EBUG, "task %s: %d buffers, at most %d", t->name, t->n, MAX_POINTERS);
+        return aster_fail(env->ctx, ASTER_EBUG, "task %s: %d buffers, at most %d", t->name, t->n,
+                          MAX_POINTERS);
     for (int k = 0; k < t->n; k++)
         a.task.bytes += (double)t->in[k]->bytes;
-    a.task.footprint = aster_fnv1a64_more(aster_fnv1a64(t->name, strlen(t->name)), &a.task.bytes, sizeof a.task.bytes);
+    a.task.footprint = aster_fnv1a64_more(aster_fnv1a64(t->name, strlen(t->name)), &a.task.bytes,
+                                          sizeof a.task.bytes);
     struct starpu_task *task = aster_task_new(&commit_codelet, &a, sizeof a, t->n);
     if (!task)
         return aster_fail(env->ctx, ASTER_ENOMEM, "out of memory for a task");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The codelet that turns samples into the input buffer of a shard: rows of residues, labels, the number of counted residues. */
+/* The codelet that turns samples into the input buffer of a shard: rows of residues, labels, the
+ * number of counted residues. */
 #include "task.h"
 
 #include <string.h>
@@ -39,11 +40,13 @@ static void table_rows(struct encode_arg *a, char *x)
             next[l] = t->enc->code[(uint8_t)t->samples[b]->sequence[l]];
         next += lengths[b];
     }
-    aster_k_encode_table_cpu(t->real, t->time_major, t->n, t->n_positions, t->enc->dim, codes, lengths, t->enc->table, x);
+    aster_k_encode_table_cpu(t->real, t->time_major, t->n, t->n_positions, t->enc->dim, codes,
+                             lengths, t->enc->table, x);
 }
 
 /* n rows of sample b into x, zeros after them */
-static void place_rows(const struct aster_encode_task *t, int64_t b, int64_t n, const float *rows, char *x)
+static void place_rows(const struct aster_encode_task *t, int64_t b, int64_t n, const float *rows,
+                       char *x)
 {
     int64_t dim = t->enc->dim, row = dim * aster_dtype_size(t->real);
     int64_t first = t->time_major ? b : b * t->n_positions, step = t->time_major ? t->n : 1;

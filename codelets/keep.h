@@ -32,7 +32,8 @@ struct aster_keep_seed { /* of one dropout and one step */
 struct aster_keep { /* and of one sample */
     uint32_t key0, key1, threshold;
 };
-static inline struct aster_keep_seed aster_keep_seed_new(const struct aster_run_info *run, int64_t key, double p)
+static inline struct aster_keep_seed aster_keep_seed_new(const struct aster_run_info *run,
+                                                         int64_t key, double p)
 {
     uint64_t h = aster_mix64(run->seed ^ 0x6a09e667f3bcc908ULL);
     h = aster_mix64(h ^ (uint64_t)run->step);
@@ -41,13 +42,15 @@ static inline struct aster_keep_seed aster_keep_seed_new(const struct aster_run_
     struct aster_keep_seed s = {h, run->sample0, t >= 4294967295.0 ? 0xffffffffU : (uint32_t)t};
     return s;
 }
-ASTER_ANYWHERE static inline struct aster_keep aster_keep_of(const struct aster_keep_seed *s, int64_t sample)
+ASTER_ANYWHERE static inline struct aster_keep aster_keep_of(const struct aster_keep_seed *s,
+                                                             int64_t sample)
 {
     uint64_t h = aster_mix64(s->hash ^ (uint64_t)(s->sample0 + sample));
     struct aster_keep k = {(uint32_t)h, (uint32_t)(h >> 32), s->threshold};
     return k;
 }
-static inline struct aster_keep aster_keep_new(const struct aster_run_info *run, int64_t key, int64_t sample, double p)
+static inline struct aster_keep aster_keep_new(const struct aster_run_info *run, int64_t key,
+                                               int64_t sample, double p)
 {
     struct aster_keep_seed s = aster_keep_seed_new(run, key, p);
     return aster_keep_of(&s, sample);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The codelets that change a block: optimizer step, the norm it may need before, running statistics. */
+/* The codelets that change a block: optimizer step, the norm it may need before, running
+ * statistics. */
 #include "task.h"
 
 struct update_arg {
@@ -12,7 +13,8 @@ static void update_run(void *buffers[], void *cl_arg)
     struct update_arg *a = cl_arg;
     struct aster_update u = a->t.update;
     bool adam = a->t.kind != ASTER_OPTIMIZER_SGD;
-    void *w = aster_task_pointer(buffers[0]), *g = aster_task_pointer(buffers[1]), *m = aster_task_pointer(buffers[2]);
+    void *w = aster_task_pointer(buffers[0]), *g = aster_task_pointer(buffers[1]),
+         *m = aster_task_pointer(buffers[2]);
     void *v = adam ? aster_task_pointer(buffers[3]) : NULL;
     const struct aster_backend *be = aster_task_begin(&a->task);
     struct aster_device *d = aster_task_device(&a->task);
@@ -32,13 +34,13 @@ static struct starpu_codelet update_codelet = {
     .name = "update",
     .cpu_funcs = {update_run},
     .cpu_funcs_name = {"update_run"},
-    ASTER_CUDA_FUNCTION(update_run)
-    .nbuffers = STARPU_VARIABLE_NBUFFERS,
+    ASTER_CUDA_FUNCTION(update_run).nbuffers = STARPU_VARIABLE_NBUFFERS,
     .model = &update_model,
     .can_execute = aster_task_can_execute,
 };
 
-static void set_cost(struct aster_task *task, int64_t kind, enum aster_dtype t, int64_t n, int streams)
+static void set_cost(struct aster_task *task, int64_t kind, enum aster_dtype t, int64_t n,
+                     int streams)
 {
     int64_t key[] = {kind, t, n};
     task->footprint = aster_fnv1a64(key, sizeof key);
@@ -51,7 +53,8 @@ int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t)
     struct update_arg a = {.task = {.env = env, .name = "update", .one_kind = true}, .t = *t};
     int n = 3;
     set_cost(&a.task, 3 + t->kind, t->real, t->n, 7);
-    struct starpu_task *task = aster_task_new(&update_codelet, &a, sizeof a, 3 + (t->v != NULL) + (t->norm != NULL));
+    struct starpu_task *task =
+        aster_task_new(&update_codelet, &a, sizeof a, 3 + (t->v != NULL) + (t->norm != NULL));
     if (!task)
         return aster_fail(env->ctx, ASTER_ENOMEM, "out of memory for a task");
     aster_task_buffer(task, 0, t->param, STARPU_RW);
@@ -75,7 +78,8 @@ static void norm_run(void *buffers[], void *cl_arg)
 {
     struct vector_arg *a = cl_arg;
     const struct aster_backend *be = aster_task_begin(&a->task);
-    be->update.sum_squares(aster_task_device(&a->task), a->dtype, a->n, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
+    be->update.sum_squares(aster_task_device(&a->task), a->dtype, a->n,
+                           aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
     aster_task_end(&a->task);
 }
 
@@ -84,15 +88,16 @@ static struct starpu_codelet norm_codelet = {
     .name = "norm",
     .cpu_funcs = {norm_run},
     .cpu_funcs_name = {"norm_run"},
-    ASTER_CUDA_FUNCTION(norm_run)
-    .nbuffers = STARPU_VARIABLE_NBUFFERS,
+    ASTER_CUDA_FUNCTION(norm_run).nbuffers = STARPU_VARIABLE_NBUFFERS,
     .model = &norm_model,
     .can_execute = aster_task_can_execute,
 };
 
-int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n, const struct aster_buffer *x, const struct aster_buffer *out)
+int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
+                  const struct aster_buffer *x, const struct aster_buffer *out)
 {
-    struct vector_arg a = {.task = {.env = env, .name = "norm", .one_kind = true}, .dtype = t, .n = n};
+    struct vector_arg a = {
+        .task = {.env = env, .name = "norm", .one_kind = true}, .dtype = t, .n = n};
     set_cost(&a.task, 8, t, n, 1);
     struct starpu_task *task = aster_task_new(&norm_codelet, &a, sizeof a, 2);
     if (!task)
@@ -106,7 +111,8 @@ static void ema_run(void *buffers[], void *cl_arg)
 {
     struct vector_arg *a = cl_arg;
     const struct aster_backend *be = aster_task_begin(&a->task);
-    be->update.ema(aster_task_device(&a->task), a->dtype, a->n, a->momentum, aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
+    be->update.ema(aster_task_device(&a->task), a->dtype, a->n, a->momentum,
+                   aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
     aster_task_end(&a->task);
 }
 
@@ -115,15 +121,18 @@ static struct starpu_codelet ema_codelet = {
     .name = "ema",
     .cpu_funcs = {ema_run},
     .cpu_funcs_name = {"ema_run"},
-    ASTER_CUDA_FUNCTION(ema_run)
-    .nbuffers = STARPU_VARIABLE_NBUFFERS,
+    ASTER_CUDA_FUNCTION(ema_run).nbuffers = STARPU_VARIABLE_NBUFFERS,
     .model = &ema_model,
     .can_execute = aster_task_can_execute,
 };
 
-int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momentum, const struct aster_buffer *running, const struct aster_buffer *batch)
+int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momentum,
+                 const struct aster_buffer *running, const struct aster_buffer *batch)
 {
-    struct vector_arg a = {.task = {.env = env, .name = "statistics", .one_kind = true}, .dtype = ASTER_F64, .n = n, .momentum = momentum};
+    struct vector_arg a = {.task = {.env = env, .name = "statistics", .one_kind = true},
+                           .dtype = ASTER_F64,
+                           .n = n,
+                           .momentum = momentum};
     set_cost(&a.task, 9, ASTER_F64, n, 3);
     struct starpu_task *task = aster_task_new(&ema_codelet, &a, sizeof a, 2);
     if (!task)

@@ -25,8 +25,7 @@ static struct starpu_codelet program_codelet = {
     .name = "program",
     .cpu_funcs = {program_run},
     .cpu_funcs_name = {"program_run"},
-    ASTER_CUDA_FUNCTION(program_run)
-    .nbuffers = STARPU_VARIABLE_NBUFFERS,
+    ASTER_CUDA_FUNCTION(program_run).nbuffers = STARPU_VARIABLE_NBUFFERS,
     .model = &program_model,
     .can_execute = aster_task_can_execute,
 };
@@ -55,7 +54,11 @@ static double program_seconds(const struct aster_task *task, const struct aster_
 
 int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *t)
 {
-    struct program_arg a = {.task = {.env = env, .name = t->name, .footprint = t->footprint, .flops = t->flops, .bytes = t->bytes,
+    struct program_arg a = {.task = {.env = env,
+                                     .name = t->name,
+                                     .footprint = t->footprint,
+                                     .flops = t->flops,
+                                     .bytes = t->bytes,
                                      .one_kind = t->one_kind},
                             .t = *t};
     int n = 0;
@@ -63,7 +66,8 @@ int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *
     for (int k = 0; k < ASTER_N_ROLES; k++)
         n += t->at[k] != NULL;
     if (n > STARPU_NMAXBUFS)
-        return aster_fail(env->ctx, ASTER_EBUG, "task %s: %d buffers, at most %d", t->name, n, STARPU_NMAXBUFS);
+        return aster_fail(env->ctx, ASTER_EBUG, "task %s: %d buffers, at most %d", t->name, n,
+                          STARPU_NMAXBUFS);
     struct starpu_task *task = aster_task_new(&program_codelet, &a, sizeof a, n);
     if (!task)
         return aster_fail(env->ctx, ASTER_ENOMEM, "out of memory for a task");

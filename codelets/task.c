@@ -30,7 +30,8 @@ struct starpu_task *aster_task_new(struct starpu_codelet *cl, const void *arg, s
     return task;
 }
 
-void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b, enum starpu_data_access_mode mode)
+void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
+                       enum starpu_data_access_mode mode)
 {
     STARPU_TASK_SET_HANDLE(task, b->handle, k);
     STARPU_TASK_SET_MODE(task, mode, k);
@@ -45,11 +46,13 @@ static struct aster_cl_worker *this_worker(struct aster_cl_env *env)
     return id >= 0 && id < env->n_workers ? &env->worker[id] : NULL;
 }
 
-static void record(struct aster_cl_env *env, int worker, const struct aster_task *t, double start, double end, bool modelled)
+static void record(struct aster_cl_env *env, int worker, const struct aster_task *t, double start,
+                   double end, bool modelled)
 {
     int64_t k = atomic_fetch_add(&env->n_records, 1);
     if (k < env->max_records)
-        env->record[k] = (struct aster_task_record){worker, t->name, start - env->start, end - env->start, modelled};
+        env->record[k] = (struct aster_task_record){worker, t->name, start - env->start,
+                                                    end - env->start, modelled};
 }
 
 /* The counters, the timeline and the mean time of tasks like this one */
@@ -63,9 +66,11 @@ static void account(const struct aster_task *t, int worker, double start, double
     atomic_fetch_add_explicit(&w->tasks, 1, memory_order_relaxed);
     if (env->record)
         record(env, worker, t, start, end, false);
-    struct aster_cl_measured *m = aster_measured_find(w->device ? env->measured_gpu : env->measured, t->footprint, true);
+    struct aster_cl_measured *m =
+        aster_measured_find(w->device ? env->measured_gpu : env->measured, t->footprint, true);
     if (m) { /* two workers at once may lose a sample: it is an estimate */
-        double n = (double)aster_min64(atomic_fetch_add(&m->n, 1) + 1, 32), mean = atomic_load(&m->mean_us);
+        double n = (double)aster_min64(atomic_fetch_add(&m->n, 1) + 1, 32),
+               mean = atomic_load(&m->mean_us);
         atomic_store(&m->mean_us, mean + (us - mean) / n);
         atomic_store(&m->name, t->name);
     }
@@ -77,8 +82,8 @@ static double seconds_of(const struct timespec *t)
     return (double)t->tv_sec + 1e-9 * (double)t->tv_nsec;
 }
 
-/* Of a task whose function does not know when its work is done: one on a GPU has only put it into a stream, a simulated one does
- * nothing at all. StarPU's profiling knows. */
+/* Of a task whose function does not know when its work is done: one on a GPU has only put it into a
+ * stream, a simulated one does nothing at all. StarPU's profiling knows. */
 static void profiled(const struct aster_task *t)
 {
     const struct starpu_profiling_task_info *p = starpu_task_get_current()->profiling_info;
@@ -90,7 +95,8 @@ static void profiled(const struct aster_task *t)
         account(t, p->workerid, now - (end - start), now);
     else if (t->env->record)
         record(t->env, p->workerid, t, start, end,
-               !aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false));
+               !aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint,
+                                    false));
 }
 #else
 static void profiled(const struct aster_task *t)
@@ -119,8 +125,11 @@ int aster_task_submit(struct starpu_task *task)
     if (rc == 0 && starpu_task_submit(task) == 0)
         return 0;
     if (rc == 0)
-        rc = aster_fail(ctx, ASTER_EDEVICE, "task %s: no worker takes it; its buffers have %lld bytes, the memory limit is %lld", t->name,
-                        (long long)t->memory, (long long)(t->one_kind && t->env->n_gpus ? t->env->gpu_memory : t->env->memory_limit));
+        rc = aster_fail(
+            ctx, ASTER_EDEVICE,
+            "task %s: no worker takes it; its buffers have %lld bytes, the memory limit is %lld",
+            t->name, (long long)t->memory,
+            (long long)(t->one_kind && t->env->n_gpus ? t->env->gpu_memory : t->env->memory_limit));
     task->destroy = 0;
     starpu_task_destroy(task);
     return rc;
@@ -148,8 +157,9 @@ static void give_up(struct aster_cl_env *env, const struct aster_cl_worker *w, c
 {
     if (atomic_exchange(&env->failing, true))
         return;
-    snprintf(env->failure, sizeof env->failure, "%s gave up: %s; what was kept before is whole, --resume goes on with other devices", w->name,
-             error);
+    snprintf(env->failure, sizeof env->failure,
+             "%s gave up: %s; what was kept before is whole, --resume goes on with other devices",
+             w->name, error);
     atomic_store(&env->failed, aster_fail(env->ctx, ASTER_EDEVICE, "%s", env->failure));
 }
 
@@ -190,7 +200,8 @@ int aster_task_can_execute(unsigned worker, struct starpu_task *task, unsigned n
     return t->memory <= (gpu ? t->env->gpu_memory : t->env->memory_limit);
 }
 
-struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint, bool add)
+struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, uint64_t footprint,
+                                              bool add)
 {
     for (uint64_t k = 0; table && footprint && k < 16; k++) {
         struct aster_cl_measured *m = &table[(footprint + k) % ASTER_CL_MEASURED];
@@ -200,7 +211,8 @@ struct aster_cl_measured *aster_measured_find(struct aster_cl_measured *table, u
         if (there == 0) {
             if (!add)
                 return NULL;
-            if (atomic_compare_exchange_strong(&m->footprint, &there, footprint) || there == footprint)
+            if (atomic_compare_exchange_strong(&m->footprint, &there, footprint) ||
+                there == footprint)
                 return m;
         }
     }
@@ -214,7 +226,8 @@ double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *a
     bool gpu = arch->ndevices > 0 && arch->devices[0].type == STARPU_CUDA_WORKER;
     const struct aster_device_model *d = gpu ? &t->env->gpu : &t->env->core;
     (void)nimpl;
-    struct aster_cl_measured *m = aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false);
+    struct aster_cl_measured *m =
+        aster_measured_find(gpu ? t->env->measured_gpu : t->env->measured, t->footprint, false);
     double mean = m ? atomic_load(&m->mean_us) : 0;
     if (mean > 0)
         return mean;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What all codelets share: making a task, counting its time, its expected cost. For codelets/ only. */
+/* What all codelets share: making a task, counting its time, its expected cost. For codelets/ only.
+ */
 #ifndef ASTER_CODELETS_TASK_H
 #define ASTER_CODELETS_TASK_H
 
@@ -25,9 +26,11 @@ struct aster_task { /* first member of every argument struct */
     void *done_arg;
 };
 
-/* A task with a copy of arg (size bytes, a struct aster_task first) and room for n buffers; NULL without memory. */
+/* A task with a copy of arg (size bytes, a struct aster_task first) and room for n buffers; NULL
+ * without memory. */
 struct starpu_task *aster_task_new(struct starpu_codelet *cl, const void *arg, size_t size, int n);
-void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b, enum starpu_data_access_mode mode);
+void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
+                       enum starpu_data_access_mode mode);
 /* Submits, or says why not and drops the task. */
 ASTER_CHECKED int aster_task_submit(struct starpu_task *task);
 
@@ -41,14 +44,17 @@ void *aster_task_scratch(struct aster_task *t, int64_t bytes);
 
 /* For struct starpu_codelet and struct starpu_perfmodel. */
 int aster_task_can_execute(unsigned worker, struct starpu_task *task, unsigned nimpl);
-double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *arch, unsigned nimpl);
+double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *arch,
+                       unsigned nimpl);
 uint32_t aster_task_footprint(struct starpu_task *task);
 
-#define ASTER_PERFMODEL(text)                                                                                                 \
-    {                                                                                                                        \
-        .type = STARPU_PER_ARCH, .symbol = text, .arch_cost_function = aster_task_cost, .footprint = aster_task_footprint     \
+#define ASTER_PERFMODEL(text)                                                                      \
+    {                                                                                              \
+        .type = STARPU_PER_ARCH, .symbol = text, .arch_cost_function = aster_task_cost,            \
+        .footprint = aster_task_footprint                                                          \
     }
-/* The same glue serves a GPU worker: aster_task_begin gives the table of kernels that belongs to the worker. */
+/* The same glue serves a GPU worker: aster_task_begin gives the table of kernels that belongs to
+ * the worker. */
 #if ASTER_HAVE_CUDA || ASTER_SIM
 #define ASTER_CUDA_FUNCTION(f) .cuda_funcs = {f}, .cuda_flags = {STARPU_CUDA_ASYNC},
 #else

@@ -31,7 +31,8 @@ void aster_kernel_thread_init(void)
 bool aster_kernel_flushes_denormals(void)
 {
 #if defined __SSE2__
-    return (_mm_getcsr() & (FLUSH_TO_ZERO | DENORMALS_ARE_ZERO)) == (FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
+    return (_mm_getcsr() & (FLUSH_TO_ZERO | DENORMALS_ARE_ZERO)) ==
+           (FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
 #else
     return false;
 #endif

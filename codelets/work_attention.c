@@ -10,10 +10,12 @@ int64_t aster_work_attention(enum aster_op_kind op, const struct aster_args *a)
     switch (op) {
     case ASTER_OP_attention:
     case ASTER_OP_attention_dx:
-        return size * attention_work(a->in[1].dim[1], a->in[0].dim[2], size, op == ASTER_OP_attention_dx);
+        return size *
+               attention_work(a->in[1].dim[1], a->in[0].dim[2], size, op == ASTER_OP_attention_dx);
     case ASTER_OP_ragged_attention:
     case ASTER_OP_ragged_attention_dx:
-        return size * attention_work(a->s[0], a->in[0].dim[1] / a->i[0], size, op == ASTER_OP_ragged_attention_dx);
+        return size * attention_work(a->s[0], a->in[0].dim[1] / a->i[0], size,
+                                     op == ASTER_OP_ragged_attention_dx);
     default:
         return 0;
     }

@@ -11,10 +11,12 @@ int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a)
     if (op == ASTER_OP_linear)
         return aster_packed_bytes(w->dim[0], w->dim[1], size);
     if (op == ASTER_OP_linear_bf16)
-        return aster_max64(aster_packed_bytes(w->dim[0], w->dim[1], size), aster_bf16_bytes(w->dim[0], w->dim[1]));
+        return aster_max64(aster_packed_bytes(w->dim[0], w->dim[1], size),
+                           aster_bf16_bytes(w->dim[0], w->dim[1]));
     if (op != ASTER_OP_matmul)
         return 0;
     const bool is_ta = a->i[0], is_tb = a->i[1];
-    const int64_t m = x->dim[x->rank - 2 + is_ta], k = x->dim[x->rank - 2 + !is_ta], n = w->dim[w->rank - 2 + !is_tb];
+    const int64_t m = x->dim[x->rank - 2 + is_ta], k = x->dim[x->rank - 2 + !is_ta],
+                  n = w->dim[w->rank - 2 + !is_tb];
     return is_ta ? aster_packed_transposed_bytes(k, m, n, size) : aster_packed_bytes(k, n, size);
 }

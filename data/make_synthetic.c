@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* make-synthetic DIR: writes the made-up proteins of data/synthetic. Integers only, so every machine writes the same bytes. */
+/* make-synthetic DIR: writes the made-up proteins of data/synthetic. Integers only, so every
+ * machine writes the same bytes. */
 #include "base/base.h"
 
 #include <string.h>
 
 enum {
-    SHORTEST = 120, LONGEST = 250,         /* residues of a protein */
-    LOOP_SHORTEST = 17, LOOP_LONGEST = 34, /* residues of a loop */
-    N_START = 8, N_END = 6                 /* residues of its two motifs */
+    SHORTEST = 120,
+    LONGEST = 250, /* residues of a protein */
+    LOOP_SHORTEST = 17,
+    LOOP_LONGEST = 34, /* residues of a loop */
+    N_START = 8,
+    N_END = 6 /* residues of its two motifs */
 };
 
-struct rng { uint64_t state; };
+struct rng {
+    uint64_t state;
+};
 
 static uint64_t draw(struct rng *r)
 {
@@ -32,7 +38,8 @@ static bool percent(struct rng *r, int p)
     return below(r, 100) < p;
 }
 
-/* ---- residues: a background that changes its kind every few residues, as helices, strands and coils do ---------------- */
+/* ---- residues: a background that changes its kind every few residues, as helices, strands and
+ * coils do ---- */
 
 static const char letters[] = "ARNDCQEGHILKMFPSTWYV";
 static const int frequency[3][20] = {
@@ -42,7 +49,9 @@ static const int frequency[3][20] = {
     {64, 52, 62, 84, 14, 36, 60, 118, 24, 34, 62, 62, 16, 30, 92, 96, 60, 10, 28, 42},
 };
 
-struct background { int kind, left; };
+struct background {
+    int kind, left;
+};
 
 static char residue(struct rng *r, struct background *b)
 {
@@ -76,9 +85,11 @@ static void shuffle(struct rng *r, char *s, int n)
     }
 }
 
-/* ---- the loop: a hinge of small residues, anything, an end that leads to proline and a large residue ------------------- */
+/* ---- the loop: a hinge of small residues, anything, an end that leads to proline and a large
+ * residue ---- */
 
-static const char *const start_motif[N_START] = {"GSA", "TS", "EDK", "AGV", "AS", "AGT", "AS", "TSV"};
+static const char *const start_motif[N_START] = {"GSA", "TS",  "EDK", "AGV",
+                                                 "AS",  "AGT", "AS",  "TSV"};
 static const char *const end_motif[N_END] = {"FLIV", "*", "NDHK", "RKH", "P", "FLI"};
 
 static void put_motif(struct rng *r, char *at, const char *const *motif, int n)
@@ -94,7 +105,10 @@ static void put_loop(struct rng *r, char *at, int n)
     put_motif(r, at + n - N_END, end_motif, N_END);
 }
 
-struct protein { char s[LONGEST + 1]; int n, begin, end; };
+struct protein {
+    char s[LONGEST + 1];
+    int n, begin, end;
+};
 
 /* A start or an end alone, too far from the loop to belong to it. */
 static void put_decoy(struct rng *r, struct protein *p, bool start)
@@ -131,8 +145,9 @@ static void make_positive(struct rng *r, struct protein *p)
         put_decoy(r, p, start);
 }
 
-static const char *const negative_kinds[] = {"start without end", "end without start", "shuffled loop", "shuffled protein",
-                                             "end too near", "end before start", "end too far"};
+static const char *const negative_kinds[] = {
+    "start without end", "end without start", "shuffled loop", "shuffled protein",
+    "end too near",      "end before start",  "end too far"};
 
 static void make_negative(struct rng *r, struct protein *p, int kind)
 {
@@ -171,12 +186,15 @@ static void make_negative(struct rng *r, struct protein *p, int kind)
 
 /* ---- files ---- */
 
-static const char *const organisms[] = {"Imaginaria prima", "Imaginaria secunda", "Fabula vulgaris", "Commentum novum"};
+static const char *const organisms[] = {"Imaginaria prima", "Imaginaria secunda", "Fabula vulgaris",
+                                        "Commentum novum"};
 
-static void add_names(struct rng *r, struct aster_str *out, const char *id, const char *what, int number)
+static void add_names(struct rng *r, struct aster_str *out, const char *id, const char *what,
+                      int number)
 {
     int chain = 'A' + below(r, 3), organism = below(r, 4);
-    aster_str_printf(out, "%s,%s_SYN,\"Made-up %s %d, chain %c\",syn%d,%s,", id, id, what, number, chain, number, organisms[organism]);
+    aster_str_printf(out, "%s,%s_SYN,\"Made-up %s %d, chain %c\",syn%d,%s,", id, id, what, number,
+                     chain, number, organisms[organism]);
 }
 
 static void add_positive(struct rng *r, struct aster_str *out, const char *id, int number)
@@ -184,8 +202,9 @@ static void add_positive(struct rng *r, struct aster_str *out, const char *id, i
     struct protein p;
     make_positive(r, &p);
     add_names(r, out, id, "serpin", number);
-    aster_str_printf(out, "%d,%d,%.2s,%.*s,%.2s,%s,%.*s,1,\n", p.begin + 1, p.end, p.s + p.begin - 2, p.end - p.begin, p.s + p.begin,
-                     p.s + p.end, percent(r, 70) ? "yes" : "no", p.n, p.s);
+    aster_str_printf(out, "%d,%d,%.2s,%.*s,%.2s,%s,%.*s,1,\n", p.begin + 1, p.end,
+                     p.s + p.begin - 2, p.end - p.begin, p.s + p.begin, p.s + p.end,
+                     percent(r, 70) ? "yes" : "no", p.n, p.s);
 }
 
 static void add_negative(struct rng *r, struct aster_str *out, const char *id, int number)
@@ -197,7 +216,8 @@ static void add_negative(struct rng *r, struct aster_str *out, const char *id, i
     aster_str_printf(out, "%.*s\n", p.n, p.s);
 }
 
-static int write_out(struct aster_ctx *ctx, const char *dir, const char *name, struct aster_str *text)
+static int write_out(struct aster_ctx *ctx, const char *dir, const char *name,
+                     struct aster_str *text)
 {
     char *path = NULL;
     int rc = aster_str_ok(ctx, text);
@@ -210,12 +230,17 @@ static int write_out(struct aster_ctx *ctx, const char *dir, const char *name, s
     return rc;
 }
 
-static int write_table(struct aster_ctx *ctx, const char *dir, const char *name, const char *prefix, bool positive, int n)
+static int write_table(struct aster_ctx *ctx, const char *dir, const char *name, const char *prefix,
+                       bool positive, int n)
 {
     struct rng r = {aster_fnv1a64(name, strlen(name))};
     struct aster_str out = {0};
     aster_str_add(&out, "id,Entry Name,Protein names,Gene Names,Organism,");
-    aster_str_add(&out, positive ? "rcl_start,rcl_end,pre_rcl,rcl_seq,after_rcl,inhibitory,Sequence,Inclusion,Note\n" : "Sequence\n");
+    aster_str_add(
+        &out,
+        positive
+            ? "rcl_start,rcl_end,pre_rcl,rcl_seq,after_rcl,inhibitory,Sequence,Inclusion,Note\n"
+            : "Sequence\n");
     for (int k = 1; k <= n; k++) {
         char id[16];
         snprintf(id, sizeof id, "%s%04d", prefix, k);
@@ -235,7 +260,8 @@ static int write_fasta(struct aster_ctx *ctx, const char *dir, const char *name,
             make_positive(&r, &p);
         else
             make_negative(&r, &p, k % 7);
-        aster_str_printf(&out, ">SYNQ%04d made-up %s\n", k, positive ? "serpin" : negative_kinds[k % 7]);
+        aster_str_printf(&out, ">SYNQ%04d made-up %s\n", k,
+                         positive ? "serpin" : negative_kinds[k % 7]);
         for (int i = 0; i < p.n; i += 60)
             aster_str_printf(&out, "%.*s\n", p.n - i < 60 ? p.n - i : 60, p.s + i);
     }

@@ -52,11 +52,11 @@ ASTER_CALL aster_job_set(struct aster_job *job, const char *name, const char *va
 struct aster_job_options {
     const char *out; /* run directory; NULL: runs/<pipeline>/run_NNN */
     bool resume;
-    int cpus;              /* CPU workers; -1: one per core */
-    const char *gpus;      /* NULL: all; "none"; "0,2" */
+    int cpus;               /* CPU workers; -1: one per core */
+    const char *gpus;       /* NULL: all; "none"; "0,2" */
     const char *gpu_memory; /* NULL: all that is free; "20G"; "0=20G,2=8G" */
-    const char *scheduler; /* NULL: the one for the devices in use */
-    int64_t memory;        /* bytes; 0: 80 % of what is free */
+    const char *scheduler;  /* NULL: the one for the devices in use */
+    int64_t memory;         /* bytes; 0: 80 % of what is free */
     bool trace;
     bool free_placement; /* with GPUs: the scheduler places shards, instead of dealing them out */
     bool quiet, dashboard;
@@ -95,13 +95,14 @@ struct aster_job_clock {
     const struct aster_sim_machine *machine; /* to simulate; NULL: this machine */
     int gpus;                                /* of the simulated machine */
     const char *expect;                      /* file of measured times to simulate with, or NULL */
-    const char *measure, *name; /* file of measured times to write, and the machine's name; or NULL */
+    const char *measure,
+        *name; /* file of measured times to write, and the machine's name; or NULL */
 };
 struct aster_job_timing {
     int64_t samples, steps, batch_size, peak_memory;
     int n_workers;
     double seconds, loss;
-    double busy, transfer; /* shares of workers times seconds */
+    double busy, transfer;                                   /* shares of workers times seconds */
     double encode_s, program_s, reduce_s, update_s, other_s; /* of all workers */
     double modelled;        /* share of the task seconds that no measurement is behind */
     char expected_from[64]; /* machine of the measured times */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Attention and its backward pass, a block of query rows at a time: the matrix of scores is never stored. Groups are what rows
- * attend within: a head of a sample, or a head of one of several sequences back to back. */
+/* Attention and its backward pass, a block of query rows at a time: the matrix of scores is never
+ * stored. Groups are what rows attend within: a head of a sample, or a head of one of several
+ * sequences back to back. */
 #include "cpu/attention.h"
 #include "cpu/tile.h"
 
@@ -30,25 +31,25 @@ static int64_t seen(const struct attention *z, int64_t row)
     return z->causal ? aster_min64(z->n_keys, row + 1) : z->n_keys;
 }
 
-#define REAL float
+#define REAL  float
 #define VREAL aster_vf32
-#define VSUF f32
+#define VSUF  f32
 #include "cpu/attention_real.h"
 #undef REAL
 #undef VREAL
 #undef VSUF
-#define REAL double
+#define REAL  double
 #define VREAL aster_vf64
-#define VSUF f64
+#define VSUF  f64
 #include "cpu/attention_real.h"
 
-#define ATTENTION_ENTRY(name)                                                                                                   \
-    void ASTER_K(name)(const struct aster_args *a)                                                                              \
-    {                                                                                                                           \
-        if (a->in[0].dtype == ASTER_F64)                                                                                        \
-            name##_f64(a);                                                                                                      \
-        else                                                                                                                    \
-            name##_f32(a);                                                                                                      \
+#define ATTENTION_ENTRY(name)                                                                      \
+    void ASTER_K(name)(const struct aster_args *a)                                                 \
+    {                                                                                              \
+        if (a->in[0].dtype == ASTER_F64)                                                           \
+            name##_f64(a);                                                                         \
+        else                                                                                       \
+            name##_f32(a);                                                                         \
     }
 ATTENTION_ENTRY(attention)
 ATTENTION_ENTRY(attention_dx)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Batch normalisation: statistics in double in row order, and one pass per tensor for everything else. */
+/* Batch normalisation: statistics in double in row order, and one pass per tensor for everything
+ * else. */
 #include "cpu/vmath.h"
 
 enum {
-    BN_CHUNK = 256,                   /* channels at a time: their coefficients stay in the first cache */
-    BN_STRIP = 16,                    /* channels whose sums are in registers at a time */
-    BN_ROWS = 16,                     /* rows after which the next strip has its turn: memory is then read nearly in order */
-    BN_PART = ASTER_VB / 8,           /* doubles of a vector */
+    BN_CHUNK = 256, /* channels at a time: their coefficients stay in the first cache */
+    BN_STRIP = 16,  /* channels whose sums are in registers at a time */
+    BN_ROWS =
+        16, /* rows after which the next strip has its turn: memory is then read nearly in order */
+    BN_PART = ASTER_VB / 8, /* doubles of a vector */
     BN_PARTS = BN_STRIP / BN_PART,
-    BN_LANES = ASTER_VB / 4           /* floats of a vector */
+    BN_LANES = ASTER_VB / 4 /* floats of a vector */
 };
 
 struct bn {
@@ -31,8 +33,8 @@ static struct bn bn_shape(const struct aster_args *a)
     return s;
 }
 
-/* One row of n channels of dropout: all ones where an element is kept; place counts within the sample. mask is written in whole
- * vectors. */
+/* One row of n channels of dropout: all ones where an element is kept; place counts within the
+ * sample. mask is written in whole vectors. */
 static void drop_row(const struct aster_keep *keep, uint32_t place, int64_t n, uint32_t *mask)
 {
     aster_vu32 at;
@@ -81,10 +83,10 @@ static inline aster_vi64 mask_f64(const uint32_t *mask)
     return m;
 }
 
-#define REAL float
-#define VREAL aster_vf32
-#define VMASK aster_vi32
-#define VSUF f32
+#define REAL     float
+#define VREAL    aster_vf32
+#define VMASK    aster_vi32
+#define VSUF     f32
 #define RN(name) name##_f32
 #include "cpu/batchnorm_real.h"
 #undef REAL
@@ -92,10 +94,10 @@ static inline aster_vi64 mask_f64(const uint32_t *mask)
 #undef VMASK
 #undef VSUF
 #undef RN
-#define REAL double
-#define VREAL aster_vf64
-#define VMASK aster_vi64
-#define VSUF f64
+#define REAL     double
+#define VREAL    aster_vf64
+#define VMASK    aster_vi64
+#define VSUF     f64
 #define RN(name) name##_f64
 #include "cpu/batchnorm_real.h"
 #undef REAL
@@ -104,13 +106,13 @@ static inline aster_vi64 mask_f64(const uint32_t *mask)
 #undef VSUF
 #undef RN
 
-#define DISPATCH(name, which)                                                                                                   \
-    void ASTER_K(name)(const struct aster_args *a)                                                                              \
-    {                                                                                                                           \
-        if ((which).dtype == ASTER_F64)                                                                                         \
-            name##_f64(a);                                                                                                      \
-        else                                                                                                                    \
-            name##_f32(a);                                                                                                      \
+#define DISPATCH(name, which)                                                                      \
+    void ASTER_K(name)(const struct aster_args *a)                                                 \
+    {                                                                                              \
+        if ((which).dtype == ASTER_F64)                                                            \
+            name##_f64(a);                                                                         \
+        else                                                                                       \
+            name##_f32(a);                                                                         \
     }
 DISPATCH(bn_stats, a->in[0])
 DISPATCH(bn_apply, a->in[0])

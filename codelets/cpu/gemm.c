@@ -31,7 +31,15 @@ void ASTER_K(linear_bf16)(const struct aster_args *a)
         int64_t m = 1;
         for (int d = 0; d < x->rank - 1; d++)
             m *= x->dim[d];
-        const struct aster_bf16_product p = {m, w->dim[1], w->dim[0], x->p, w->p, a->n_in > 2 ? a->in[2].p : NULL, (int)a->i[0], a->out[0].p, a->work};
+        const struct aster_bf16_product p = {m,
+                                             w->dim[1],
+                                             w->dim[0],
+                                             x->p,
+                                             w->p,
+                                             a->n_in > 2 ? a->in[2].p : NULL,
+                                             (int)a->i[0],
+                                             a->out[0].p,
+                                             a->work};
         ASTER_BF16_RUN(&p);
         return;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by all CPU kernels. Each source here is compiled once per instruction set (ASTER_ISA = base, avx2, avx512,
- * avx512bf16); arithmetic written once for both real types lives in <family>_real.h, included with REAL = float and double.
- * Vectors are GCC vector types of ASTER_VB bytes; no intrinsics outside #if blocks with a plain alternative. */
+/* Shared by all CPU kernels. Each source here is compiled once per instruction set (ASTER_ISA =
+ * base, avx2, avx512, avx512bf16); arithmetic written once for both real types lives in
+ * <family>_real.h, included with REAL = float and double. Vectors are GCC vector types of ASTER_VB
+ * bytes; no intrinsics outside #if blocks with a plain alternative. */
 #ifndef ASTER_KERNEL_H
 #define ASTER_KERNEL_H
 
@@ -12,7 +13,7 @@
 #include <string.h>
 
 #define ASTER_CAT_(a, b) a##b
-#define ASTER_CAT(a, b) ASTER_CAT_(a, b)
+#define ASTER_CAT(a, b)  ASTER_CAT_(a, b)
 /* aster_k_<name>_cpu_<isa> */
 #define ASTER_K(name) ASTER_CAT(ASTER_CAT(aster_k_##name, _cpu_), ASTER_ISA)
 
@@ -28,7 +29,8 @@
 
 typedef float aster_vf32 __attribute__((vector_size(ASTER_VB), may_alias));
 typedef double aster_vf64 __attribute__((vector_size(ASTER_VB), may_alias));
-typedef float aster_vf32u __attribute__((vector_size(ASTER_VB), aligned(4), may_alias));   /* unaligned */
+typedef float aster_vf32u
+    __attribute__((vector_size(ASTER_VB), aligned(4), may_alias)); /* unaligned */
 typedef double aster_vf64u __attribute__((vector_size(ASTER_VB), aligned(8), may_alias));
 
 #define ASTER_OP(name, family) aster_kernel ASTER_K(name);

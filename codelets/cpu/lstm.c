@@ -3,7 +3,8 @@
 #include "cpu/lstm.h"
 #include "cpu/tile.h"
 
-_Static_assert(TILE_VECS <= LSTM_MOST_VECS && ASTER_VB <= LSTM_MOST_VB, "the workspace is as large as the widest kernel needs");
+_Static_assert(TILE_VECS <= LSTM_MOST_VECS && ASTER_VB <= LSTM_MOST_VB,
+               "the workspace is as large as the widest kernel needs");
 
 /* Samples are taken in blocks of at most LSTM_ROWS, as even as can be: how many from row on. */
 static inline int64_t lstm_rows(int64_t batch, int64_t row)
@@ -12,16 +13,16 @@ static inline int64_t lstm_rows(int64_t batch, int64_t row)
     return (left + n_blocks - 1) / n_blocks;
 }
 
-#define REAL float
+#define REAL  float
 #define VREAL aster_vf32
-#define VSUF f32
+#define VSUF  f32
 #include "cpu/lstm_real.h"
 #undef REAL
 #undef VREAL
 #undef VSUF
-#define REAL double
+#define REAL  double
 #define VREAL aster_vf64
-#define VSUF f64
+#define VSUF  f64
 #include "cpu/lstm_real.h"
 
 void ASTER_K(lstm)(const struct aster_args *a)

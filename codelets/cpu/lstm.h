@@ -3,8 +3,9 @@
 #ifndef ASTER_LSTM_H
 #define ASTER_LSTM_H
 
-#define LSTM_ROWS 16      /* samples whose product with one group is kept before gates are computed from it */
-#define LSTM_MOST_VB 64   /* widest vector of any instruction set, bytes */
+/* samples whose product with one group is kept before gates are computed from it */
+#define LSTM_ROWS      16
+#define LSTM_MOST_VB   64 /* widest vector of any instruction set, bytes */
 #define LSTM_MOST_VECS 4  /* widest group, vectors */
 
 #endif

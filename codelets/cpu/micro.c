@@ -5,18 +5,19 @@
 
 /* of vmath.h, for the real type at hand */
 #define ASTER_VR__(name, type) aster_v##name##_##type
-#define ASTER_VR_(name, type) ASTER_VR__(name, type)
-#define ASTER_VR(name) ASTER_VR_(name, REAL_TYPE)
+#define ASTER_VR_(name, type)  ASTER_VR__(name, type)
+#define ASTER_VR(name)         ASTER_VR_(name, REAL_TYPE)
 
-/* A tile deeper than this fetches the results it will add to or overwrite while it sums; a shallow one is done before. */
+/* A tile deeper than this fetches the results it will add to or overwrite while it sums; a shallow
+ * one is done before. */
 enum { PREFETCH_DEPTH = 96 };
 
 /* Of a left operand that is packed at a time. */
 enum { PACK_BYTES = 16 << 10 };
 
 /* X(rows, vectors) for every tile size */
-#define TILES_4(X, nv) X(1, nv) X(2, nv) X(3, nv) X(4, nv)
-#define TILES_6(X, nv) TILES_4(X, nv) X(5, nv) X(6, nv)
+#define TILES_4(X, nv)  X(1, nv) X(2, nv) X(3, nv) X(4, nv)
+#define TILES_6(X, nv)  TILES_4(X, nv) X(5, nv) X(6, nv)
 #define TILES_12(X, nv) TILES_6(X, nv) X(7, nv) X(8, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv)
 #if ASTER_TILE_ROWS == 12
 #define TILES(X, nv) TILES_12(X, nv)
@@ -26,7 +27,8 @@ enum { PACK_BYTES = 16 << 10 };
 #define TILES(X, nv) TILES_4(X, nv)
 #endif
 
-/* A small tile needs several steps of depth in flight; a large one has enough in one, and code that the compiler is done with soon. */
+/* A small tile needs several steps of depth in flight; a large one has enough in one, and code that
+ * the compiler is done with soon. */
 #if ASTER_TILE_ROWS == 12
 #define DEPTH_UNROLL _Pragma("GCC unroll 1")
 #else

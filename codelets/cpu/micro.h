@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Register-tiled products: what matmul, linear and the convolutions are made of.
  *
- * One tile is up to ASTER_TILE_ROWS rows by two vectors of columns, summed in registers. Every element of a
- * result is summed over the depth in ascending order, one fused step at a time, in passes of
- * aster_depth_block(k); so its bits do not depend on the tile it falls into, nor on its neighbours. */
+ * One tile is up to ASTER_TILE_ROWS rows by two vectors of columns, summed in registers. Every
+ * element of a result is summed over the depth in ascending order, one fused step at a time, in
+ * passes of aster_depth_block(k); so its bits do not depend on the tile it falls into, nor on its
+ * neighbours. */
 #ifndef ASTER_MICRO_H
 #define ASTER_MICRO_H
 
@@ -20,8 +21,9 @@
 #define ASTER_TILE_ROWS 4
 #endif
 
-/* Where pairs of bf16 are multiplied and added by one instruction, f32 rows meet bf16 weights so: the rows are rounded to bf16. The build
- * for tests of the 64-byte geometry has the instruction written out. */
+/* Where pairs of bf16 are multiplied and added by one instruction, f32 rows meet bf16 weights so:
+ * the rows are rounded to bf16. The build for tests of the 64-byte geometry has the instruction
+ * written out. */
 #if ASTER_VB == 64 && (defined __AVX512BF16__ || defined ASTER_VB_FORCE)
 #define ASTER_BF16_DOT 1
 struct aster_bf16_product { /* c [m, n] = act(a [m, k] b [k, n] + bias [n]) */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Products of f32 rows with bf16 weights by the instruction that adds two products of bf16 to an f32: included by micro.c, behind the f32
- * tiles, whose ends (bias, function, narrow columns) it shares.
+/* Products of f32 rows with bf16 weights by the instruction that adds two products of bf16 to an
+ * f32: included by micro.c, behind the f32 tiles, whose ends (bias, function, narrow columns) it
+ * shares.
  *
- * Two neighbours along the depth are a pair. Rows are rounded and packed as pairs, weights as [panel][pair][column][2]. A sum goes by pairs
- * in ascending order, in passes that follow from the depth alone: its bits do not depend on the tile. */
+ * Two neighbours along the depth are a pair. Rows are rounded and packed as pairs, weights as
+ * [panel][pair][column][2]. A sum goes by pairs in ascending order, in passes that follow from the
+ * depth alone: its bits do not depend on the tile. */
 
 enum { BF16_PANEL = 2 * VLEN };
 
@@ -28,7 +30,8 @@ ASTER_INLINE uint16_t bf16_of(float f)
 }
 
 /* m rows of kn elements, ld apart -> rows of width elements, zeros behind */
-static void bf16_pack_rows(int64_t m, int64_t kn, int64_t width, const float *a, int64_t ld, uint16_t *out)
+static void bf16_pack_rows(int64_t m, int64_t kn, int64_t width, const float *a, int64_t ld,
+                           uint16_t *out)
 {
     for (int64_t i = 0; i < m; i++, a += ld, out += width) {
         for (int64_t k = 0; k < kn; k++)
@@ -56,8 +59,9 @@ static void bf16_pack_weights(int64_t kn, int64_t n, const uint16_t *b, int64_t 
     }
 }
 
-ASTER_INLINE void bf16_tile(const int mr, const int nv, int64_t pairs, const int32_t *a, int64_t lda, const aster_vi32 *b, float *const *c,
-                            int64_t n0, int64_t left, const struct ASTER_R(finish) *f)
+ASTER_INLINE void bf16_tile(const int mr, const int nv, int64_t pairs, const int32_t *a,
+                            int64_t lda, const aster_vi32 *b, float *const *c, int64_t n0,
+                            int64_t left, const struct ASTER_R(finish) * f)
 {
     aster_vf32 acc[ASTER_TILE_ROWS][2];
 #pragma GCC unroll 16
@@ -81,32 +85,34 @@ ASTER_INLINE void bf16_tile(const int mr, const int nv, int64_t pairs, const int
     ASTER_R(store)(mr, nv, acc, c, n0, left, f);
 }
 
-#define TILE(mr, nv)                                                                                                                     \
-    static __attribute__((noinline)) void bf16_##mr##x##nv(int64_t pairs, const int32_t *a, int64_t lda, const aster_vi32 *b,              \
-                                                           float *const *c, int64_t n0, int64_t left, const struct ASTER_R(finish) *f)     \
-    {                                                                                                                                    \
-        bf16_tile(mr, nv, pairs, a, lda, b, c, n0, left, f);                                                                              \
+#define TILE(mr, nv)                                                                               \
+    static __attribute__((noinline)) void bf16_##mr##x##nv(                                        \
+        int64_t pairs, const int32_t *a, int64_t lda, const aster_vi32 *b, float *const *c,        \
+        int64_t n0, int64_t left, const struct ASTER_R(finish) * f)                                \
+    {                                                                                              \
+        bf16_tile(mr, nv, pairs, a, lda, b, c, n0, left, f);                                       \
     }
 TILES(TILE, 1)
 TILES(TILE, 2)
 #undef TILE
-typedef void bf16_fn(int64_t pairs, const int32_t *a, int64_t lda, const aster_vi32 *b, float *const *c, int64_t n0, int64_t left,
-                     const struct ASTER_R(finish) *f);
+typedef void bf16_fn(int64_t pairs, const int32_t *a, int64_t lda, const aster_vi32 *b,
+                     float *const *c, int64_t n0, int64_t left, const struct ASTER_R(finish) * f);
 #define ENTRY(mr, nv) bf16_##mr##x##nv,
 static bf16_fn *const bf16_tiles[2][ASTER_TILE_ROWS] = {{TILES(ENTRY, 1)}, {TILES(ENTRY, 2)}};
 #undef ENTRY
 
 /* m packed rows against packed weights: every panel, every tile of rows */
-static void bf16_block(int64_t m, int64_t width, int64_t n0, int64_t nn, const uint16_t *a, const uint16_t *b, float *const *c,
-                       const struct ASTER_R(finish) *f)
+static void bf16_block(int64_t m, int64_t width, int64_t n0, int64_t nn, const uint16_t *a,
+                       const uint16_t *b, float *const *c, const struct ASTER_R(finish) * f)
 {
     const int64_t n_tiles = ASTER_R(n_tiles)(m), pairs = width / 2;
     for (int64_t j = 0; j < nn; j += BF16_PANEL) {
         const int64_t left = aster_min64(nn - j, BF16_PANEL);
         for (int64_t t = 0, i = 0; t < n_tiles; t++) {
             const int64_t mr = m / n_tiles + (t < m % n_tiles);
-            bf16_tiles[left > VLEN][mr - 1](pairs, (const int32_t *)(const void *)(a + i * width), pairs,
-                                            (const aster_vi32 *)(const void *)(b + j * width), c + i, n0 + j, left, f);
+            bf16_tiles[left > VLEN][mr - 1](
+                pairs, (const int32_t *)(const void *)(a + i * width), pairs,
+                (const aster_vi32 *)(const void *)(b + j * width), c + i, n0 + j, left, f);
             i += mr;
         }
         if (f->act == ASTER_ACT_GELU)
@@ -117,14 +123,16 @@ static void bf16_block(int64_t m, int64_t width, int64_t n0, int64_t nn, const u
 void ASTER_BF16_RUN(const struct aster_bf16_product *p)
 {
     float *c[ASTER_BLOCK_M];
-    const int64_t depth = aster_bf16_depth(p->k), width = aster_bf16_row(p->k), mb = aster_rows_block(2 * width);
+    const int64_t depth = aster_bf16_depth(p->k), width = aster_bf16_row(p->k),
+                  mb = aster_rows_block(2 * width);
     uint16_t *weights = p->work, *rows = weights + aster_bf16_weight_bytes(p->k, p->n) / 2;
     for (int64_t n0 = 0; n0 < p->n; n0 += ASTER_BLOCK_N) {
         const int64_t nn = aster_min64(p->n - n0, ASTER_BLOCK_N);
         for (int64_t k0 = 0; k0 == 0 || k0 < p->k; k0 += depth) {
             const int64_t kn = aster_min64(depth, p->k - k0), even = aster_round_up(kn, 2);
             const bool is_last = k0 + kn >= p->k;
-            const struct ASTER_R(finish) f = {k0 > 0, is_last ? p->bias : NULL, is_last ? p->act : ASTER_ACT_NONE};
+            const struct ASTER_R(finish)
+                f = {k0 > 0, is_last ? p->bias : NULL, is_last ? p->act : ASTER_ACT_NONE};
             bf16_pack_weights(kn, nn, p->b + k0 * p->n + n0, p->n, weights);
             for (int64_t m0 = 0; m0 < p->m; m0 += mb) {
                 const int64_t mm = aster_min64(p->m - m0, mb);

@@ -3,9 +3,13 @@
 #include "cpu/kernel.h"
 #include "cpu/vmath.h"
 
-enum { NORM_LANES = 16 }; /* partial sums of a row, combined in a fixed order whatever the vector length */
+enum {
+    NORM_LANES = 16
+}; /* partial sums of a row, combined in a fixed order whatever the vector length */
 
-struct rows { int64_t n, width; };
+struct rows {
+    int64_t n, width;
+};
 
 static struct rows rows_of(const struct aster_tensor *x)
 {
@@ -25,28 +29,28 @@ static double combine(const double part[NORM_LANES])
     return s[0];
 }
 
-#define REAL float
-#define VSUF f32
+#define REAL     float
+#define VSUF     f32
 #define RN(name) name##_f32
 #include "cpu/norm_real.h"
 #undef REAL
 #undef VSUF
 #undef RN
-#define REAL double
-#define VSUF f64
+#define REAL     double
+#define VSUF     f64
 #define RN(name) name##_f64
 #include "cpu/norm_real.h"
 #undef REAL
 #undef VSUF
 #undef RN
 
-#define DISPATCH(name)                                                                                                          \
-    void ASTER_K(name)(const struct aster_args *a)                                                                              \
-    {                                                                                                                           \
-        if (a->in[0].dtype == ASTER_F64)                                                                                        \
-            name##_f64(a);                                                                                                      \
-        else                                                                                                                    \
-            name##_f32(a);                                                                                                      \
+#define DISPATCH(name)                                                                             \
+    void ASTER_K(name)(const struct aster_args *a)                                                 \
+    {                                                                                              \
+        if (a->in[0].dtype == ASTER_F64)                                                           \
+            name##_f64(a);                                                                         \
+        else                                                                                       \
+            name##_f32(a);                                                                         \
     }
 DISPATCH(layernorm)
 DISPATCH(layernorm_dx)

@@ -122,7 +122,8 @@ void ASTER_K(affine)(const struct aster_args *a)
 void ASTER_K(dropout)(const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0];
-    int64_t axis = a->i[1], outer = walk_outer(x, axis), inner = walk_inner(x, axis), samples = x->dim[axis];
+    int64_t axis = a->i[1], outer = walk_outer(x, axis), inner = walk_inner(x, axis),
+            samples = x->dim[axis];
     double p = a->f[0], scale = p < 1 ? 1 / (1 - p) : 0;
     for (int64_t b = 0; b < samples; b++) {
         struct aster_keep keep = aster_keep_new(a->run, a->i[0], b, p);

@@ -15,8 +15,8 @@ typedef int64_t aster_vi64 __attribute__((vector_size(ASTER_VB), may_alias));
 
 /* aster_<name>_<f32|f64>_<isa> */
 #define ASTER_RNAME_(name, type, isa) aster_##name##_##type##_##isa
-#define ASTER_RNAME(name, type, isa) ASTER_RNAME_(name, type, isa)
-#define ASTER_R(name) ASTER_RNAME(name, REAL_TYPE, ASTER_ISA)
+#define ASTER_RNAME(name, type, isa)  ASTER_RNAME_(name, type, isa)
+#define ASTER_R(name)                 ASTER_RNAME(name, REAL_TYPE, ASTER_ISA)
 
 #define ASTER_INLINE static inline __attribute__((always_inline, unused))
 

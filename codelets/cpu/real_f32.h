@@ -9,11 +9,11 @@
 #undef VMASK
 #undef VFMA
 #undef VLEN
-#define REAL float
-#define REAL_TYPE f32
+#define REAL       float
+#define REAL_TYPE  f32
 #define REAL_DTYPE ASTER_F32
-#define VREAL aster_vf32
-#define VREALU aster_vf32u
-#define VMASK aster_vi32
-#define VFMA aster_fma_f32
-#define VLEN (ASTER_VB / (int)sizeof(REAL))
+#define VREAL      aster_vf32
+#define VREALU     aster_vf32u
+#define VMASK      aster_vi32
+#define VFMA       aster_fma_f32
+#define VLEN       (ASTER_VB / (int)sizeof(REAL))

@@ -9,11 +9,11 @@
 #undef VMASK
 #undef VFMA
 #undef VLEN
-#define REAL double
-#define REAL_TYPE f64
+#define REAL       double
+#define REAL_TYPE  f64
 #define REAL_DTYPE ASTER_F64
-#define VREAL aster_vf64
-#define VREALU aster_vf64u
-#define VMASK aster_vi64
-#define VFMA aster_fma_f64
-#define VLEN (ASTER_VB / (int)sizeof(REAL))
+#define VREAL      aster_vf64
+#define VREALU     aster_vf64u
+#define VMASK      aster_vi64
+#define VFMA       aster_fma_f64
+#define VLEN       (ASTER_VB / (int)sizeof(REAL))

@@ -147,8 +147,7 @@ static struct permuted permuted_new(const struct aster_tensor *x, const int64_t 
     int at = ASTER_MAX_RANK;
     int64_t sy = 1;
     for (int k = x->rank - 1; k >= 0; k--) {
-        int64_t axis = perm[k], n = x->dim[axis],
-                sx = walk_inner(x, axis);
+        int64_t axis = perm[k], n = x->dim[axis], sx = walk_inner(x, axis);
         if (n == 1)
             continue;
         if (at < ASTER_MAX_RANK && sx == p.sx[at] * p.dim[at]) {

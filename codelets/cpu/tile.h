@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shape of the small products held in registers (tile_real.h), and how memory is called into the caches meanwhile. */
+/* Shape of the small products held in registers (tile_real.h), and how memory is called into the
+ * caches meanwhile. */
 #ifndef ASTER_TILE_H
 #define ASTER_TILE_H
 
@@ -13,20 +14,22 @@
 #define TILE_ROWS 4
 #define TILE_VECS 3
 #endif
-#define TILE_CACHE 24576 /* bytes of b that several row tiles use one after the other: most of a first-level cache */
-#define TILE_AHEAD 1536  /* how far ahead of its use b is called, bytes */
+/* bytes of b that several row tiles use one after the other: most of a first-level cache */
+#define TILE_CACHE  24576
+#define TILE_AHEAD  1536 /* how far ahead of its use b is called, bytes */
 #define TILE_UNROLL _Pragma("GCC unroll 8")
 
-/* Blocks of memory that are wanted soon: each tile calls the next step[i] bytes of block i. Done evenly over a long product this
- * costs little; left to the first use each line is a stall, as blocks of a few short rows are too irregular for the processor
- * to foresee. */
+/* Blocks of memory that are wanted soon: each tile calls the next step[i] bytes of block i. Done
+ * evenly over a long product this costs little; left to the first use each line is a stall, as
+ * blocks of a few short rows are too irregular for the processor to foresee. */
 struct tile_ahead {
     int n;
     const char *p[4], *end[4];
     int64_t step[4];
 };
 
-static inline void tile_ahead_add(struct tile_ahead *a, const void *p, int64_t bytes, int64_t n_tiles)
+static inline void tile_ahead_add(struct tile_ahead *a, const void *p, int64_t bytes,
+                                  int64_t n_tiles)
 {
     int k = a->n++;
     a->p[k] = p;

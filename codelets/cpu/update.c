@@ -19,8 +19,8 @@ static double grad_scale_of(const struct aster_update *u)
 #undef REAL
 #undef VSUF
 
-void ASTER_K(adam)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
-                   const void *g, void *m, void *v)
+void ASTER_K(adam)(struct aster_device *d, enum aster_dtype t, int64_t n,
+                   const struct aster_update *u, void *w, const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
         adam_f64(n, u, false, w, g, m, v);
@@ -28,8 +28,8 @@ void ASTER_K(adam)(struct aster_device *d, enum aster_dtype t, int64_t n, const 
         adam_f32(n, u, false, w, g, m, v);
 }
 
-void ASTER_K(adamw)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
-                    const void *g, void *m, void *v)
+void ASTER_K(adamw)(struct aster_device *d, enum aster_dtype t, int64_t n,
+                    const struct aster_update *u, void *w, const void *g, void *m, void *v)
 {
     if (t == ASTER_F64)
         adam_f64(n, u, true, w, g, m, v);
@@ -37,8 +37,8 @@ void ASTER_K(adamw)(struct aster_device *d, enum aster_dtype t, int64_t n, const
         adam_f32(n, u, true, w, g, m, v);
 }
 
-void ASTER_K(sgd)(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u, void *w,
-                  const void *g, void *m)
+void ASTER_K(sgd)(struct aster_device *d, enum aster_dtype t, int64_t n,
+                  const struct aster_update *u, void *w, const void *g, void *m)
 {
     if (t == ASTER_F64)
         sgd_f64(n, u, w, g, m);
@@ -46,7 +46,8 @@ void ASTER_K(sgd)(struct aster_device *d, enum aster_dtype t, int64_t n, const s
         sgd_f32(n, u, w, g, m);
 }
 
-void ASTER_K(add_into)(struct aster_device *d, enum aster_dtype t, int64_t n, void *y, const void *x)
+void ASTER_K(add_into)(struct aster_device *d, enum aster_dtype t, int64_t n, void *y,
+                       const void *x)
 {
     if (t == ASTER_F64)
         add_into_f64(n, y, x);
@@ -62,12 +63,14 @@ void ASTER_K(fill)(struct aster_device *d, enum aster_dtype t, int64_t n, double
         fill_f32(n, value, y);
 }
 
-void ASTER_K(sum_squares)(struct aster_device *d, enum aster_dtype t, int64_t n, const void *x, double *sum)
+void ASTER_K(sum_squares)(struct aster_device *d, enum aster_dtype t, int64_t n, const void *x,
+                          double *sum)
 {
     *sum = t == ASTER_F64 ? sum_squares_f64(n, x) : sum_squares_f32(n, x);
 }
 
-void ASTER_K(ema)(struct aster_device *d, enum aster_dtype t, int64_t n, double momentum, void *r, const void *s)
+void ASTER_K(ema)(struct aster_device *d, enum aster_dtype t, int64_t n, double momentum, void *r,
+                  const void *s)
 {
     if (t == ASTER_F64)
         ema_f64(n, momentum, r, s);

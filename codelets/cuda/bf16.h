@@ -26,7 +26,8 @@ ASTER_DEV void convert(float f, bf16 *y)
     uint32_t u = bits_of_float(f), rounded = u + 0x7fffU + ((u >> 16) & 1);
     y->u = (uint16_t)((f == f ? rounded : u | 0x400000U) >> 16);
 }
-/* Through f32, but not rounded twice: what f32 cannot hold is cut off there and leaves its last bit set. */
+/* Through f32, but not rounded twice: what f32 cannot hold is cut off there and leaves its last bit
+ * set. */
 ASTER_DEV void convert(double x, bf16 *y)
 {
     float f = (float)x;

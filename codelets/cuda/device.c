@@ -5,7 +5,8 @@
 void aster_device_fail(struct aster_device *device, const char *kernel, const char *what)
 {
     if (!device->error[0])
-        snprintf(device->error, sizeof device->error, "%s, kernel %s: %s", device->op ? device->op : "?", kernel, what);
+        snprintf(device->error, sizeof device->error, "%s, kernel %s: %s",
+                 device->op ? device->op : "?", kernel, what);
 }
 
 const char *aster_device_error(const struct aster_device *device)

@@ -12,8 +12,8 @@ struct aster_device {
     struct CUstream_st *stream;
     int sm_count;
     int64_t shared_limit; /* bytes of shared memory that a block may ask for */
-    /* Device memory for what two launches of one op hand to each other (partial sums), 256-byte aligned. With less than a kernel
-     * would like it takes a slower way to the same bits. */
+    /* Device memory for what two launches of one op hand to each other (partial sums), 256-byte
+     * aligned. With less than a kernel would like it takes a slower way to the same bits. */
     void *work;
     int64_t work_bytes;
     const char *op;  /* that is running, for messages */
@@ -24,8 +24,8 @@ enum { ASTER_DEVICE_WORK_BYTES = 32 << 20 }; /* what a worker should give */
 
 extern const struct aster_backend aster_backend_cuda;
 
-/* Encoding: as aster_k_encode_table_cpu, but all in device memory: the codes of sample b begin at codes[start[b]]; codes holds
- * n_codes of them, table n_rows rows. */
+/* Encoding: as aster_k_encode_table_cpu, but all in device memory: the codes of sample b begin at
+ * codes[start[b]]; codes holds n_codes of them, table n_rows rows. */
 struct aster_encode_codes {
     const uint8_t *codes;
     const int64_t *start, *lengths; /* n_samples each */
@@ -33,8 +33,9 @@ struct aster_encode_codes {
     const double *table;
     int64_t n_rows;
 };
-void aster_k_encode_table_cuda(struct aster_device *device, enum aster_dtype t, bool time_major, int64_t n_samples, int64_t n_positions,
-                               int64_t dim, const struct aster_encode_codes *c, void *x);
+void aster_k_encode_table_cuda(struct aster_device *device, enum aster_dtype t, bool time_major,
+                               int64_t n_samples, int64_t n_positions, int64_t dim,
+                               const struct aster_encode_codes *c, void *x);
 
 /* Keeps the first failure: "op, kernel NAME: what". */
 void aster_device_fail(struct aster_device *device, const char *kernel, const char *what);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-namespace emulate {
+namespace emulate
+{
 
 enum { STACK = 64 << 10, MOST_THREADS = 1024, MOST_KERNELS = 256 };
 
@@ -24,7 +25,8 @@ static bool failed; /* the launch that runs */
 static void *scheduler_sp;
 static char *stacks;
 static int64_t n_stacks, n_free;
-static int64_t *free_stacks; // a thread that is over hands its own, still in the cache, to the next that starts
+static int64_t *
+    free_stacks; // a thread that is over hands its own, still in the cache, to the next that starts
 static const char *kernels[MOST_KERNELS];
 static int n_kernels;
 static uint32_t next_stamp = 1;
@@ -36,7 +38,8 @@ asm(".text\n"
     ".globl aster_emulate_switch\n"
     ".type aster_emulate_switch, @function\n"
     "aster_emulate_switch:\n"
-    "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n    pushq %r15\n"
+    "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n    pushq "
+    "%r15\n"
     "    movq %rsp, (%rdi)\n"
     "    movq %rsi, %rsp\n"
     "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n    popq %rbp\n"
@@ -96,8 +99,8 @@ static void entry()
 // ---- what was caught
 static const char *place_text(const struct thread *t, char *buf, size_t n)
 {
-    snprintf(buf, n, "block (%u,%u,%u), thread (%u,%u,%u)", t->in->index.x, t->in->index.y, t->in->index.z, t->index.x, t->index.y,
-             t->index.z);
+    snprintf(buf, n, "block (%u,%u,%u), thread (%u,%u,%u)", t->in->index.x, t->in->index.y,
+             t->in->index.z, t->index.x, t->index.y, t->index.z);
     return buf;
 }
 
@@ -109,7 +112,8 @@ static void record(const struct thread *t, const char *fmt, va_list ap)
         return;
     const bool wrapped = spec.name[0] == '('; // as a template's name goes through a macro
     const int length = (int)strlen(spec.name) - 2 * wrapped;
-    int n = snprintf(error_text, sizeof error_text, "%.*s, %s: ", length, spec.name + wrapped, place_text(t, place, sizeof place));
+    int n = snprintf(error_text, sizeof error_text, "%.*s, %s: ", length, spec.name + wrapped,
+                     place_text(t, place, sizeof place));
     vsnprintf(error_text + n, sizeof error_text - (size_t)n, fmt, ap);
 }
 
@@ -123,7 +127,8 @@ void caught(const char *fmt, ...)
     abort();
 }
 
-static void stuck(const struct thread *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void stuck(const struct thread *t, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 static void stuck(const struct thread *t, const char *fmt, ...)
 {
     va_list ap;
@@ -132,18 +137,21 @@ static void stuck(const struct thread *t, const char *fmt, ...)
     va_end(ap);
 }
 
-void race(const struct cell &c, enum clash with, const char *what, const char *kind, const char *name, int64_t index)
+void race(const struct cell &c, enum clash with, const char *what, const char *kind,
+          const char *name, int64_t index)
 {
     const struct access &a = with == WITH_WRITE ? c.written : c.read;
     const char *who = with == WITH_READ && a.kind != ONE_THREAD ? "among others " : "";
-    caught("%s %s%s[%lld], which %sthread %u of block %u %s, and no barrier is between them", what, kind, name, (long long)index, who,
-           a.thread, a.block, with == WITH_WRITE ? "wrote" : "read");
+    caught("%s %s%s[%lld], which %sthread %u of block %u %s, and no barrier is between them", what,
+           kind, name, (long long)index, who, a.thread, a.block,
+           with == WITH_WRITE ? "wrote" : "read");
 }
 
 static struct cell *cells_new(int64_t n)
 {
     const size_t bytes = (size_t)n * sizeof(struct cell);
-    struct cell *c = (struct cell *)aligned_alloc(alignof(struct cell), bytes > 0 ? bytes : sizeof *c);
+    struct cell *c =
+        (struct cell *)aligned_alloc(alignof(struct cell), bytes > 0 ? bytes : sizeof *c);
     if (!c)
         abort();
     memset((void *)c, 0, bytes);
@@ -234,7 +242,8 @@ const uint64_t *meet(unsigned mask, uint64_t value, const char *what, int line)
     if (mask != 0xffffffffU)
         caught("%s of mask %08x: only whole warps are supported", what, mask);
     if (w->n_lanes != WARP)
-        caught("%s in a warp of %d threads: its mask names lanes that do not exist", what, w->n_lanes);
+        caught("%s in a warp of %d threads: its mask names lanes that do not exist", what,
+               w->n_lanes);
     if (w->exited > 0)
         caught("%s: %d lanes of the warp have exited", what, w->exited);
     if (w->arrived > 0 && w->line != line)
@@ -312,7 +321,8 @@ static bool block_release(struct block *b, enum state what)
         return false;
     for (int k = 1; k < b->n_threads; k++)
         if (b->threads[k].what != b->threads[0].what || b->threads[k].line != b->threads[0].line) {
-            stuck(&b->threads[k], "waits at the barrier of line %d, thread 0 at that of line %d", b->threads[k].line, b->threads[0].line);
+            stuck(&b->threads[k], "waits at the barrier of line %d, thread 0 at that of line %d",
+                  b->threads[k].line, b->threads[0].line);
             return false;
         }
     if (b->threads[0].what != what)
@@ -329,7 +339,8 @@ static bool block_release(struct block *b, enum state what)
 static bool grid_release(struct block *blocks, int n)
 {
     for (int k = 0; k < n; k++)
-        if (!block_release(&blocks[k], AT_GRID) || blocks[k].threads[0].line != blocks[0].threads[0].line)
+        if (!block_release(&blocks[k], AT_GRID) ||
+            blocks[k].threads[0].line != blocks[0].threads[0].line)
             return false;
     for (int k = 0; k < n; k++) {
         blocks[k].n_waiting = 0;
@@ -348,10 +359,13 @@ static void explain(struct block *blocks, int n)
         for (int j = 0; j < blocks[k].n_threads && !failed; j++) {
             struct thread *t = &blocks[k].threads[j];
             if (t->what == AT_WARP)
-                stuck(t, "waits at line %d for lanes of its warp: %d exited, %d elsewhere", t->line, t->lanes->exited,
-                      WARP - t->lanes->arrived - t->lanes->exited);
+                stuck(t, "waits at line %d for lanes of its warp: %d exited, %d elsewhere", t->line,
+                      t->lanes->exited, WARP - t->lanes->arrived - t->lanes->exited);
             else if (t->what == AT_BARRIER)
-                stuck(t, "waits at the barrier of line %d for threads of its block: %d exited, %d elsewhere", t->line, blocks[k].n_done,
+                stuck(t,
+                      "waits at the barrier of line %d for threads of its block: %d exited, %d "
+                      "elsewhere",
+                      t->line, blocks[k].n_done,
                       blocks[k].n_threads - blocks[k].n_waiting - blocks[k].n_done);
             else if (t->what == AT_GRID)
                 stuck(t, "waits at the barrier of the grid, line %d, which not all reach", t->line);
@@ -382,7 +396,8 @@ static void stacks_need(int64_t n)
     if (n > n_stacks) {
         if (stacks)
             munmap(stacks, (size_t)(n_stacks * STACK));
-        void *p = mmap(nullptr, (size_t)(n * STACK), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *p = mmap(nullptr, (size_t)(n * STACK), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         free_stacks = (int64_t *)realloc(free_stacks, (size_t)n * sizeof *free_stacks);
         if (p == MAP_FAILED || !free_stacks)
             abort();
@@ -440,7 +455,8 @@ static void remember(const char *name)
 {
     char plain[96];
     size_t n = 0;
-    for (const char *p = name + strspn(name, "( "); *p && !strchr("<) ", *p) && n + 1 < sizeof plain; p++)
+    for (const char *p = name + strspn(name, "( ");
+         *p && !strchr("<) ", *p) && n + 1 < sizeof plain; p++)
         plain[n++] = *p;
     plain[n] = '\0';
     for (int k = 0; k < n_kernels; k++)
@@ -452,8 +468,10 @@ static void remember(const char *name)
 
 const char *launch(const struct launch_spec *s, int64_t shared_limit, int sm_count)
 {
-    int64_t threads = (int64_t)s->block.x * s->block.y * s->block.z, blocks = (int64_t)s->grid.x * s->grid.y * s->grid.z;
-    if (threads < 1 || threads > MOST_THREADS || blocks < 1 || s->grid.x > 0x7fffffffU || s->grid.y > 65535 || s->grid.z > 65535)
+    int64_t threads = (int64_t)s->block.x * s->block.y * s->block.z,
+            blocks = (int64_t)s->grid.x * s->grid.y * s->grid.z;
+    if (threads < 1 || threads > MOST_THREADS || blocks < 1 || s->grid.x > 0x7fffffffU ||
+        s->grid.y > 65535 || s->grid.z > 65535)
         return "invalid configuration argument";
     if (s->shared_bytes > shared_limit)
         return "invalid argument: too much shared memory";

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* CUDA's execution model on the CPU, for tests of the kernels: grids, blocks, threads (as fibers), shared memory, barriers, warp
- * shuffles, atomics. One launch at a time, in one thread of the process; a launch is over when the call returns.
+/* CUDA's execution model on the CPU, for tests of the kernels: grids, blocks, threads (as fibers),
+ * shared memory, barriers, warp shuffles, atomics. One launch at a time, in one thread of the
+ * process; a launch is over when the call returns.
  *
- * What it catches, naming kernel, block, thread, array and index: an index outside of a shared array or of a tensor; a vector
- * access that is not aligned; shared memory read before it is written; two threads that touch the same element, one of them
- * writing, with no barrier between them (__syncwarp counts within a warp, shuffles do not; across blocks only the barrier of the
- * grid does); barriers and shuffles that some threads do not reach or reach elsewhere; a value asked of a lane that has exited.
- * Threads run in three orders. What it cannot show: time, and a memory model weaker than "each access is seen at once". */
+ * What it catches, naming kernel, block, thread, array and index: an index outside of a shared
+ * array or of a tensor; a vector access that is not aligned; shared memory read before it is
+ * written; two threads that touch the same element, one of them writing, with no barrier between
+ * them (__syncwarp counts within a warp, shuffles do not; across blocks only the barrier of the
+ * grid does); barriers and shuffles that some threads do not reach or reach elsewhere; a value
+ * asked of a lane that has exited. Threads run in three orders. What it cannot show: time, and a
+ * memory model weaker than "each access is seen at once". */
 #ifndef ASTER_CUDA_EMULATE_H
 #define ASTER_CUDA_EMULATE_H
 
@@ -17,10 +20,11 @@
 extern "C" {
 #endif
 enum aster_emulate_order { ASTER_EMULATE_UP, ASTER_EMULATE_DOWN, ASTER_EMULATE_MIXED };
-void aster_emulate_order(enum aster_emulate_order order); /* in which threads and blocks take their turns */
-const char *aster_emulate_error(void);                    /* the first thing caught, NULL if nothing */
-void aster_emulate_forget(void);                          /* forgets it */
-int aster_emulate_n_kernels(void);                        /* kernels launched so far, without template arguments */
+void aster_emulate_order(
+    enum aster_emulate_order order);   /* in which threads and blocks take their turns */
+const char *aster_emulate_error(void); /* the first thing caught, NULL if nothing */
+void aster_emulate_forget(void);       /* forgets it */
+int aster_emulate_n_kernels(void);     /* kernels launched so far, without template arguments */
 const char *aster_emulate_kernel(int k);
 #ifdef __cplusplus
 }
@@ -39,10 +43,13 @@ const char *aster_emulate_kernel(int k);
 
 struct dim3 {
     unsigned x, y, z;
-    constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+    constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c)
+    {
+    }
 };
 
-namespace emulate {
+namespace emulate
+{
 
 enum { WARP = 32 };
 enum state { READY, AT_BARRIER, AT_WARP, AT_GRID, DONE };
@@ -91,7 +98,7 @@ extern uint32_t grid_stamp; /* changes with every launch and every barrier of th
 
 [[noreturn]] void caught(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- who touched an element last ------------------------------------------------------------------------------------------- */
+/* ---- who touched an element last ---- */
 enum readers { ONE_THREAD, ONE_WARP, ONE_BLOCK, MANY_BLOCKS };
 struct access { /* 16 bytes: there is one for each element; epochs modulo 65536 */
     uint32_t stamp, block;
@@ -116,7 +123,8 @@ inline bool unordered(const struct access &a, const struct access &b)
         return false;
     if (a.block != b.block)
         return true;
-    return a.thread != b.thread && a.epoch == b.epoch && (a.thread / WARP != b.thread / WARP || a.warp == b.warp);
+    return a.thread != b.thread && a.epoch == b.epoch &&
+           (a.thread / WARP != b.thread / WARP || a.warp == b.warp);
 }
 /* Is an earlier read, maybe one of several, unordered with a write b? */
 inline bool unordered_reads(const struct cell &c, const struct access &b)
@@ -128,7 +136,8 @@ inline bool unordered_reads(const struct cell &c, const struct access &b)
     case ONE_THREAD:
         return unordered(a, b);
     case ONE_WARP:
-        return a.block != b.block || (a.epoch == b.epoch && (a.thread / WARP != b.thread / WARP || a.warp == b.warp));
+        return a.block != b.block ||
+               (a.epoch == b.epoch && (a.thread / WARP != b.thread / WARP || a.warp == b.warp));
     case ONE_BLOCK:
         return a.block != b.block || a.epoch == b.epoch;
     default:
@@ -173,9 +182,10 @@ inline enum clash writes(struct cell &c, uint32_t stamp, bool atomic)
     c.written = b;
     return NONE;
 }
-[[noreturn]] void race(const struct cell &c, enum clash with, const char *what, const char *kind, const char *name, int64_t index);
+[[noreturn]] void race(const struct cell &c, enum clash with, const char *what, const char *kind,
+                       const char *name, int64_t index);
 
-/* ---- device memory --------------------------------------------------------------------------------------------------------- */
+/* ---- device memory ---- */
 enum { PAGE = 4096, CACHED = 512 };
 struct page {
     uintptr_t number;
@@ -194,7 +204,8 @@ inline struct cell &cell_of(const void *p, unsigned size)
 }
 
 /* What an index expression stands for: a read or a write, checked when it happens */
-template <class P, class T> struct ref {
+template <class P, class T>
+struct ref {
     P p;
     int64_t k;
     operator T() const
@@ -217,7 +228,8 @@ template <class P, class T> struct ref {
 };
 
 /* A pointer to n elements that knows them; at: where it points */
-template <class T> struct view {
+template <class T>
+struct view {
     T *base;
     int64_t at, n;
     const char *name;
@@ -236,7 +248,8 @@ template <class T> struct view {
     T *place(int64_t k, const char *what) const
     {
         if (at + k < 0 || at + k >= n)
-            caught("%s of %s[%lld], which has %lld elements", what, name, (long long)(at + k), (long long)n);
+            caught("%s of %s[%lld], which has %lld elements", what, name, (long long)(at + k),
+                   (long long)n);
         return base + at + k;
     }
     auto operator[](int64_t k) const
@@ -275,10 +288,11 @@ template <class T> struct view {
     }
 };
 
-/* ---- shared memory --------------------------------------------------------------------------------------------------------- */
+/* ---- shared memory ---- */
 struct array *array_of(const void *site, const char *name, int64_t n, int64_t size);
 
-template <class T> struct shared {
+template <class T>
+struct shared {
     struct array *a;
     int64_t at;
     shared operator+(int64_t k) const
@@ -292,7 +306,8 @@ template <class T> struct shared {
     struct cell &cell_at(int64_t k, const char *what) const
     {
         if (at + k < 0 || at + k >= a->n)
-            caught("%s of shared %s[%lld], which has %lld elements", what, a->name, (long long)(at + k), (long long)a->n);
+            caught("%s of shared %s[%lld], which has %lld elements", what, a->name,
+                   (long long)(at + k), (long long)a->n);
         return a->cells[at + k];
     }
     T get(int64_t k) const
@@ -300,7 +315,8 @@ template <class T> struct shared {
         struct cell &c = cell_at(k, "read");
         uint32_t stamp = here.stamp;
         if (c.written.stamp != stamp)
-            caught("read of shared %s[%lld], which nobody has written", a->name, (long long)(at + k));
+            caught("read of shared %s[%lld], which nobody has written", a->name,
+                   (long long)(at + k));
         enum clash with = reads(c, stamp);
         if (with != NONE)
             race(c, with, "reads", "shared ", a->name, at + k);
@@ -317,26 +333,30 @@ template <class T> struct shared {
     T peek(int64_t k) const
     {
         if (cell_at(k, "read").written.stamp != here.stamp)
-            caught("read of shared %s[%lld], which nobody has written", a->name, (long long)(at + k));
+            caught("read of shared %s[%lld], which nobody has written", a->name,
+                   (long long)(at + k));
         return ((T *)(void *)a->p)[at + k];
     }
     void check_aligned(int64_t k, size_t bytes) const
     {
         if ((size_t)(at + k) * sizeof(T) % bytes != 0)
-            caught("%zu bytes at shared %s[%lld] are not aligned", bytes, a->name, (long long)(at + k));
+            caught("%zu bytes at shared %s[%lld] are not aligned", bytes, a->name,
+                   (long long)(at + k));
     }
 };
 
-template <class T> view<T> view_new(T *p, int64_t n, const char *name)
+template <class T>
+view<T> view_new(T *p, int64_t n, const char *name)
 {
     return {p, 0, n, name};
 }
-template <class T> shared<T> shared_new(const void *site, const char *name, int64_t n)
+template <class T>
+shared<T> shared_new(const void *site, const char *name, int64_t n)
 {
     return {array_of(site, name, n, sizeof(T)), 0};
 }
 
-/* ---- what threads do together ------------------------------------------------------------------------------------------------ */
+/* ---- what threads do together ---- */
 void barrier(int line);
 void grid_barrier(int line);
 /* All lanes of a warp meet; gives what each of them brought. */
@@ -347,14 +367,16 @@ inline int lane()
 {
     return now->number % WARP;
 }
-template <class T> uint64_t bits_of(T v)
+template <class T>
+uint64_t bits_of(T v)
 {
     static_assert(sizeof v <= 8, "a shuffle moves at most 8 bytes");
     uint64_t u = 0;
     memcpy(&u, &v, sizeof v);
     return u;
 }
-template <class T> T shuffle(unsigned mask, T v, int from, const char *what, int line)
+template <class T>
+T shuffle(unsigned mask, T v, int from, const char *what, int line)
 {
     uint64_t u = lane_value(meet(mask, bits_of(v), what, line), from, what);
     memcpy(&v, &u, sizeof v);
@@ -387,15 +409,19 @@ const char *launch(const struct launch_spec *s, int64_t shared_limit, int sm_cou
 #define blockDim  (emulate::block_dim)
 #define gridDim   (emulate::grid_dim)
 
-#define __syncthreads()                     emulate::barrier(__LINE__)
-#define __syncwarp(...)                     emulate::sync_warp(0xffffffffU, __LINE__)
-#define __shfl_sync(mask, v, from)          emulate::shuffle(mask, v, (from) % emulate::WARP, "__shfl_sync", __LINE__)
-#define __shfl_xor_sync(mask, v, with)      emulate::shuffle(mask, v, emulate::lane() ^ (with), "__shfl_xor_sync", __LINE__)
-#define __shfl_down_sync(mask, v, by)                                                                                           \
-    emulate::shuffle(mask, v, emulate::lane() + (int)(by) < emulate::WARP ? emulate::lane() + (int)(by) : emulate::lane(),      \
+#define __syncthreads() emulate::barrier(__LINE__)
+#define __syncwarp(...) emulate::sync_warp(0xffffffffU, __LINE__)
+#define __shfl_sync(mask, v, from)                                                                 \
+    emulate::shuffle(mask, v, (from) % emulate::WARP, "__shfl_sync", __LINE__)
+#define __shfl_xor_sync(mask, v, with)                                                             \
+    emulate::shuffle(mask, v, emulate::lane() ^ (with), "__shfl_xor_sync", __LINE__)
+#define __shfl_down_sync(mask, v, by)                                                              \
+    emulate::shuffle(mask, v,                                                                      \
+                     emulate::lane() + (int)(by) < emulate::WARP ? emulate::lane() + (int)(by)     \
+                                                                 : emulate::lane(),                \
                      "__shfl_down_sync", __LINE__)
-#define __ballot_sync(mask, yes)            emulate::ballot(mask, yes, __LINE__)
-#define __popc(x)                           __builtin_popcount(x)
+#define __ballot_sync(mask, yes) emulate::ballot(mask, yes, __LINE__)
+#define __popc(x)                __builtin_popcount(x)
 
 #endif
 #endif

@@ -14,8 +14,10 @@ static struct xent xent_new(const struct aster_args *a)
     return {(int)x->dim[x->rank - 1], {a->f[0], a->f[1], a->f[2], a->f[3]}, a->f[4]};
 }
 
-/* The term of position r; on the way its probabilities go out, and the status of a sample with a label that is none. */
-template <class T> struct xent_source {
+/* The term of position r; on the way its probabilities go out, and the status of a sample with a
+ * label that is none. */
+template <class T>
+struct xent_source {
     struct xent e;
     int64_t per_sample;
     view<const T> logits;
@@ -61,18 +63,24 @@ struct xent_sink {
         loss[0] = n > 0 ? v[0] / n : 0;
     }
 };
-template <class T> static void xent(const struct aster_args *a)
+template <class T>
+static void xent(const struct aster_args *a)
 {
     const struct aster_tensor *labels = &a->in[1];
-    const int64_t n = n_elements(labels), samples = labels->rank > 0 && labels->dim[0] > 0 ? labels->dim[0] : 1;
-    const xent_source<T> source = {xent_new(a), n / samples, in_view<T>(a, 0), in_view<uint8_t>(a, 1), out_view<T>(a, 1), status_view(a, samples)};
-    sum_run<1>(a->device, sum_sizes_new(1, n, 1), source, xent_sink{in_view<double>(a, 2), out_view<double>(a, 0)});
+    const int64_t n = n_elements(labels),
+                  samples = labels->rank > 0 && labels->dim[0] > 0 ? labels->dim[0] : 1;
+    const xent_source<T> source = {xent_new(a),       n / samples,
+                                   in_view<T>(a, 0),  in_view<uint8_t>(a, 1),
+                                   out_view<T>(a, 1), status_view(a, samples)};
+    sum_run<1>(a->device, sum_sizes_new(1, n, 1), source,
+               xent_sink{in_view<double>(a, 2), out_view<double>(a, 0)});
 }
 
 /* With q = -w / (n (P_c + eps)) at a position of class c: P_k (q [k = c] - q P_c) dloss. */
 template <class T>
-__global__ void __launch_bounds__(XENT_THREADS) xent_dx_kernel(struct xent e, int64_t n, view<const T> probs, view<const uint8_t> labels, view<const double> counted,
-                                                               view<const double> dloss, view<T> dx)
+__global__ void __launch_bounds__(XENT_THREADS)
+    xent_dx_kernel(struct xent e, int64_t n, view<const T> probs, view<const uint8_t> labels,
+                   view<const double> counted, view<const double> dloss, view<T> dx)
 {
     const double total = counted[0], scale = total > 0 ? dloss[0] / total : 0;
     for (int64_t r = thread_of_grid(); r < n; r += threads_of_grid()) {
@@ -87,15 +95,19 @@ __global__ void __launch_bounds__(XENT_THREADS) xent_dx_kernel(struct xent e, in
                     q = -e.weight[j] / (pc + e.eps) * scale;
         }
         for (int j = 0; j < e.classes; j++)
-            dx[r * e.classes + j] = counts ? (T)((double)(T)probs[r * e.classes + j] * ((j == label ? q : 0) - q * pc)) : T(0);
+            dx[r * e.classes + j] =
+                counts ? (T)((double)(T)probs[r * e.classes + j] * ((j == label ? q : 0) - q * pc))
+                       : T(0);
     }
 }
-template <class T> static void xent_dx(const struct aster_args *a)
+template <class T>
+static void xent_dx(const struct aster_args *a)
 {
     const int64_t n = n_elements(&a->in[1]);
     if (n > 0)
-        ASTER_LAUNCH((xent_dx_kernel<T>), grid_of(a->device, n, XENT_THREADS), XENT_THREADS, 0, a->device, xent_new(a), n, in_view<T>(a, 0),
-                     in_view<uint8_t>(a, 1), in_view<double>(a, 2), in_view<double>(a, 3), out_view<T>(a, 0));
+        ASTER_LAUNCH((xent_dx_kernel<T>), grid_of(a->device, n, XENT_THREADS), XENT_THREADS, 0,
+                     a->device, xent_new(a), n, in_view<T>(a, 0), in_view<uint8_t>(a, 1),
+                     in_view<double>(a, 2), in_view<double>(a, 3), out_view<T>(a, 0));
 }
 
 ASTER_CUDA_OP(xent)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Layer normalisation and softmax over the last axis: a warp per row, a block per wide row. A row's result depends on that row
- * only. */
+/* Layer normalisation and softmax over the last axis: a warp per row, a block per wide row. A row's
+ * result depends on that row only. */
 #include "cuda/sums.h"
 
 enum { NORM_THREADS = 256, NORM_WIDE = 1024, NORM_WARPS = NORM_THREADS / WARP_SIZE };
@@ -16,20 +16,24 @@ static struct rows rows_of(const struct aster_tensor *x)
     return r;
 }
 
-template <class T> struct add_two {
+template <class T>
+struct add_two {
     ASTER_DEV T operator()(T a, T b) const
     {
         return a + b;
     }
 };
-template <class T> struct larger_of_two {
+template <class T>
+struct larger_of_two {
     ASTER_DEV T operator()(T a, T b) const
     {
         return b > a ? b : a;
     }
 };
-/* One value of all threads of a row, in each of them, by the same tree always. cells: one per warp. */
-template <int GROUP, class T, class F> ASTER_DEV T row_join(T v, F f, shared<T> cells)
+/* One value of all threads of a row, in each of them, by the same tree always. cells: one per warp.
+ */
+template <int GROUP, class T, class F>
+ASTER_DEV T row_join(T v, F f, shared<T> cells)
 {
     for (int with = WARP_SIZE / 2; with > 0; with /= 2)
         v = f(v, (T)__shfl_xor_sync(0xffffffffU, v, with));
@@ -44,18 +48,21 @@ template <int GROUP, class T, class F> ASTER_DEV T row_join(T v, F f, shared<T> 
     }
     return v;
 }
-template <int GROUP> ASTER_DEV int64_t first_row()
+template <int GROUP>
+ASTER_DEV int64_t first_row()
 {
     return thread_of_grid() / GROUP;
 }
-template <int GROUP> ASTER_DEV int64_t rows_at_once()
+template <int GROUP>
+ASTER_DEV int64_t rows_at_once()
 {
     return threads_of_grid() / GROUP;
 }
 
 template <class T, int GROUP>
-__global__ void __launch_bounds__(NORM_THREADS) layernorm_kernel(struct rows s, double eps, view<const T> x, view<const T> gamma, view<const T> beta, view<T> y,
-                                                                 view<T> stats)
+__global__ void __launch_bounds__(NORM_THREADS)
+    layernorm_kernel(struct rows s, double eps, view<const T> x, view<const T> gamma,
+                     view<const T> beta, view<T> y, view<T> stats)
 {
     ASTER_SHARED(double, cells, NORM_WARPS);
     const int lane = threadIdx.x % GROUP;
@@ -75,13 +82,16 @@ __global__ void __launch_bounds__(NORM_THREADS) layernorm_kernel(struct rows s, 
             stats[2 * r + 1] = (T)scale;
         }
         for (int64_t i = lane; i < s.width; i += GROUP)
-            y[r * s.width + i] = (T)(((double)(T)x[r * s.width + i] - mean) * scale) * (T)gamma[i] + (T)beta[i];
+            y[r * s.width + i] =
+                (T)(((double)(T)x[r * s.width + i] - mean) * scale) * (T)gamma[i] + (T)beta[i];
     }
 }
 
 /* dx = r (g - mean(g) - xhat mean(g xhat)), g = dy gamma */
 template <class T, int GROUP>
-__global__ void __launch_bounds__(NORM_THREADS) layernorm_dx_kernel(struct rows s, view<const T> dy, view<const T> x, view<const T> gamma, view<const T> stats, view<T> dx)
+__global__ void __launch_bounds__(NORM_THREADS)
+    layernorm_dx_kernel(struct rows s, view<const T> dy, view<const T> x, view<const T> gamma,
+                        view<const T> stats, view<T> dx)
 {
     ASTER_SHARED(double, cells, NORM_WARPS);
     const int lane = threadIdx.x % GROUP;
@@ -98,21 +108,25 @@ __global__ void __launch_bounds__(NORM_THREADS) layernorm_dx_kernel(struct rows 
         g1 = row_join<GROUP>(g1, add_two<double>(), cells) / n;
         for (int64_t i = lane; i < s.width; i += GROUP) {
             const double g = (double)(T)dy[r * s.width + i] * (double)(T)gamma[i];
-            dx[r * s.width + i] = (T)(scale * (g - g0 - ((double)(T)x[r * s.width + i] - mean) * scale * g1));
+            dx[r * s.width + i] =
+                (T)(scale * (g - g0 - ((double)(T)x[r * s.width + i] - mean) * scale * g1));
         }
     }
 }
 
-template <class T> struct affine_source {
+template <class T>
+struct affine_source {
     view<const T> dy, x, stats;
     int64_t width;
     ASTER_DEV void operator()(int64_t, int64_t r, int64_t c, double *v) const
     {
         v[1] = (double)(T)dy[r * width + c];
-        v[0] = v[1] * (((double)(T)x[r * width + c] - (double)(T)stats[2 * r]) * (double)(T)stats[2 * r + 1]);
+        v[0] = v[1] * (((double)(T)x[r * width + c] - (double)(T)stats[2 * r]) *
+                       (double)(T)stats[2 * r + 1]);
     }
 };
-template <class T> struct affine_sink {
+template <class T>
+struct affine_sink {
     view<T> dgamma, dbeta;
     ASTER_DEV void operator()(int64_t, int64_t c, const double *v) const
     {
@@ -122,7 +136,9 @@ template <class T> struct affine_sink {
 };
 
 /* A row of -inf only, as masks make it, gives zeros. */
-template <class T, int GROUP> __global__ void __launch_bounds__(NORM_THREADS) softmax_kernel(struct rows s, view<const T> x, view<T> y)
+template <class T, int GROUP>
+__global__ void __launch_bounds__(NORM_THREADS)
+    softmax_kernel(struct rows s, view<const T> x, view<T> y)
 {
     ASTER_SHARED(T, tops, NORM_WARPS);
     ASTER_SHARED(double, cells, NORM_WARPS);
@@ -149,7 +165,8 @@ template <class T, int GROUP> __global__ void __launch_bounds__(NORM_THREADS) so
 }
 
 template <class T, int GROUP>
-__global__ void __launch_bounds__(NORM_THREADS) softmax_dx_kernel(struct rows s, view<const T> y, view<const T> dy, view<T> dx)
+__global__ void __launch_bounds__(NORM_THREADS)
+    softmax_dx_kernel(struct rows s, view<const T> y, view<const T> dy, view<T> dx)
 {
     ASTER_SHARED(double, cells, NORM_WARPS);
     const int lane = threadIdx.x % GROUP;
@@ -164,37 +181,47 @@ __global__ void __launch_bounds__(NORM_THREADS) softmax_dx_kernel(struct rows s,
 }
 
 /* Launches kernel<T, GROUP>(s, arguments...) with as many threads per row as the width asks for. */
-#define NORM_LAUNCH(kernel, s, device, ...)                                                                                     \
-    do {                                                                                                                        \
-        if ((s).n == 0)                                                                                                         \
-            break;                                                                                                              \
-        if ((s).width > NORM_WIDE)                                                                                              \
-            ASTER_LAUNCH((kernel<T, NORM_THREADS>), grid_of(device, (s).n, 1), NORM_THREADS, 0, device, s, __VA_ARGS__);        \
-        else                                                                                                                    \
-            ASTER_LAUNCH((kernel<T, WARP_SIZE>), grid_of(device, (s).n, NORM_WARPS), NORM_THREADS, 0, device, s, __VA_ARGS__);  \
+#define NORM_LAUNCH(kernel, s, device, ...)                                                        \
+    do {                                                                                           \
+        if ((s).n == 0)                                                                            \
+            break;                                                                                 \
+        if ((s).width > NORM_WIDE)                                                                 \
+            ASTER_LAUNCH((kernel<T, NORM_THREADS>), grid_of(device, (s).n, 1), NORM_THREADS, 0,    \
+                         device, s, __VA_ARGS__);                                                  \
+        else                                                                                       \
+            ASTER_LAUNCH((kernel<T, WARP_SIZE>), grid_of(device, (s).n, NORM_WARPS), NORM_THREADS, \
+                         0, device, s, __VA_ARGS__);                                               \
     } while (0)
 
-template <class T> static void layernorm(const struct aster_args *a)
+template <class T>
+static void layernorm(const struct aster_args *a)
 {
     const struct rows s = rows_of(&a->in[0]);
-    NORM_LAUNCH(layernorm_kernel, s, a->device, a->f[0], in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 2), out_view<T>(a, 0), out_view<T>(a, 1));
+    NORM_LAUNCH(layernorm_kernel, s, a->device, a->f[0], in_view<T>(a, 0), in_view<T>(a, 1),
+                in_view<T>(a, 2), out_view<T>(a, 0), out_view<T>(a, 1));
 }
-template <class T> static void layernorm_dx(const struct aster_args *a)
+template <class T>
+static void layernorm_dx(const struct aster_args *a)
 {
     const struct rows s = rows_of(&a->in[1]);
-    NORM_LAUNCH(layernorm_dx_kernel, s, a->device, in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 2), in_view<T>(a, 3), out_view<T>(a, 0));
-    sum_run<2>(a->device, sum_sizes_new(1, s.n, s.width), affine_source<T>{in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 3), s.width},
+    NORM_LAUNCH(layernorm_dx_kernel, s, a->device, in_view<T>(a, 0), in_view<T>(a, 1),
+                in_view<T>(a, 2), in_view<T>(a, 3), out_view<T>(a, 0));
+    sum_run<2>(a->device, sum_sizes_new(1, s.n, s.width),
+               affine_source<T>{in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 3), s.width},
                affine_sink<T>{out_view<T>(a, 1), out_view<T>(a, 2)});
 }
-template <class T> static void softmax(const struct aster_args *a)
+template <class T>
+static void softmax(const struct aster_args *a)
 {
     const struct rows s = rows_of(&a->in[0]);
     NORM_LAUNCH(softmax_kernel, s, a->device, in_view<T>(a, 0), out_view<T>(a, 0));
 }
-template <class T> static void softmax_dx(const struct aster_args *a)
+template <class T>
+static void softmax_dx(const struct aster_args *a)
 {
     const struct rows s = rows_of(&a->in[0]);
-    NORM_LAUNCH(softmax_dx_kernel, s, a->device, in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0));
+    NORM_LAUNCH(softmax_dx_kernel, s, a->device, in_view<T>(a, 0), in_view<T>(a, 1),
+                out_view<T>(a, 0));
 }
 
 ASTER_CUDA_OP(layernorm)

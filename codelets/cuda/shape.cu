@@ -12,13 +12,16 @@ struct alignas(16) unit16 {
     uint64_t a, b;
 };
 
-/* rows rows of n bytes, apart by sx in x and sy in y, from byte to on. With fill, y's other bytes of each row become zero. */
+/* rows rows of n bytes, apart by sx in x and sy in y, from byte to on. With fill, y's other bytes
+ * of each row become zero. */
 struct move {
     int64_t rows, n, sx, sy, to;
     bool fill;
 };
 
-template <class U> __global__ void __launch_bounds__(SHAPE_THREADS) move_rows(struct move m, view<const U> x, view<U> y)
+template <class U>
+__global__ void __launch_bounds__(SHAPE_THREADS)
+    move_rows(struct move m, view<const U> x, view<U> y)
 {
     const int64_t width = m.fill ? m.sy : m.n;
     for (int64_t k = thread_of_grid(); k < m.rows * width; k += threads_of_grid()) {
@@ -35,17 +38,22 @@ template <class U> __global__ void __launch_bounds__(SHAPE_THREADS) move_rows(st
     }
 }
 
-template <class U> static void move_in(struct aster_device *d, struct move m, const void *x, int64_t x_bytes, void *y, int64_t y_bytes)
+template <class U>
+static void move_in(struct aster_device *d, struct move m, const void *x, int64_t x_bytes, void *y,
+                    int64_t y_bytes)
 {
     const int64_t size = sizeof(U);
     m.n /= size, m.sx /= size, m.sy /= size, m.to /= size;
-    ASTER_LAUNCH((move_rows<U>), grid_of(d, m.rows * (m.fill ? m.sy : m.n), SHAPE_THREADS), SHAPE_THREADS, 0, d, m,
-                 view_new<const U>((void *)x, x_bytes / size, "x"), view_new<U>(y, y_bytes / size, "y"));
+    ASTER_LAUNCH((move_rows<U>), grid_of(d, m.rows * (m.fill ? m.sy : m.n), SHAPE_THREADS),
+                 SHAPE_THREADS, 0, d, m, view_new<const U>((void *)x, x_bytes / size, "x"),
+                 view_new<U>(y, y_bytes / size, "y"));
 }
 
-static void move(struct aster_device *d, const struct move &m, const void *x, int64_t x_bytes, void *y, int64_t y_bytes)
+static void move(struct aster_device *d, const struct move &m, const void *x, int64_t x_bytes,
+                 void *y, int64_t y_bytes)
 {
-    const uintptr_t all = (uintptr_t)m.n | (uintptr_t)m.sx | (uintptr_t)m.sy | (uintptr_t)m.to | (uintptr_t)x | (uintptr_t)y;
+    const uintptr_t all = (uintptr_t)m.n | (uintptr_t)m.sx | (uintptr_t)m.sy | (uintptr_t)m.to |
+                          (uintptr_t)x | (uintptr_t)y;
     if (m.rows == 0 || (m.fill ? m.sy : m.n) == 0)
         return;
     if (all % 16 == 0)
@@ -68,16 +76,18 @@ static int64_t bytes_of(const struct aster_tensor *t)
 ASTER_CUDA_OP(slice)
 {
     const struct aster_tensor *x = &a->in[0];
-    const int64_t axis = a->i[0], inner = walk_inner_bytes(x, axis), skip = a->s[0] * inner, n = a->s[1] * inner;
-    move(a->device, {walk_outer(x, axis), n, x->dim[axis] * inner, n, 0, false}, (const char *)x->p + skip, bytes_of(x) - skip, a->out[0].p,
-         bytes_of(&a->out[0]));
+    const int64_t axis = a->i[0], inner = walk_inner_bytes(x, axis), skip = a->s[0] * inner,
+                  n = a->s[1] * inner;
+    move(a->device, {walk_outer(x, axis), n, x->dim[axis] * inner, n, 0, false},
+         (const char *)x->p + skip, bytes_of(x) - skip, a->out[0].p, bytes_of(&a->out[0]));
 }
 
 ASTER_CUDA_OP(unslice)
 {
     const struct aster_tensor *x = &a->in[0];
     const int64_t axis = a->i[0], inner = walk_inner_bytes(x, axis), n = x->dim[axis] * inner;
-    move(a->device, {walk_outer(x, axis), n, n, a->s[1] * inner, a->s[0] * inner, true}, x->p, bytes_of(x), a->out[0].p, bytes_of(&a->out[0]));
+    move(a->device, {walk_outer(x, axis), n, n, a->s[1] * inner, a->s[0] * inner, true}, x->p,
+         bytes_of(x), a->out[0].p, bytes_of(&a->out[0]));
 }
 
 ASTER_CUDA_OP(concat)
@@ -87,7 +97,8 @@ ASTER_CUDA_OP(concat)
     int64_t to = 0;
     for (int j = 0; j < a->n_in; j++) {
         const int64_t n = a->in[j].dim[axis] * inner;
-        move(a->device, {walk_outer(y, axis), n, n, stride, to, false}, a->in[j].p, bytes_of(&a->in[j]), y->p, bytes_of(y));
+        move(a->device, {walk_outer(y, axis), n, n, stride, to, false}, a->in[j].p,
+             bytes_of(&a->in[j]), y->p, bytes_of(y));
         to += n;
     }
 }
@@ -100,8 +111,8 @@ ASTER_CUDA_OP(reshape)
 
 /* ---- transpose */
 
-/* y in order of its axes: sizes, and how far apart (in elements) neighbours along each lie in x. Axes of size 1 are dropped, axes
- * that are neighbours in x too are one. Right-aligned. */
+/* y in order of its axes: sizes, and how far apart (in elements) neighbours along each lie in x.
+ * Axes of size 1 are dropped, axes that are neighbours in x too are one. Right-aligned. */
 struct permuted {
     int64_t dim[ASTER_MAX_RANK], sx[ASTER_MAX_RANK], sy[ASTER_MAX_RANK];
 };
@@ -129,7 +140,9 @@ static struct permuted permuted_new(const struct aster_tensor *x, const int64_t 
 }
 
 /* x's and y's last axes are the same one, or there is only one. */
-template <class U> __global__ void __launch_bounds__(SHAPE_THREADS) permute_rows(struct permuted p, int64_t n, view<const U> x, view<U> y)
+template <class U>
+__global__ void __launch_bounds__(SHAPE_THREADS)
+    permute_rows(struct permuted p, int64_t n, view<const U> x, view<U> y)
 {
     for (int64_t k = thread_of_grid(); k < n; k += threads_of_grid()) {
         int64_t at = 0, rest = k;
@@ -143,13 +156,16 @@ template <class U> __global__ void __launch_bounds__(SHAPE_THREADS) permute_rows
     }
 }
 
-/* Tiles go through shared memory: read along x's last axis (number second in y), written along y's. */
+/* Tiles go through shared memory: read along x's last axis (number second in y), written along y's.
+ */
 template <class U>
-__global__ void __launch_bounds__(TILE *TILE_ROWS) permute_tiles(struct permuted p, int second, view<const U> x, view<U> y)
+__global__ void __launch_bounds__(TILE *TILE_ROWS)
+    permute_tiles(struct permuted p, int second, view<const U> x, view<U> y)
 {
     ASTER_SHARED(U, tile, TILE * (TILE + 1));
     const int last = ASTER_MAX_RANK - 1, col = threadIdx.x % TILE, row = threadIdx.x / TILE;
-    const int64_t ni = p.dim[second], nj = p.dim[last], ti = (ni + TILE - 1) / TILE, tj = (nj + TILE - 1) / TILE;
+    const int64_t ni = p.dim[second], nj = p.dim[last], ti = (ni + TILE - 1) / TILE,
+                  tj = (nj + TILE - 1) / TILE;
     int64_t items = ti * tj;
     ASTER_UNROLL
     for (int axis = 0; axis < last; axis++)
@@ -166,7 +182,8 @@ __global__ void __launch_bounds__(TILE *TILE_ROWS) permute_tiles(struct permuted
             }
         for (int r = row; r < TILE; r += TILE_ROWS)
             if (j0 + r < nj && i0 + col < ni)
-                tile[r * (TILE + 1) + col] = x[from + (j0 + r) * p.sx[last] + (i0 + col) * p.sx[second]];
+                tile[r * (TILE + 1) + col] =
+                    x[from + (j0 + r) * p.sx[last] + (i0 + col) * p.sx[second]];
         __syncthreads();
         for (int r = row; r < TILE; r += TILE_ROWS)
             if (i0 + r < ni && j0 + col < nj)
@@ -175,7 +192,8 @@ __global__ void __launch_bounds__(TILE *TILE_ROWS) permute_tiles(struct permuted
     }
 }
 
-template <class U> static void transpose(const struct aster_args *a)
+template <class U>
+static void transpose(const struct aster_args *a)
 {
     const struct permuted p = permuted_new(&a->in[0], a->i);
     const int64_t n = n_elements(&a->in[0]);
@@ -183,11 +201,11 @@ template <class U> static void transpose(const struct aster_args *a)
     while (second > 0 && p.sx[second] != 1)
         second--;
     if (p.sx[ASTER_MAX_RANK - 1] == 1 || n == 1)
-        ASTER_LAUNCH((permute_rows<U>), grid_of(a->device, n, SHAPE_THREADS), SHAPE_THREADS, 0, a->device, p, n, in_view<U>(a, 0),
-                     out_view<U>(a, 0));
+        ASTER_LAUNCH((permute_rows<U>), grid_of(a->device, n, SHAPE_THREADS), SHAPE_THREADS, 0,
+                     a->device, p, n, in_view<U>(a, 0), out_view<U>(a, 0));
     else
-        ASTER_LAUNCH((permute_tiles<U>), grid_of(a->device, n, TILE * TILE), TILE * TILE_ROWS, 0, a->device, p, second, in_view<U>(a, 0),
-                     out_view<U>(a, 0));
+        ASTER_LAUNCH((permute_tiles<U>), grid_of(a->device, n, TILE * TILE), TILE * TILE_ROWS, 0,
+                     a->device, p, second, in_view<U>(a, 0), out_view<U>(a, 0));
 }
 
 ASTER_CUDA_OP(transpose)
@@ -207,8 +225,9 @@ ASTER_CUDA_OP(transpose)
 
 /* ---- gather and scatter_add */
 template <class T>
-__global__ void __launch_bounds__(SHAPE_THREADS) gather_rows(int64_t n, int64_t n_rows, int64_t dim, int64_t per_sample, view<const T> table, view<const int32_t> idx,
-                                                             view<T> y, view<int32_t> status)
+__global__ void __launch_bounds__(SHAPE_THREADS)
+    gather_rows(int64_t n, int64_t n_rows, int64_t dim, int64_t per_sample, view<const T> table,
+                view<const int32_t> idx, view<T> y, view<int32_t> status)
 {
     for (int64_t k = thread_of_grid(); k < n * dim; k += threads_of_grid()) {
         const divided i = divide(k, dim);
@@ -220,20 +239,24 @@ __global__ void __launch_bounds__(SHAPE_THREADS) gather_rows(int64_t n, int64_t 
     }
 }
 
-template <class T> static void gather(const struct aster_args *a)
+template <class T>
+static void gather(const struct aster_args *a)
 {
     const struct aster_tensor *table = &a->in[0], *idx = &a->in[1];
     const int64_t n = n_elements(idx), dim = walk_inner_bytes(table, 0) / (int64_t)sizeof(T);
     const int64_t samples = idx->rank > 0 && idx->dim[0] > 0 ? idx->dim[0] : 1;
     if (n * dim > 0)
-        ASTER_LAUNCH((gather_rows<T>), grid_of(a->device, n * dim, SHAPE_THREADS), SHAPE_THREADS, 0, a->device, n, table->dim[0], dim, n / samples,
-                     in_view<T>(a, 0), in_view<int32_t>(a, 1), out_view<T>(a, 0), status_view(a, samples));
+        ASTER_LAUNCH((gather_rows<T>), grid_of(a->device, n * dim, SHAPE_THREADS), SHAPE_THREADS, 0,
+                     a->device, n, table->dim[0], dim, n / samples, in_view<T>(a, 0),
+                     in_view<int32_t>(a, 1), out_view<T>(a, 0), status_view(a, samples));
 }
 
-/* A block has one row of y, a column per thread. It looks through the indices SHAPE_THREADS at a time, lists those of its row in
- * their order, and adds their rows of dy in double. */
+/* A block has one row of y, a column per thread. It looks through the indices SHAPE_THREADS at a
+ * time, lists those of its row in their order, and adds their rows of dy in double. */
 template <class T>
-__global__ void __launch_bounds__(SHAPE_THREADS) scatter_rows(int64_t n, int64_t n_rows, int64_t dim, view<const T> dy, view<const int32_t> idx, view<T> y)
+__global__ void __launch_bounds__(SHAPE_THREADS)
+    scatter_rows(int64_t n, int64_t n_rows, int64_t dim, view<const T> dy, view<const int32_t> idx,
+                 view<T> y)
 {
     ASTER_SHARED(int64_t, hits, SHAPE_THREADS);
     ASTER_SHARED(int, of_warp, SHAPE_THREADS / WARP_SIZE);
@@ -264,13 +287,15 @@ __global__ void __launch_bounds__(SHAPE_THREADS) scatter_rows(int64_t n, int64_t
     }
 }
 
-template <class T> static void scatter_add(const struct aster_args *a)
+template <class T>
+static void scatter_add(const struct aster_args *a)
 {
     const struct aster_tensor *y = &a->out[0];
     const int64_t tiles = (y->dim[1] + SHAPE_THREADS - 1) / SHAPE_THREADS;
     if (n_elements(y) > 0)
-        ASTER_LAUNCH((scatter_rows<T>), grid_of(a->device, y->dim[0] * tiles, 1), SHAPE_THREADS, 0, a->device, n_elements(&a->in[1]), y->dim[0],
-                     y->dim[1], in_view<T>(a, 0), in_view<int32_t>(a, 1), out_view<T>(a, 0));
+        ASTER_LAUNCH((scatter_rows<T>), grid_of(a->device, y->dim[0] * tiles, 1), SHAPE_THREADS, 0,
+                     a->device, n_elements(&a->in[1]), y->dim[0], y->dim[1], in_view<T>(a, 0),
+                     in_view<int32_t>(a, 1), out_view<T>(a, 0));
 }
 
 ASTER_CUDA_OP(gather)

@@ -14,15 +14,17 @@ struct strided {
     struct walk w;
     bool is_small;
 };
-inline struct strided strided_new(const struct aster_tensor *y, const struct aster_tensor *a, const struct aster_tensor *b)
+inline struct strided strided_new(const struct aster_tensor *y, const struct aster_tensor *a,
+                                  const struct aster_tensor *b)
 {
     return {walk_new(y, a, b), n_elements(y) <= INT32_MAX};
 }
 
-template <class I> ASTER_DEV void strided_place_in(const struct walk &w, I k, int64_t *at)
+template <class I>
+ASTER_DEV void strided_place_in(const struct walk &w, I k, int64_t *at)
 {
     at[0] = at[1] = 0;
-ASTER_UNROLL
+    ASTER_UNROLL
     for (int axis = ASTER_MAX_RANK - 1; axis >= 0; axis--) {
         if (w.dim[axis] == 1)
             continue;

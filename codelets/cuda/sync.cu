@@ -5,5 +5,6 @@
 ASTER_CUDA_OP(sync_sum)
 {
     if (a->in[0].p != a->out[0].p)
-        copy_bytes(a->device, a->out[0].p, a->in[0].p, n_elements(&a->in[0]) * aster_dtype_size(a->in[0].dtype));
+        copy_bytes(a->device, a->out[0].p, a->in[0].p,
+                   n_elements(&a->in[0]) * aster_dtype_size(a->in[0].dtype));
 }

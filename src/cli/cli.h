@@ -23,7 +23,8 @@ struct aster_cli_command {
     int (*run)(const struct aster_cli_args *args); /* the exit status */
 };
 extern const struct aster_cli_command aster_cmd_run, aster_cmd_check, aster_cmd_graph,
-    aster_cmd_info, aster_cmd_report, aster_cmd_convert, aster_cmd_scale, aster_cmd_calibrate, aster_cmd_simulate;
+    aster_cmd_info, aster_cmd_report, aster_cmd_convert, aster_cmd_scale, aster_cmd_calibrate,
+    aster_cmd_simulate;
 
 struct aster_cli_args {
     const struct aster_cli_command *command;
@@ -62,7 +63,8 @@ void aster_cli_wrap(int at, int indent, const char *text);
 void aster_cli_bytes(int64_t n, char out[32]);  /* "1.5 GiB" */
 void aster_cli_seconds(double s, char out[48]); /* "3.2 s", "1 h 02 min 03 s" */
 
-/* Path of the simulating program, the caller's to free; -1 when there is none, after a message if it is needed. */
+/* Path of the simulating program, the caller's to free; -1 when there is none, after a message if
+ * it is needed. */
 ASTER_CHECKED int aster_cli_simulator(char **out, bool needed);
 /* name: a file, or an installed machine; -1 after a message. */
 struct aster_sim_machine;

@@ -29,7 +29,7 @@ static int convert_file(struct aster_ctx *ctx, const char *in, const char *out,
     aster_free(&path);
     ASTER_TRY(rc);
     rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out)
-                                            : aster_weights_save_h5(ctx, w, out);
+                                        : aster_weights_save_h5(ctx, w, out);
     aster_weights_free(&w);
     return rc;
 }

@@ -146,7 +146,7 @@ static void instruction_sets(struct sheet *s, enum aster_isa chosen)
 /* Adds a loaded library that is CUDA's. */
 static int cuda_library(struct dl_phdr_info *info, size_t size, void *to)
 {
-    static const char *const names[] = {"libcudart.", "libcublas.", "libcublasLt.", "libcudnn.",
+    static const char *const names[] = {"libcudart.",   "libcublas.",   "libcublasLt.", "libcudnn.",
                                         "libcusparse.", "libcusolver.", "libcuda."};
     struct aster_str *all = to;
     const char *name = strrchr(info->dlpi_name, '/');
@@ -163,9 +163,9 @@ static void cuda_libraries(struct sheet *s)
     const char *missing = getenv("ASTERISM_CUDA_MISSING");
     struct aster_str all = {0};
     if (missing && *missing)
-        aster_str_printf(&all,
-                         "missing: %s (name their folders in ASTERISM_CUDA_LIBRARIES); no GPU is used",
-                         missing);
+        aster_str_printf(
+            &all, "missing: %s (name their folders in ASTERISM_CUDA_LIBRARIES); no GPU is used",
+            missing);
     else
         dl_iterate_phdr(cuda_library, &all);
     if (all.len)

@@ -29,7 +29,8 @@ static const struct aster_cli_option options[] = {
     {"free-placement", 0, NULL,
      "With --simulate: let the scheduler place every task; without it shards are dealt to the "
      "GPUs."},
-    {"resume", 0, NULL, "Keep the runs that are complete in the folder, do the others; counts and runs may be added."},
+    {"resume", 0, NULL,
+     "Keep the runs that are complete in the folder, do the others; counts and runs may be added."},
     {"dry-run", 0, NULL, "Print the command of each run and stop."},
     {"timeout", 0, "SECONDS", "A run that takes longer is ended and has failed; without it 3600."},
     ASTER_CLI_HELP_OPTION,
@@ -162,7 +163,7 @@ static int predict(struct scale *s)
         aster_alloc(NULL, s->study.n_counts, sizeof *s->study.predicted, &s->study.predicted));
     for (int k = 0; k < s->study.n_counts; k++)
         scale_one_run(s, s->simulator, s->counts[k], 1, "predicted_", machine, times,
-                &s->study.predicted[k]);
+                      &s->study.predicted[k]);
     return 0;
 }
 
@@ -176,7 +177,7 @@ static int all_runs(struct scale *s)
         for (int r = 1; r <= t->runs; r++) {
             struct aster_study_run *run = &t->run[k * t->runs + r - 1];
             scale_one_run(s, s->simulate ? s->simulator : s->self, s->counts[k], r, "", s->simulate,
-                    s->times, run);
+                          s->times, run);
             fprintf(stderr, "[aster] info: %d %s, run %d of %lld: ", s->counts[k],
                     t->gpus ? "GPUs" : "CPUs", r, (long long)t->runs);
             if (run->ok)
@@ -273,7 +274,8 @@ const struct aster_cli_command aster_cmd_scale = {
     "scale", "FILE [name=value ...] --cpus LIST | --gpus LIST [options]",
     "Times steps of the training in a pipeline with each number of workers, several times, and "
     "writes the rate, speedup and efficiency with "
-    "their spread, where the time went, and a fit: summary.txt, summary.csv, summary.json, config.txt, "
+    "their spread, where the time went, and a fit: summary.txt, summary.csv, summary.json, "
+    "config.txt, "
     "scaling.svg and the logs. With --simulate it "
     "predicts this for another machine; on this one a prediction is made beside the measurements "
     "where the simulating program is there.",

@@ -241,8 +241,8 @@ static int claim(struct aster_ctx *ctx, const struct scale *s, const char *path,
     aster_free(&before);
     return same ? 0
                 : aster_fail(ctx, ASTER_EPARAM,
-                             "%s holds a study with other settings or files; they are in %s", s->out,
-                             path);
+                             "%s holds a study with other settings or files; they are in %s",
+                             s->out, path);
 }
 
 int scale_claim_folder(const struct scale *s)

@@ -94,7 +94,8 @@ static int describe_model(struct check *c, const struct aster_model_config *m,
     struct aster_model_loss loss = {.class_weights = {1, 1}};
     struct aster_program *p = NULL;
     struct aster_plan *plan = NULL;
-    const struct aster_bind bind[] = {{"B", n}, {"L", m->max_length}, {"BG", n}, {"S", m->max_length}};
+    const struct aster_bind bind[] = {
+        {"B", n}, {"L", m->max_length}, {"BG", n}, {"S", m->max_length}};
     double flops = 0, f, b;
     int rc;
     ASTER_GOTO(aster_model_program(c->run.ctx, m, real, train ? ASTER_USE_TRAIN : ASTER_USE_EVAL,

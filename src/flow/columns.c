@@ -92,7 +92,7 @@ int aster_columns_to(struct aster_ctx *ctx, const struct aster_columns *c, struc
     return 0;
 }
 
-/* ---- files ---------------------------------------------------------------------------------- */
+/* ---- files ---- */
 int aster_bytes_write(struct aster_h5 *f, const char *name, const struct aster_str *s)
 {
     int64_t n = (int64_t)s->len;

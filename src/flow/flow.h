@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "runtime/runtime.h"
 
-/* ---- what a stage kind accepts: one table, used by the validator, the help and the manual --- */
+/* ---- what a stage kind accepts: one table, used by the validator, the help and the manual ---- */
 enum aster_opt_type {
     ASTER_OPT_STR,
     ASTER_OPT_FILE /* to read; "-" where stdin_ok */,
@@ -59,7 +59,7 @@ int aster_stage_n_kinds(void);
 const struct aster_stage_kind *aster_stage_kind(int i);
 const struct aster_stage_kind *aster_stage_find(const char *name); /* NULL if there is none */
 
-/* ---- a resolved pipeline -------------------------------------------------------------------- */
+/* ---- a resolved pipeline ---- */
 struct aster_stage_spec {
     const char *id;
     const struct aster_stage_kind *kind;
@@ -80,7 +80,7 @@ struct aster_run_spec {
 
 struct aster_run_timing;
 
-/* ---- running -------------------------------------------------------------------------------- */
+/* ---- running ---- */
 struct aster_run_options {
     struct aster_runtime_options runtime;
     const char *out; /* run directory; NULL: runs/<pipeline>/run_NNN, the next free number */

@@ -107,7 +107,7 @@ static void add_sample(struct batch *b, int64_t place)
                                                .key = x->key};
 }
 
-/* ---- in workers ----------------------------------------------------------------------------- */
+/* ---- in workers ---- */
 static void finish_item(struct engine *e, struct aster_item *x, const float *prob, int32_t status)
 {
     struct aster_region r;
@@ -170,7 +170,7 @@ static void done(void *arg, int64_t n, const struct aster_sample *samples,
     batch_is_done(e, shard);
 }
 
-/* ---- the committing thread ------------------------------------------------------------------ */
+/* ---- the committing thread ---- */
 static int add_to_ledger(struct engine *e, const struct aster_str *lines)
 {
     pthread_mutex_lock(&e->ledger);
@@ -229,7 +229,7 @@ static void drop_batch(struct engine *e, struct batch *b)
     batch_is_done(e, shard);
 }
 
-/* ---- submitting ----------------------------------------------------------------------------- */
+/* ---- submitting ---- */
 /* The predictor calls done for whatever it took, also when it then fails: the statuses say what
  * came of the items. */
 static int submit(struct engine *e, struct batch *b)

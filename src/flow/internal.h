@@ -8,7 +8,7 @@
 #include "train/metric.h"
 #include "train/train.h"
 
-/* ---- what stages give ----------------------------------------------------------------------- */
+/* ---- what stages give ---- */
 struct aster_protein {
     char *id, *sequence;
     int64_t length, begin, end; /* loop, 0-based half-open; -1, -1: none */
@@ -54,7 +54,7 @@ struct aster_slot { /* one per stage; what is there depends on the kind of stage
     struct aster_model_file *model;
 };
 
-/* ---- a run ---------------------------------------------------------------------------------- */
+/* ---- a run ---- */
 struct aster_input {
     const char *given;
     char *path;

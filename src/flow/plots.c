@@ -13,7 +13,7 @@
 #define BLUE "#1f77b4"
 #define RED  "#d62728"
 
-/* ---- training: history.csv -------------------------------------------------------------------- */
+/* ---- training: history.csv ---- */
 enum column { TRAIN_LOSS, VAL_LOSS, ACCURACY, PRECISION, RECALL, F1, MCC, AUC, N_COLUMNS };
 struct curves {
     int64_t n;
@@ -39,9 +39,8 @@ static int read_curves(struct aster_ctx *ctx, const char *dir, struct curves *c)
         ASTER_GOTO(aster_alloc(ctx, h.n, sizeof *c->y[k], &c->y[k]), done);
     for (int64_t i = 0; i < h.n; i++) {
         const struct aster_epoch *e = &h.e[i];
-        const double y[N_COLUMNS] = {e->train_loss,    e->val_loss,   e->val.accuracy,
-                                     e->val.precision, e->val.recall, e->val.f1,
-                                     e->val.mcc,       e->val.auc};
+        const double y[N_COLUMNS] = {e->train_loss, e->val_loss, e->val.accuracy, e->val.precision,
+                                     e->val.recall, e->val.f1,   e->val.mcc,      e->val.auc};
         c->x[i] = (double)e->epoch + 1;
         for (int k = 0; k < N_COLUMNS; k++)
             c->y[k][i] = y[k];
@@ -118,7 +117,7 @@ int aster_plots_training(struct aster_ctx *ctx, const char *dir, struct aster_st
     return rc;
 }
 
-/* ---- evaluation --------------------------------------------------------------------------------- */
+/* ---- evaluation ---- */
 static int64_t whole(const char *s)
 {
     int64_t v;
@@ -213,7 +212,7 @@ int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir, struct aster_
     return error_plot(ctx, dir, page);
 }
 
-/* ---- predictions -------------------------------------------------------------------------------- */
+/* ---- predictions ---- */
 /* n values as bars of equal width from low to high. */
 static int histogram(struct aster_ctx *ctx, const char *title, const char *label, int n_bars,
                      double low, double high, int64_t n, const double *values,
@@ -255,7 +254,7 @@ int aster_plots_predictions(struct aster_ctx *ctx, int64_t n, const double *leng
     return histogram(ctx, "Confidence", "mean P(RCL) over the loop", 20, 0, 1, n, confidence, page);
 }
 
-/* ---- comparison --------------------------------------------------------------------------------- */
+/* ---- comparison ---- */
 static const char *model_color(const char *model)
 {
     return !strcmp(model, "cnn")    ? "#b8b8b8"

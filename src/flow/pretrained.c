@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Weights of language models: names of files matched with parameters of blocks, read block by block. */
+/* Weights of language models: names of files matched with parameters of blocks, read block by
+ * block. */
 #include "flow/pretrained.h"
 
 #include <stdlib.h>
@@ -63,21 +64,23 @@ static void fair_name(const char *theirs, char *out, size_t size)
     if (starts_with(theirs, "layers.") && strtoll(rest, &end, 10) >= 0 && end > rest && *end == '.')
         for (size_t k = 0; k < sizeof fair_names / sizeof *fair_names; k++)
             if (starts_with(end + 1, fair_names[k][0])) {
-                snprintf(out, size, "encoder.layer.%.*s.%s%s", (int)(end - rest), rest, fair_names[k][1],
-                         end + 1 + strlen(fair_names[k][0]));
+                snprintf(out, size, "encoder.layer.%.*s.%s%s", (int)(end - rest), rest,
+                         fair_names[k][1], end + 1 + strlen(fair_names[k][0]));
                 return;
             }
     snprintf(out, size, "%s", theirs);
 }
 
-void aster_pretrained_name(enum aster_language_kind kind, const char *theirs, char *out, size_t size)
+void aster_pretrained_name(enum aster_language_kind kind, const char *theirs, char *out,
+                           size_t size)
 {
     const char *name = without(theirs, kind == ASTER_LANGUAGE_ESM2 ? "esm." : "bert.");
     if (kind == ASTER_LANGUAGE_ESM2) {
         const char *fair = without(name, "model.");
         fair = without(without(fair, "encoder.sentence_encoder."), "encoder.");
-        if (starts_with(fair, "layers.") || starts_with(fair, "embed_tokens.") || starts_with(fair, "lm_head.") ||
-            starts_with(fair, "contact_head.") || (starts_with(fair, "emb_layer_norm_after.") && !starts_with(name, "encoder.emb"))) {
+        if (starts_with(fair, "layers.") || starts_with(fair, "embed_tokens.") ||
+            starts_with(fair, "lm_head.") || starts_with(fair, "contact_head.") ||
+            (starts_with(fair, "emb_layer_norm_after.") && !starts_with(name, "encoder.emb"))) {
             fair_name(fair, out, size);
             return;
         }
@@ -88,8 +91,9 @@ void aster_pretrained_name(enum aster_language_kind kind, const char *theirs, ch
 /* Parts of published files that the encoder does not have */
 static bool is_not_needed(const char *name)
 {
-    static const char *const prefixes[] = {"lm_head.",   "contact_head.",           "cls.predictions.",
-                                           "cls.seq_relationship.", "pooler.dense.", "embeddings.position_embeddings."};
+    static const char *const prefixes[] = {"lm_head.",         "contact_head.",
+                                           "cls.predictions.", "cls.seq_relationship.",
+                                           "pooler.dense.",    "embeddings.position_embeddings."};
     for (size_t k = 0; k < sizeof prefixes / sizeof *prefixes; k++)
         if (starts_with(name, prefixes[k]))
             return true;
@@ -110,16 +114,20 @@ static int list_entries(struct aster_pretrained *w)
     for (int64_t k = 0; k < w->n; k++) {
         const struct aster_weight *t = aster_weightfile_tensor(w->file, k);
         if (strlen(t->name) >= NAME_BYTES / 2)
-            return aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensor '%.60s...': this name is too long to be one of the model's",
-                              aster_weightfile_path(w->file), t->name);
+            return aster_fail(
+                w->ctx, ASTER_EFORMAT,
+                "%s: tensor '%.60s...': this name is too long to be one of the model's",
+                aster_weightfile_path(w->file), t->name);
         aster_pretrained_name(w->c.kind, t->name, w->entry[k].name, NAME_BYTES);
         w->entry[k].tensor = t;
     }
     qsort(w->entry, (size_t)w->n, sizeof *w->entry, by_name);
     for (int64_t k = 0; k + 1 < w->n; k++)
         if (strcmp(w->entry[k].name, w->entry[k + 1].name) == 0 && !is_not_needed(w->entry[k].name))
-            return aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensors '%s' and '%s' are the same parameter of the model",
-                              aster_weightfile_path(w->file), w->entry[k].tensor->name, w->entry[k + 1].tensor->name);
+            return aster_fail(w->ctx, ASTER_EFORMAT,
+                              "%s: tensors '%s' and '%s' are the same parameter of the model",
+                              aster_weightfile_path(w->file), w->entry[k].tensor->name,
+                              w->entry[k + 1].tensor->name);
     return 0;
 }
 
@@ -139,7 +147,8 @@ static void shape_text(int rank, const int64_t *dim, char *out, size_t size)
         snprintf(out + n, size - n, "]");
 }
 
-static int expect_shape(const struct aster_pretrained *w, const struct aster_weight *t, int rank, const int64_t *dim)
+static int expect_shape(const struct aster_pretrained *w, const struct aster_weight *t, int rank,
+                        const int64_t *dim)
 {
     bool same = t->rank == rank;
     for (int k = 0; same && k < rank; k++)
@@ -149,7 +158,8 @@ static int expect_shape(const struct aster_pretrained *w, const struct aster_wei
     char have[128], want[128];
     shape_text(t->rank, t->dim, have, sizeof have);
     shape_text(rank, dim, want, sizeof want);
-    return aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensor '%s' is %s, the model's is %s", aster_weightfile_path(w->file), t->name, have, want);
+    return aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensor '%s' is %s, the model's is %s",
+                      aster_weightfile_path(w->file), t->name, have, want);
 }
 
 static int match_block(struct aster_pretrained *w, int64_t block, const struct aster_program *p)
@@ -161,7 +171,8 @@ static int match_block(struct aster_pretrained *w, int64_t block, const struct a
         aster_language_param_name(&w->c, block, info, name, sizeof name);
         struct entry *e = find(w, name);
         if (!e)
-            return aster_fail(w->ctx, ASTER_EFORMAT, "%s: there is no tensor '%s', with a prefix or another name of it",
+            return aster_fail(w->ctx, ASTER_EFORMAT,
+                              "%s: there is no tensor '%s', with a prefix or another name of it",
                               aster_weightfile_path(w->file), name);
         aster_param_reference_shape(info, dim);
         ASTER_TRY(expect_shape(w, e->tensor, info->rank, dim));
@@ -177,7 +188,8 @@ static int match_all(struct aster_pretrained *w)
     for (int64_t block = 0; rc == 0 && block < aster_language_n_blocks(&w->c); block++) {
         enum aster_language_part part = aster_language_part_of(&w->c, block);
         if (!p[part])
-            rc = aster_language_program(w->ctx, &w->c, part, ASTER_F32, ASTER_LANGUAGE_EVAL, &p[part]);
+            rc = aster_language_program(w->ctx, &w->c, part, ASTER_F32, ASTER_LANGUAGE_EVAL,
+                                        &p[part]);
         if (rc == 0)
             rc = match_block(w, block, p[part]);
     }
@@ -192,11 +204,13 @@ static int read_frequencies(struct aster_pretrained *w)
 {
     struct entry *shared = find(w, "encoder.rotary_embeddings.inv_freq");
     w->n_frequencies = w->c.width / w->c.n_heads / 2;
-    ASTER_TRY(aster_alloc(w->ctx, w->c.n_layers * w->n_frequencies, sizeof *w->frequency, &w->frequency));
+    ASTER_TRY(
+        aster_alloc(w->ctx, w->c.n_layers * w->n_frequencies, sizeof *w->frequency, &w->frequency));
     for (int64_t layer = 0; layer < w->c.n_layers; layer++) {
         float *here = w->frequency + layer * w->n_frequencies;
         char name[NAME_BYTES];
-        snprintf(name, sizeof name, "encoder.layer.%lld.attention.self.rotary_embeddings.inv_freq", (long long)layer);
+        snprintf(name, sizeof name, "encoder.layer.%lld.attention.self.rotary_embeddings.inv_freq",
+                 (long long)layer);
         struct entry *e = find(w, name);
         e = e ? e : shared;
         if (!e) {
@@ -223,12 +237,15 @@ static int open_all(struct aster_pretrained *w, const char *path)
         ASTER_TRY(read_frequencies(w));
     for (int64_t k = 0; k < w->n; k++)
         if (!w->entry[k].is_used && !is_not_needed(w->entry[k].name))
-            return aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensor '%s' is not one of this model's; is the configuration another model's?", path,
-                              w->entry[k].tensor->name);
+            return aster_fail(
+                w->ctx, ASTER_EFORMAT,
+                "%s: tensor '%s' is not one of this model's; is the configuration another model's?",
+                path, w->entry[k].tensor->name);
     return 0;
 }
 
-int aster_pretrained_open(struct aster_ctx *ctx, const char *path, const struct aster_language_config *c, struct aster_pretrained **out)
+int aster_pretrained_open(struct aster_ctx *ctx, const char *path,
+                          const struct aster_language_config *c, struct aster_pretrained **out)
 {
     struct aster_pretrained *w = NULL;
     *out = NULL;
@@ -245,7 +262,8 @@ int aster_pretrained_open(struct aster_ctx *ctx, const char *path, const struct 
     return 0;
 }
 
-int aster_pretrained_read(const struct aster_pretrained *w, int64_t block, const struct aster_program *p, void *flat)
+int aster_pretrained_read(const struct aster_pretrained *w, int64_t block,
+                          const struct aster_program *p, void *flat)
 {
     for (int k = 0; k < aster_program_n_params(p); k++) {
         const struct aster_param_info *info = aster_program_param(p, k);
@@ -255,7 +273,8 @@ int aster_pretrained_read(const struct aster_pretrained *w, int64_t block, const
         aster_language_param_name(&w->c, block, info, name, sizeof name);
         const struct entry *e = find(w, name);
         if (!e)
-            return aster_fail(w->ctx, ASTER_EBUG, "%s: '%s' was not matched", aster_weightfile_path(w->file), name);
+            return aster_fail(w->ctx, ASTER_EBUG, "%s: '%s' was not matched",
+                              aster_weightfile_path(w->file), name);
         ASTER_TRY(aster_alloc(w->ctx, info->n, (size_t)aster_dtype_size(t), &theirs));
         int rc = aster_weightfile_read(w->file, e->tensor, 0, info->n, t, theirs);
         if (rc == 0)

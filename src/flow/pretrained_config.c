@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Configurations of language models: config.json as transformers writes it, and what fair-esm's files say. */
+/* Configurations of language models: config.json as transformers writes it, and what fair-esm's
+ * files say. */
 #include "flow/pretrained.h"
 
 #include <string.h>
@@ -14,7 +15,8 @@ static int integer(const struct reader *r, const char *key, int64_t *out)
 {
     const struct aster_json *v = aster_json_get(r->j, key);
     if (!v || v->type != ASTER_JSON_NUMBER || !v->is_int)
-        return aster_fail(r->ctx, ASTER_EFORMAT, "%s: %s is %s, an integer is expected", r->where, key, v ? "something else" : "missing");
+        return aster_fail(r->ctx, ASTER_EFORMAT, "%s: %s is %s, an integer is expected", r->where,
+                          key, v ? "something else" : "missing");
     *out = v->integer;
     return 0;
 }
@@ -23,9 +25,11 @@ static int integer(const struct reader *r, const char *key, int64_t *out)
 static int text_is(const struct reader *r, const char *key, const char *expected)
 {
     const struct aster_json *v = aster_json_get(r->j, key);
-    if (v && v->type != ASTER_JSON_NULL && (v->type != ASTER_JSON_STRING || strcmp(v->string, expected) != 0))
-        return aster_fail(r->ctx, ASTER_EFORMAT, "%s:%d: %s is %s, this model has '%s'", r->where, v->line, key,
-                          v->type == ASTER_JSON_STRING ? v->string : "no text", expected);
+    if (v && v->type != ASTER_JSON_NULL &&
+        (v->type != ASTER_JSON_STRING || strcmp(v->string, expected) != 0))
+        return aster_fail(r->ctx, ASTER_EFORMAT, "%s:%d: %s is %s, this model has '%s'", r->where,
+                          v->line, key, v->type == ASTER_JSON_STRING ? v->string : "no text",
+                          expected);
     return 0;
 }
 
@@ -33,7 +37,8 @@ static int bool_is(const struct reader *r, const char *key, bool expected)
 {
     const struct aster_json *v = aster_json_get(r->j, key);
     if (v && v->type != ASTER_JSON_NULL && (v->type != ASTER_JSON_BOOL || v->boolean != expected))
-        return aster_fail(r->ctx, ASTER_EFORMAT, "%s:%d: %s is not %s, as this model has it", r->where, v->line, key, expected ? "true" : "false");
+        return aster_fail(r->ctx, ASTER_EFORMAT, "%s:%d: %s is not %s, as this model has it",
+                          r->where, v->line, key, expected ? "true" : "false");
     return 0;
 }
 
@@ -44,9 +49,10 @@ static int integer_is(const struct reader *r, const char *key, int64_t expected)
     if (!there || there->type == ASTER_JSON_NULL)
         return 0;
     ASTER_TRY(integer(r, key, &v));
-    return v == expected ? 0
-                         : aster_fail(r->ctx, ASTER_EFORMAT, "%s:%d: %s is %lld, this model has %lld", r->where, there->line, key,
-                                      (long long)v, (long long)expected);
+    return v == expected
+               ? 0
+               : aster_fail(r->ctx, ASTER_EFORMAT, "%s:%d: %s is %lld, this model has %lld",
+                            r->where, there->line, key, (long long)v, (long long)expected);
 }
 
 static int esm2_keys(const struct reader *r)
@@ -63,15 +69,20 @@ static int esm2_keys(const struct reader *r)
 static int kind_of(const struct reader *r, enum aster_language_kind *out)
 {
     const struct aster_json *type = aster_json_get(r->j, "model_type");
-    const char *name = !type ? "missing" : type->type == ASTER_JSON_STRING ? type->string : "no text";
+    const char *name = !type                             ? "missing"
+                       : type->type == ASTER_JSON_STRING ? type->string
+                                                         : "no text";
     bool has_alibi = aster_json_get(r->j, "alibi_starting_size") != NULL;
     *out = strcmp(name, "esm") == 0 ? ASTER_LANGUAGE_ESM2 : ASTER_LANGUAGE_DNABERT;
     if (*out == ASTER_LANGUAGE_ESM2 || (has_alibi && (!type || strcmp(name, "bert") == 0)))
         return 0;
-    return aster_fail(r->ctx, ASTER_EFORMAT, "%s: model_type is %s; esm, or bert with alibi_starting_size is expected", r->where, name);
+    return aster_fail(r->ctx, ASTER_EFORMAT,
+                      "%s: model_type is %s; esm, or bert with alibi_starting_size is expected",
+                      r->where, name);
 }
 
-int aster_pretrained_config_json(struct aster_ctx *ctx, const char *where, const struct aster_json *j, struct aster_language_config *out)
+int aster_pretrained_config_json(struct aster_ctx *ctx, const char *where,
+                                 const struct aster_json *j, struct aster_language_config *out)
 {
     struct reader r = {ctx, where, j};
     const struct aster_json *eps = aster_json_get(j, "layer_norm_eps");
@@ -89,13 +100,15 @@ int aster_pretrained_config_json(struct aster_ctx *ctx, const char *where, const
         ASTER_TRY(integer(&r, "type_vocab_size", &out->n_types));
     out->eps = out->kind == ASTER_LANGUAGE_ESM2 ? 1e-5 : 1e-12;
     if (eps && eps->type != ASTER_JSON_NUMBER)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s:%d: layer_norm_eps is no number", where, eps->line);
+        return aster_fail(ctx, ASTER_EFORMAT, "%s:%d: layer_norm_eps is no number", where,
+                          eps->line);
     if (eps)
         out->eps = eps->number;
     return aster_language_check(ctx, out);
 }
 
-int aster_pretrained_config_read(struct aster_ctx *ctx, const char *path, struct aster_language_config *out)
+int aster_pretrained_config_read(struct aster_ctx *ctx, const char *path,
+                                 struct aster_language_config *out)
 {
     struct aster_json *j = NULL;
     ASTER_TRY(aster_json_read(ctx, path, &j));
@@ -105,7 +118,8 @@ int aster_pretrained_config_read(struct aster_ctx *ctx, const char *path, struct
 }
 
 /* "args" in the older files, "cfg.model" in newer ones */
-static int fair_integer(struct aster_ctx *ctx, const struct aster_weightfile *f, const char *key, int64_t *out)
+static int fair_integer(struct aster_ctx *ctx, const struct aster_weightfile *f, const char *key,
+                        int64_t *out)
 {
     static const char *const groups[] = {"args", "cfg.model"};
     for (int k = 0; k < 2; k++) {
@@ -119,11 +133,14 @@ static int fair_integer(struct aster_ctx *ctx, const struct aster_weightfile *f,
             return 0;
         }
     }
-    return aster_fail(ctx, ASTER_EFORMAT, "%s: neither args.%s nor cfg.model.%s is there as a number; a config.json is needed",
-                      aster_weightfile_path(f), key, key);
+    return aster_fail(
+        ctx, ASTER_EFORMAT,
+        "%s: neither args.%s nor cfg.model.%s is there as a number; a config.json is needed",
+        aster_weightfile_path(f), key, key);
 }
 
-int aster_pretrained_config_fair(struct aster_ctx *ctx, const struct aster_weightfile *f, struct aster_language_config *out)
+int aster_pretrained_config_fair(struct aster_ctx *ctx, const struct aster_weightfile *f,
+                                 struct aster_language_config *out)
 {
     int64_t dropout;
     *out = (struct aster_language_config){.kind = ASTER_LANGUAGE_ESM2, .n_ids = 33, .eps = 1e-5};
@@ -132,10 +149,12 @@ int aster_pretrained_config_fair(struct aster_ctx *ctx, const struct aster_weigh
     ASTER_TRY(fair_integer(ctx, f, "encoder_attention_heads", &out->n_heads));
     ASTER_TRY(fair_integer(ctx, f, "token_dropout", &dropout));
     if (!dropout)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: token_dropout is off, ESM-2 has it on", aster_weightfile_path(f));
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: token_dropout is off, ESM-2 has it on",
+                          aster_weightfile_path(f));
     if (out->width < 1 || out->width > 1 << 20)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: encoder_embed_dim is %lld, expected 1 to 1048576", aster_weightfile_path(f),
-                          (long long)out->width);
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: encoder_embed_dim is %lld, expected 1 to 1048576",
+                          aster_weightfile_path(f), (long long)out->width);
     out->inner = 4 * out->width;
     return aster_language_check(ctx, out);
 }

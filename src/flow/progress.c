@@ -72,7 +72,7 @@ static void status_text(const struct aster_progress *p, char *out, size_t size)
              total, (long long)p->failed, r, left);
 }
 
-/* ---- terminal ------------------------------------------------------------------------------- */
+/* ---- terminal ---- */
 static void terminal_size(int *columns, int *rows)
 {
     struct winsize w;
@@ -202,7 +202,7 @@ static void around_log(void *arg, bool before)
     }
 }
 
-/* ---- sampling ------------------------------------------------------------------------------- */
+/* ---- sampling ---- */
 static void halve_samples(struct aster_progress *p)
 {
     for (int64_t i = 0; i < MAX_SAMPLES / 2; i++) {
@@ -277,7 +277,7 @@ static void *watch(void *arg)
     return NULL;
 }
 
-/* ---- from outside --------------------------------------------------------------------------- */
+/* ---- from outside ---- */
 int aster_progress_new(struct aster_run *run, struct aster_progress **out)
 {
     struct aster_progress *p = NULL;

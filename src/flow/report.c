@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* report.html: one page without anything from outside, for wide and narrow screens and for paper. */
+/* report.html: one page without anything from outside, for wide and narrow screens and for paper.
+ */
 #include "flow/report.h"
 
 #include "flow/internal.h"
@@ -48,8 +49,8 @@ static void seconds_text(double s, char out[32])
     if (s < 120)
         snprintf(out, 32, "%.1f s", s);
     else
-        snprintf(out, 32, "%lld:%02lld:%02lld h", (long long)(n / 3600),
-                 (long long)(n / 60 % 60), (long long)(n % 60));
+        snprintf(out, 32, "%lld:%02lld:%02lld h", (long long)(n / 3600), (long long)(n / 60 % 60),
+                 (long long)(n % 60));
 }
 
 static void bytes_text(double n, char out[32])
@@ -271,8 +272,7 @@ static int body(struct aster_page *p, const struct aster_runfile *f)
     section(p, f, "facts", "Results", false);
     ASTER_TRY(comparison(p));
     ASTER_TRY(drawn(p, "history.csv", "Training; dashed: the best epoch", aster_plots_training));
-    ASTER_TRY(
-        drawn(p, "confusion_matrix.csv", "Predicted against true", aster_plots_evaluation));
+    ASTER_TRY(drawn(p, "confusion_matrix.csv", "Predicted against true", aster_plots_evaluation));
     aster_str_add(&p->s, "<div class=\"side\">\n");
     ASTER_TRY(aster_page_json(p, "metrics.json", "Residue metrics"));
     ASTER_TRY(aster_page_json(p, "sequence_metrics.json", "Protein metrics"));

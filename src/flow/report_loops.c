@@ -53,8 +53,7 @@ static int add(struct loops *l, int64_t i, int32_t start, int32_t end, double sc
     if (l->n == MAX_LOOPS)
         return 0;
     ASTER_TRY(aster_grow(ctx, l->n + 1, sizeof *l->length, &l->cap_length, &l->length));
-    ASTER_TRY(
-        aster_grow(ctx, l->n + 1, sizeof *l->confidence, &l->cap_confidence, &l->confidence));
+    ASTER_TRY(aster_grow(ctx, l->n + 1, sizeof *l->confidence, &l->cap_confidence, &l->confidence));
     l->length[l->n] = (double)end - start + 1;
     l->confidence[l->n++] = score;
     return 0;
@@ -80,7 +79,8 @@ static int table_and_figures(struct loops *l)
     ASTER_TRY(aster_h5_attr_i64(l->f, "/", "count", &l->n_records));
     aster_page_heading(p, "Loops");
     aster_str_add(&p->s, "<div class=\"scroll\"><table class=\"tight\">\n<tr><th>accession</th>"
-                         "<th class=\"n\">residues</th><th class=\"n\">start</th><th class=\"n\">end</th><th class=\"n\">loop length</th>"
+                         "<th class=\"n\">residues</th><th class=\"n\">start</th><th "
+                         "class=\"n\">end</th><th class=\"n\">loop length</th>"
                          "<th class=\"n\">confidence</th></tr>\n");
     ASTER_TRY(read_all(l));
     aster_str_add(&p->s, "</table></div>\n");

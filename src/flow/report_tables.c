@@ -11,7 +11,8 @@
 #include <strings.h>
 
 #define MAX_COLUMNS 64
-#define MAX_ROWS 50 /* of a list of items; tables of epochs and of models have four times as many */
+/* of a list of items; tables of epochs and of models have four times as many */
+#define MAX_ROWS 50
 
 void aster_page_heading(struct aster_page *p, const char *text)
 {
@@ -232,8 +233,10 @@ int aster_page_tasks(struct aster_page *p)
         t[k].longest = fmax(t[k].longest, end - start);
     }
     if (n)
-        aster_str_add(&p->s, "<table class=\"tight\">\n<tr><th>codelet</th><th class=\"n\">tasks</th>"
-                             "<th class=\"n\">seconds</th><th class=\"n\">mean ms</th><th class=\"n\">longest ms</th></tr>\n");
+        aster_str_add(&p->s,
+                      "<table class=\"tight\">\n<tr><th>codelet</th><th class=\"n\">tasks</th>"
+                      "<th class=\"n\">seconds</th><th class=\"n\">mean ms</th><th "
+                      "class=\"n\">longest ms</th></tr>\n");
     for (k = 0; k < n; k++)
         aster_str_printf(&p->s,
                          "<tr><td>%s</td><td class=\"n\">%lld</td><td class=\"n\">%.3f</td>"

@@ -75,7 +75,8 @@ static int open_results(struct aster_run *run, struct aster_h5 **f)
 /* The instruction set of the kernels; two where a run began with another one. */
 static int write_isa(struct aster_run *run, struct aster_h5 *f)
 {
-    const char *now = run->rt ? aster_isa_name(aster_runtime_isa(run->rt)) : "", *before = run->isa_before;
+    const char *now = run->rt ? aster_isa_name(aster_runtime_isa(run->rt)) : "",
+               *before = run->isa_before;
     bool both = *now && *before && strcmp(now, before);
     struct aster_str s = {0};
     aster_str_printf(&s, "%s%s%s", both || !*now ? before : "", both ? ", " : "", now);

@@ -302,7 +302,8 @@ int aster_run(struct aster_ctx *ctx, const struct aster_run_spec *spec,
     }
     if (finished) {
         aster_log(ctx, ASTER_LOG_INFO, "%s is finished; nothing to resume", run.dir);
-        ASTER_GOTO(aster_report_write(ctx, run.dir, NULL), done); /* a kill may have come between the last result and the report */
+        ASTER_GOTO(aster_report_write(ctx, run.dir, NULL),
+                   done); /* a kill may have come between the last result and the report */
         aster_store_remove_all(&run);
     } else {
         ASTER_GOTO(aster_progress_new(&run, &run.progress), done);

@@ -59,8 +59,9 @@ static int table_fact(struct aster_run *run, int stage, const struct aster_prote
     struct aster_str text = {0};
     for (size_t k = 0; k < sizeof rejected / sizeof *rejected; k++)
         if (rejected[k].n)
-            aster_str_printf(&text, "%s%lld %s", text.len ? ", " : "; left out: ",
-                             (long long)rejected[k].n, rejected[k].why);
+            aster_str_printf(&text, "%s%lld %s",
+                             text.len ? ", " : "; left out: ", (long long)rejected[k].n,
+                             rejected[k].why);
     int rc = aster_run_fact(run, run->spec->stages[stage].id,
                             "%lld of %lld rows kept, %lld with a loop%s", (long long)c->kept,
                             (long long)c->rows, (long long)p->n_loops, aster_str_get(&text));

@@ -253,7 +253,7 @@ int aster_stage_experiments(struct aster_ctx *ctx, void *arg, int stage)
     return rc;
 }
 
-/* ---- summary of trainings made elsewhere ---------------------------------------------------- */
+/* ---- summary of trainings made elsewhere ---- */
 
 /* <folder>/<encoding>_<model>, or the run_NNN in it with the highest number that holds a history.
  */

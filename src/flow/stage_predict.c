@@ -194,9 +194,8 @@ static int report(struct predict *p)
     ASTER_TRY(aster_run_fact(run, "mean confidence", "%.3f",
                              p->found ? p->confidence / (double)p->found : 0));
     if (p->failed)
-        aster_log(run->ctx, ASTER_LOG_WARN,
-                  "%lld %s no result; failed_items.tsv says why", (long long)p->failed,
-                  p->failed == 1 ? "sequence has" : "sequences have");
+        aster_log(run->ctx, ASTER_LOG_WARN, "%lld %s no result; failed_items.tsv says why",
+                  (long long)p->failed, p->failed == 1 ? "sequence has" : "sequences have");
     run->items += p->n;
     run->failed += p->failed;
     if (p->n == p->failed)

@@ -101,7 +101,9 @@ int aster_training_config(const struct aster_training *t, int64_t dim, struct as
         .plateau_factor = aster_run_real(run, s, "plateau_factor"),
         .plateau_threshold = aster_run_real(run, s, "plateau_threshold"),
         .min_lr = aster_run_real(run, s, "min_lr"),
-        .plateau_patience = plateau >= 0 ? plateau : patience > 0 ? patience / 2 : NO_STOP_PLATEAU,
+        .plateau_patience = plateau >= 0   ? plateau
+                            : patience > 0 ? patience / 2
+                                           : NO_STOP_PLATEAU,
         .patience = patience,
         .seed = (uint64_t)aster_run_int(run, s, "seed"),
         .monitor = aster_run_text(run, s, "monitor"),
@@ -181,10 +183,10 @@ int aster_training_samples(const struct aster_training *t, const struct aster_en
     }
     int rc = aster_str_ok(t->run->ctx, &names);
     if (rc == 0 && n_without)
-        rc = aster_fail(t->run->ctx, ASTER_EPARAM, "%s: %lld of %lld proteins have no vectors: %s%s",
-                        aster_embeddings_path(t->embeddings), (long long)n_without,
-                        (long long)t->split->n, aster_str_get(&names),
-                        n_without > MOST_NAMED ? ", and so on" : "");
+        rc = aster_fail(
+            t->run->ctx, ASTER_EPARAM, "%s: %lld of %lld proteins have no vectors: %s%s",
+            aster_embeddings_path(t->embeddings), (long long)n_without, (long long)t->split->n,
+            aster_str_get(&names), n_without > MOST_NAMED ? ", and so on" : "");
     aster_str_free(&names);
     return rc;
 }

@@ -48,7 +48,8 @@ double aster_study_serial(int n, const struct aster_study_row *rows);
 void aster_study_line(int n, const struct aster_study_row *rows, double *a, double *b);
 double aster_round_half_up(double x, int digits);
 
-/* config.txt, summary.csv, summary.txt, summary.json, scaling.svg in dir; the summary's text also into text. */
+/* config.txt, summary.csv, summary.txt, summary.json, scaling.svg in dir; the summary's text also
+ * into text. */
 ASTER_CHECKED int aster_study_write(struct aster_ctx *ctx, const struct aster_study *s,
                                     const char *dir, struct aster_str *text);
 

@@ -182,8 +182,9 @@ static void notes(const struct aster_study *s, const struct aster_study_row *row
         if (!s->run[k].ok)
             aster_str_printf(t, "- %d %s, run %d failed: %s\n", s->run[k].count, workers(s),
                              s->run[k].run, s->run[k].error);
-    aster_str_add(t, "\nOutput files:\n- config.txt, summary.csv, summary.json, scaling.svg\n- a log and a "
-                     "folder for each run\n");
+    aster_str_add(
+        t, "\nOutput files:\n- config.txt, summary.csv, summary.json, scaling.svg\n- a log and a "
+           "folder for each run\n");
 }
 
 static void summary(const struct aster_study *s, const struct aster_study_row *rows,

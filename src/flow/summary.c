@@ -56,7 +56,7 @@ int aster_experiment_read(struct aster_ctx *ctx, const char *dir, struct aster_e
     return rc;
 }
 
-/* ---- text tables: right-aligned, one blank between columns ---------------------------------- */
+/* ---- text tables: right-aligned, one blank between columns ---- */
 struct table {
     int n_columns;
     int64_t n;
@@ -122,7 +122,7 @@ static int write_and_free(struct aster_run *run, const char *name, struct aster_
 static const char *const metric_head[] = {"Encoding", "Model",    "Accuracy", "Precision", "Recall",
                                           "F1",       "F1-Macro", "MCC",      "AUC"};
 
-/* ---- summary -------------------------------------------------------------------------------- */
+/* ---- summary ---- */
 static int summary_tables(struct aster_ctx *ctx, int64_t n, const struct aster_experiment *x,
                           struct aster_str *s)
 {
@@ -208,7 +208,7 @@ int aster_summary_write(struct aster_run *run, int64_t n, const struct aster_exp
     return rc;
 }
 
-/* ---- evaluations ---------------------------------------------------------------------------- */
+/* ---- evaluations ---- */
 static void put_head(struct aster_str *s, const char *name, const char *mode)
 {
     char title[16];

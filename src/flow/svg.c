@@ -292,8 +292,9 @@ static void area(struct aster_str *s, const struct axes *a, struct aster_box row
 
 double aster_svg_areas_height(int64_t n_rows)
 {
-    return TOP + BOTTOM + fmin(fmax(480.0 / (double)aster_max64(n_rows, 1), 8), 40) *
-                              (double)aster_max64(n_rows, 1);
+    return TOP + BOTTOM +
+           fmin(fmax(480.0 / (double)aster_max64(n_rows, 1), 8), 40) *
+               (double)aster_max64(n_rows, 1);
 }
 
 void aster_svg_areas(struct aster_str *s, struct aster_box box, const char *title, int64_t n_rows,
@@ -312,10 +313,9 @@ void aster_svg_areas(struct aster_str *s, struct aster_box box, const char *titl
             before = times[i];
         }
         area(s, &a, row, n, times, values + r, n_rows);
-        aster_str_printf(s,
-                         "<line class=\"gr\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
-                         a.in.x, a.in.x + a.in.w, a.in.y + h * (double)(r + 1),
-                         a.in.y + h * (double)(r + 1));
+        aster_str_printf(
+            s, "<line class=\"gr\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n", a.in.x,
+            a.in.x + a.in.w, a.in.y + h * (double)(r + 1), a.in.y + h * (double)(r + 1));
         if (r % each)
             continue;
         aster_svg_text(s, a.in.x - 6, row.y + row.h / 2 + 4, "end", 11, rows[r]);

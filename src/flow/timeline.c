@@ -143,8 +143,8 @@ static int draw_trace(struct aster_ctx *ctx, const char *dir, const struct busy 
         kinds[k] = t.kinds[k];
     aster_svg_begin(&s, WIDTH, h);
     aster_svg_blocks(&s, (struct aster_box){0, 0, WIDTH, h}, "Tasks", b->n_rows,
-                     (const char *const *)b->rows, t.seconds, t.n_kinds, kinds, colors, N_BINS, t.shares,
-                     MAX_KINDS);
+                     (const char *const *)b->rows, t.seconds, t.n_kinds, kinds, colors, N_BINS,
+                     t.shares, MAX_KINDS);
     rc = aster_svg_finish(ctx, &s, dir, "timeline.svg", page);
 done:
     aster_str_free(&s);

@@ -35,8 +35,10 @@ struct aster_training aster_training_of(struct aster_run *run, int stage);
 ASTER_CHECKED int aster_training_run(const struct aster_training *t, struct aster_history *h);
 ASTER_CHECKED int aster_training_config(const struct aster_training *t, int64_t dim,
                                         struct aster_train_config *out);
-/* All samples in the order of the split, those for validation first; *samples is the caller's to free. */
-ASTER_CHECKED int aster_training_samples(const struct aster_training *t, const struct aster_encoding *enc,
+/* All samples in the order of the split, those for validation first; *samples is the caller's to
+ * free. */
+ASTER_CHECKED int aster_training_samples(const struct aster_training *t,
+                                         const struct aster_encoding *enc,
                                          struct aster_sample **samples);
 ASTER_CHECKED int aster_config_json(const struct aster_training *t); /* config.json of dir */
 

@@ -83,7 +83,7 @@ ASTER_CHECKED int aster_npy_parse(struct aster_ctx *ctx, const char *path, const
                                   const char *text, int64_t n, int64_t begin, int64_t total,
                                   struct aster_npy *out);
 
-/* ---- one number ----------------------------------------------------------------------------- */
+/* ---- one number ---- */
 /* v as an f32, f64 or bf16 at to; false when it is finite and the type has no such number. */
 bool aster_put_real(enum aster_dtype t, double v, uint8_t *to);
 /* v as an i32, i64 or u8 at to; false when it does not fit. */

@@ -11,8 +11,8 @@ struct aster_sorted {
     int64_t n_key, n_value;
 };
 struct aster_sorter;
-/* folder: where the file is made, once it is needed. memory: of items, about this many bytes, 1 at least;
- * arrays that grow take up to twice as much. */
+/* folder: where the file is made, once it is needed. memory: of items, about this many bytes, 1 at
+ * least; arrays that grow take up to twice as much. */
 ASTER_CHECKED int aster_sorter_new(struct aster_ctx *ctx, const char *folder, int64_t memory,
                                    struct aster_sorter **out);
 ASTER_CHECKED int aster_sorter_add(struct aster_sorter *s, const char *key, int64_t n_key,

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The recurrent labeller: bidirectional LSTM layers over all positions, then two linear layers. Time-major.
+/* The recurrent labeller: bidirectional LSTM layers over all positions, then two linear layers.
+ * Time-major.
  *
- * What lies behind the last residue of every sample (from position S on) reaches the results only through states that run from the
- * end to the front. So the last layer's direction that runs up, and all that follows, stops at S, and nothing is lost. */
+ * What lies behind the last residue of every sample (from position S on) reaches the results only
+ * through states that run from the end to the front. So the last layer's direction that runs up,
+ * and all that follows, stops at S, and nothing is lost. */
 #include "model/build.h"
 
 #include <math.h>
 
-static aster_val linear_param(struct builder *b, const char *name, int64_t in, int64_t out, int64_t fan_in)
+static aster_val linear_param(struct builder *b, const char *name, int64_t in, int64_t out,
+                              int64_t fan_in)
 {
     struct aster_init init = {1 / sqrt((double)fan_in), 0};
     return aster_emit_param(b->p, name, 2, (int64_t[]){in, out}, ASTER_LAYOUT_LINEAR, init, fan_in);
@@ -43,7 +46,8 @@ static aster_val drop(struct builder *b, aster_val x)
     return b->training ? aster_emit_dropout(b->p, x, b->c->dropout, 1) : x;
 }
 
-static aster_val fully_connected(struct builder *b, aster_val x, const char *name, int64_t in, int64_t out, int act)
+static aster_val fully_connected(struct builder *b, aster_val x, const char *name, int64_t in,
+                                 int64_t out, int act)
 {
     char text[64];
     snprintf(text, sizeof text, "%s.weight", name);

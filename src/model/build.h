@@ -14,9 +14,13 @@ struct builder {
     aster_sz batch_samples; /* rows of a batch norm are counted over these: B, or BG with sync */
 };
 
-/* Convolution weights and bias NAME.weight, NAME.bias: declared where the reference's parameter order has them. */
-struct conv_params { aster_val weight, bias; };
-struct conv_params aster_conv_params(struct builder *b, const char *name, int64_t in, int64_t out, int64_t k);
+/* Convolution weights and bias NAME.weight, NAME.bias: declared where the reference's parameter
+ * order has them. */
+struct conv_params {
+    aster_val weight, bias;
+};
+struct conv_params aster_conv_params(struct builder *b, const char *name, int64_t in, int64_t out,
+                                     int64_t k);
 /* Same padding (k odd), act as in aster_emit_linear. */
 aster_val aster_conv_same(struct builder *b, aster_val x, struct conv_params w, int64_t k, int act);
 /* Batch norm over the positions of the whole batch, ReLU, dropout. */

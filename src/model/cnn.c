@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The plain convolutional labeller: convolution, batch norm, ReLU, dropout, n times; then a 1x1 convolution. */
+/* The plain convolutional labeller: convolution, batch norm, ReLU, dropout, n times; then a 1x1
+ * convolution. */
 #include "model/build.h"
 
 aster_val aster_build_cnn(struct builder *b, aster_val x)

@@ -4,13 +4,15 @@
 
 #include <math.h>
 
-struct conv_params aster_conv_params(struct builder *b, const char *name, int64_t in, int64_t out, int64_t k)
+struct conv_params aster_conv_params(struct builder *b, const char *name, int64_t in, int64_t out,
+                                     int64_t k)
 {
     struct conv_params w;
     char text[96];
     struct aster_init init = {1 / sqrt((double)(in * k)), 0};
     snprintf(text, sizeof text, "%s.weight", name);
-    w.weight = aster_emit_param(b->p, text, 3, (int64_t[]){k, in, out}, ASTER_LAYOUT_CONV, init, in * k);
+    w.weight =
+        aster_emit_param(b->p, text, 3, (int64_t[]){k, in, out}, ASTER_LAYOUT_CONV, init, in * k);
     snprintf(text, sizeof text, "%s.bias", name);
     w.bias = aster_emit_param(b->p, text, 1, &out, ASTER_LAYOUT_SAME, init, in * k);
     return w;
@@ -47,14 +49,15 @@ static aster_val logits_of(struct builder *b, aster_val x)
     }
 }
 
-static int build(struct aster_program *p, const struct aster_model_config *c, enum aster_program_use use,
-                 const struct aster_model_loss *loss)
+static int build(struct aster_program *p, const struct aster_model_config *c,
+                 enum aster_program_use use, const struct aster_model_loss *loss)
 {
     struct builder b = {.p = p, .c = c, .training = use == ASTER_USE_TRAIN};
     b.sync = b.training && loss->sync_bn;
     b.samples = aster_size_symbol(p, "B");
     b.batch_samples = b.sync ? aster_size_symbol(p, "BG") : b.samples;
-    aster_sz length = aster_size_symbol(p, "L"), dim[3] = {b.samples, length, aster_size(p, c->input_dim)};
+    aster_sz length = aster_size_symbol(p, "L"),
+             dim[3] = {b.samples, length, aster_size(p, c->input_dim)};
     if (aster_model_time_major(c->kind)) {
         dim[0] = length;
         dim[1] = b.samples;
@@ -76,8 +79,9 @@ static int build(struct aster_program *p, const struct aster_model_config *c, en
     return aster_program_finish(p);
 }
 
-int aster_model_program(struct aster_ctx *ctx, const struct aster_model_config *c, enum aster_dtype real,
-                        enum aster_program_use use, const struct aster_model_loss *loss, struct aster_program **out)
+int aster_model_program(struct aster_ctx *ctx, const struct aster_model_config *c,
+                        enum aster_dtype real, enum aster_program_use use,
+                        const struct aster_model_loss *loss, struct aster_program **out)
 {
     *out = NULL;
     ASTER_TRY(aster_model_check(ctx, c));

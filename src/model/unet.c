@@ -5,9 +5,12 @@
 enum { KERNEL = 7 };
 
 /* Two convolutions, each followed by batch norm and ReLU; dropout between them. */
-struct double_conv { struct conv_params first, second; };
+struct double_conv {
+    struct conv_params first, second;
+};
 
-static struct double_conv double_conv_declare(struct builder *b, const char *block, int64_t in, int64_t out)
+static struct double_conv double_conv_declare(struct builder *b, const char *block, int64_t in,
+                                              int64_t out)
 {
     struct double_conv d;
     char name[80];
@@ -22,7 +25,8 @@ static struct double_conv double_conv_declare(struct builder *b, const char *blo
     return d;
 }
 
-static aster_val double_conv_emit(struct builder *b, aster_val x, const char *block, struct double_conv d)
+static aster_val double_conv_emit(struct builder *b, aster_val x, const char *block,
+                                  struct double_conv d)
 {
     char name[80];
     x = aster_conv_same(b, x, d.first, KERNEL, ASTER_ACT_NONE);
@@ -33,7 +37,9 @@ static aster_val double_conv_emit(struct builder *b, aster_val x, const char *bl
     return aster_norm_relu(b, x, name, 0);
 }
 
-struct gate { struct conv_params up, skip, psi; };
+struct gate {
+    struct conv_params up, skip, psi;
+};
 
 static struct gate gate_declare(struct builder *b, int i, int64_t up, int64_t skip)
 {
@@ -52,10 +58,13 @@ static struct gate gate_declare(struct builder *b, int i, int64_t up, int64_t sk
 /* skip * sigmoid(psi(relu(Wg up + Ws skip))): one value per position for all channels */
 static aster_val gate_emit(struct builder *b, struct gate g, aster_val up, aster_val skip)
 {
-    aster_val sum = aster_emit_binary(b->p, ASTER_BIN_ADD, aster_conv_same(b, up, g.up, 1, ASTER_ACT_NONE),
-                                      aster_conv_same(b, skip, g.skip, 1, ASTER_ACT_NONE));
-    aster_val a = aster_conv_same(b, aster_emit_unary(b->p, ASTER_FN_RELU, sum), g.psi, 1, ASTER_ACT_NONE);
-    return aster_emit_binary(b->p, ASTER_BIN_MUL, skip, aster_emit_unary(b->p, ASTER_FN_SIGMOID, a));
+    aster_val sum =
+        aster_emit_binary(b->p, ASTER_BIN_ADD, aster_conv_same(b, up, g.up, 1, ASTER_ACT_NONE),
+                          aster_conv_same(b, skip, g.skip, 1, ASTER_ACT_NONE));
+    aster_val a =
+        aster_conv_same(b, aster_emit_unary(b->p, ASTER_FN_RELU, sum), g.psi, 1, ASTER_ACT_NONE);
+    return aster_emit_binary(b->p, ASTER_BIN_MUL, skip,
+                             aster_emit_unary(b->p, ASTER_FN_SIGMOID, a));
 }
 
 static int64_t encoder_width(const struct aster_model_config *c, int i)
@@ -68,8 +77,9 @@ static int64_t decoder_width(const struct aster_model_config *c, int level)
     return level == 0 ? c->base_filters : c->base_filters << (level - 1);
 }
 
-/* Twice as long, and then as long as the skip where that was odd. Which of the two is known here, because programs run at
- * L = max_length: a level of even length needs one resize, and the other would copy it. */
+/* Twice as long, and then as long as the skip where that was odd. Which of the two is known here,
+ * because programs run at L = max_length: a level of even length needs one resize, and the other
+ * would copy it. */
 static aster_val upsample(struct builder *b, aster_val x, aster_val skip, int level)
 {
     aster_sz length = aster_val_dim(b->p, skip, 1);
@@ -93,7 +103,8 @@ static aster_val decode(struct builder *b, aster_val x, const aster_val *skips)
         int level = c->depth - 1 - i;
         from[i] = up;
         snprintf(name, sizeof name, "decoder_blocks.%d", i);
-        block[i] = double_conv_declare(b, name, up + encoder_width(c, level), decoder_width(c, level));
+        block[i] =
+            double_conv_declare(b, name, up + encoder_width(c, level), decoder_width(c, level));
         up = decoder_width(c, level);
     }
     for (int i = 0; c->attention && i < c->depth; i++)
@@ -115,7 +126,8 @@ aster_val aster_build_unet(struct builder *b, aster_val x)
     aster_val skips[ASTER_MODEL_MAX_LAYERS];
     char name[64];
     int64_t in = c->base_filters;
-    x = aster_conv_same(b, x, aster_conv_params(b, "input_proj", c->input_dim, in, 1), 1, ASTER_ACT_NONE);
+    x = aster_conv_same(b, x, aster_conv_params(b, "input_proj", c->input_dim, in, 1), 1,
+                        ASTER_ACT_NONE);
     for (int i = 0; i < c->depth; i++) {
         int64_t out = encoder_width(c, i);
         snprintf(name, sizeof name, "encoder_blocks.%d", i);

@@ -277,7 +277,8 @@ int aster_job_run(struct aster_job *job, const struct aster_job_options *o,
     return rc;
 }
 
-static void fill_timing(const struct aster_run_timing *t, int64_t peak, struct aster_job_timing *out)
+static void fill_timing(const struct aster_run_timing *t, int64_t peak,
+                        struct aster_job_timing *out)
 {
     const struct aster_usage *u = &t->timing.usage;
     *out = (struct aster_job_timing){.samples = t->timing.samples,
@@ -305,8 +306,11 @@ int aster_job_time(struct aster_job *job, const struct aster_job_options *o,
     struct aster_run_options options = run_options(job, o);
     struct aster_run_result r = {0};
     struct aster_sim_setup setup = {.machine = clock->machine, .gpus = clock->gpus};
-    struct aster_run_timing t = {.warmup = clock->warmup, .steps = clock->steps, .expect = clock->expect,
-                                 .measure = clock->measure, .machine = clock->name};
+    struct aster_run_timing t = {.warmup = clock->warmup,
+                                 .steps = clock->steps,
+                                 .expect = clock->expect,
+                                 .measure = clock->measure,
+                                 .machine = clock->name};
     *out = (struct aster_job_timing){0};
     ASTER_TRY(resolve(job, true, &spec));
     options.timing = &t;

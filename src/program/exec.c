@@ -12,7 +12,8 @@ void *aster_exec_pointer(const struct aster_plan *plan, aster_val v, const struc
     return b->at[at->cls] ? (char *)b->at[at->cls] + at->offset : NULL;
 }
 
-void aster_exec_bind(const struct aster_plan *plan, const struct step *s, const struct aster_bound *b, struct aster_args *a)
+void aster_exec_bind(const struct aster_plan *plan, const struct step *s,
+                     const struct aster_bound *b, struct aster_args *a)
 {
     const struct op *o = &plan->p->op[s->op];
     *a = s->args;
@@ -25,8 +26,8 @@ void aster_exec_bind(const struct aster_plan *plan, const struct step *s, const 
     a->work = (char *)b->at[ASTER_CLASS_ARENA] + plan->work_offset;
 }
 
-void aster_exec_call(const struct aster_backend *be, enum aster_op_kind kind, const struct aster_args *a, const struct step *s,
-                     struct aster_op_times *times)
+void aster_exec_call(const struct aster_backend *be, enum aster_op_kind kind,
+                     const struct aster_args *a, const struct step *s, struct aster_op_times *times)
 {
     if (!times) {
         be->op[kind](a);
@@ -41,7 +42,8 @@ void aster_exec_call(const struct aster_backend *be, enum aster_op_kind kind, co
 }
 
 /* The sync values before a segment come in; those after it go out. */
-static void sync_copy(const struct aster_plan *plan, const struct aster_backend *be, const struct aster_bound *b, int group, bool in)
+static void sync_copy(const struct aster_plan *plan, const struct aster_backend *be,
+                      const struct aster_bound *b, int group, bool in)
 {
     const struct sync_group *g = &plan->sync[group];
     int64_t at = 0;
@@ -49,14 +51,16 @@ static void sync_copy(const struct aster_plan *plan, const struct aster_backend 
         const struct op *o = &plan->p->op[plan->step[g->first_step + k].op];
         int64_t n = aster_value_bytes(plan, o->out[0]);
         if (in)
-            be->copy(b->device, aster_exec_pointer(plan, o->out[0], b), (const char *)b->sync_in + at, n);
+            be->copy(b->device, aster_exec_pointer(plan, o->out[0], b),
+                     (const char *)b->sync_in + at, n);
         else
             be->copy(b->device, (char *)b->sync_out + at, aster_exec_pointer(plan, o->in[0], b), n);
         at += n;
     }
 }
 
-void aster_exec(const struct aster_plan *plan, const struct aster_backend *be, const struct aster_bound *b, int segment)
+void aster_exec(const struct aster_plan *plan, const struct aster_backend *be,
+                const struct aster_bound *b, int segment)
 {
     if (segment == 0) {
         if (b->at[ASTER_CLASS_GRAD])
@@ -84,7 +88,8 @@ void aster_exec(const struct aster_plan *plan, const struct aster_backend *be, c
 }
 
 /* buf[0] = (s0 + s1) + (s2 + s3) + ...: the same tree as the reduction tasks */
-static void tree_sum(const struct aster_backend *be, struct aster_device *device, enum aster_dtype t, int64_t bytes, int n, char **buf)
+static void tree_sum(const struct aster_backend *be, struct aster_device *device,
+                     enum aster_dtype t, int64_t bytes, int n, char **buf)
 {
     int64_t count = bytes / aster_dtype_size(t);
     for (int step = 1; step < n; step *= 2)
@@ -92,8 +97,8 @@ static void tree_sum(const struct aster_backend *be, struct aster_device *device
             be->update.add_into(device, t, count, buf[k], buf[k + step]);
 }
 
-int aster_exec_all(struct aster_ctx *ctx, const struct aster_backend *be, int n_shards, const struct aster_plan *const *plans,
-                   struct aster_bound *bounds)
+int aster_exec_all(struct aster_ctx *ctx, const struct aster_backend *be, int n_shards,
+                   const struct aster_plan *const *plans, struct aster_bound *bounds)
 {
     int n_segments = aster_plan_n_segments(plans[0]);
     int64_t most = 64;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Evaluation of ragged samples without computing their padding.
  *
- * Rows of a value that lie far enough behind a sample's end are the same as for an empty sample (the background): how far, follows
- * from each op's reach. And only rows within reach of the results that count are needed at all. So each op computes
- * min(reach, need) rows, and rows between reach and need are copied from the background. The results are exactly those of the full
+ * Rows of a value that lie far enough behind a sample's end are the same as for an empty sample
+ * (the background): how far, follows from each op's reach. And only rows within reach of the
+ * results that count are needed at all. So each op computes min(reach, need) rows, and rows between
+ * reach and need are copied from the background. The results are exactly those of the full
  * computation. */
 #include "program/plan.h"
 
 #include <string.h>
-
 
 static bool is_rows(const struct aster_program *p, aster_val v, aster_sz batch)
 {
@@ -19,7 +19,8 @@ static bool is_rows(const struct aster_program *p, aster_val v, aster_sz batch)
 static bool per_row(const struct op *o)
 {
     unsigned flags = aster_op_descs[o->kind]->flags;
-    return (flags & OP_ROWWISE) || ((o->kind == ASTER_OP_slice || o->kind == ASTER_OP_concat) && o->i[0] == 2);
+    return (flags & OP_ROWWISE) ||
+           ((o->kind == ASTER_OP_slice || o->kind == ASTER_OP_concat) && o->i[0] == 2);
 }
 
 static aster_sz batch_of(const struct aster_program *p)
@@ -73,7 +74,9 @@ static void find_reach(const struct aster_plan *plan, const struct aster_bound *
     const struct aster_program *p = plan->p;
     for (aster_val v = 0; v < p->n_value; v++)
         for (int64_t k = 0; k < r->n_batch && is_rows(p, v, r->batch); k++)
-            r->reach[v * r->n_batch + k] = p->value[v].cls == ASTER_CLASS_INPUT ? aster_min64(b->lengths[k], length_of(plan, v)) : 0;
+            r->reach[v * r->n_batch + k] = p->value[v].cls == ASTER_CLASS_INPUT
+                                               ? aster_min64(b->lengths[k], length_of(plan, v))
+                                               : 0;
     for (int64_t s = 0; s < plan->n_step; s++) {
         const struct op *o = &p->op[plan->step[s].op];
         if (!is_rows(p, o->out[0], r->batch))
@@ -88,7 +91,8 @@ static void find_reach(const struct aster_plan *plan, const struct aster_bound *
                 n = d->reach(&plan->step[s].args, n);
             for (int j = 0; j < o->n_out; j++)
                 if (is_rows(p, o->out[j], r->batch))
-                    r->reach[o->out[j] * r->n_batch + k] = aster_min64(n, length_of(plan, o->out[j]));
+                    r->reach[o->out[j] * r->n_batch + k] =
+                        aster_min64(n, length_of(plan, o->out[j]));
         }
     }
 }
@@ -98,7 +102,9 @@ static void find_need(const struct aster_plan *plan, const struct aster_bound *b
     const struct aster_program *p = plan->p;
     for (aster_val v = 0; v < p->n_value; v++)
         for (int64_t k = 0; k < r->n_batch && is_rows(p, v, r->batch); k++)
-            r->need[v * r->n_batch + k] = p->value[v].cls == ASTER_CLASS_OUTPUT ? aster_min64(b->lengths[k], length_of(plan, v)) : 0;
+            r->need[v * r->n_batch + k] = p->value[v].cls == ASTER_CLASS_OUTPUT
+                                              ? aster_min64(b->lengths[k], length_of(plan, v))
+                                              : 0;
     for (int64_t s = plan->n_step - 1; s >= 0; s--) {
         const struct op *o = &p->op[plan->step[s].op];
         const struct op_desc *d = aster_op_descs[o->kind];
@@ -125,30 +131,34 @@ static void find_need(const struct aster_plan *plan, const struct aster_bound *b
     }
 }
 
-/* Rows of v to compute for sample k: what differs from the background and is needed; an output has no background. */
+/* Rows of v to compute for sample k: what differs from the background and is needed; an output has
+ * no background. */
 static int64_t rows_of(const struct aster_plan *plan, const struct rows *r, aster_val v, int64_t k)
 {
     int64_t reach = r->reach[v * r->n_batch + k], need = r->need[v * r->n_batch + k];
     return plan->p->value[v].cls == ASTER_CLASS_ARENA ? aster_min64(reach, need) : need;
 }
 
-static void fill_from_background(const struct aster_plan *plan, const struct aster_bound *b, const struct rows *r, aster_val v)
+static void fill_from_background(const struct aster_plan *plan, const struct aster_bound *b,
+                                 const struct rows *r, aster_val v)
 {
     if (plan->p->value[v].cls != ASTER_CLASS_ARENA)
         return;
-    int64_t row = aster_dtype_size(plan->p->value[v].dtype) * plan->size[plan->p->value[v].dim[2]], length = length_of(plan, v);
+    int64_t row = aster_dtype_size(plan->p->value[v].dtype) * plan->size[plan->p->value[v].dim[2]],
+            length = length_of(plan, v);
     char *to = aster_exec_pointer(plan, v, b);
     const char *from = (const char *)b->background + plan->background->place[v].offset;
     for (int64_t k = 0; k < r->n_batch; k++) {
         int64_t reach = rows_of(plan, r, v, k), need = r->need[v * r->n_batch + k];
         if (need > reach)
-            memcpy(to + (k * length + reach) * row, from + reach * row, (size_t)((need - reach) * row));
+            memcpy(to + (k * length + reach) * row, from + reach * row,
+                   (size_t)((need - reach) * row));
     }
 }
 
 /* One call per sample, each tensor with rows cut to that sample's. */
-static void call_per_sample(const struct aster_plan *plan, const struct aster_backend *be, const struct aster_bound *b,
-                            const struct rows *r, const struct step *s)
+static void call_per_sample(const struct aster_plan *plan, const struct aster_backend *be,
+                            const struct aster_bound *b, const struct rows *r, const struct step *s)
 {
     const struct op *o = &plan->p->op[s->op];
     struct aster_args whole;
@@ -175,8 +185,8 @@ static void call_per_sample(const struct aster_plan *plan, const struct aster_ba
     }
 }
 
-static void call_with_rows(const struct aster_plan *plan, const struct aster_backend *be, const struct aster_bound *b,
-                           struct rows *r, const struct step *s)
+static void call_with_rows(const struct aster_plan *plan, const struct aster_backend *be,
+                           const struct aster_bound *b, struct rows *r, const struct step *s)
 {
     const struct op *o = &plan->p->op[s->op];
     struct aster_args a;
@@ -190,12 +200,14 @@ static void call_with_rows(const struct aster_plan *plan, const struct aster_bac
     aster_exec_call(be, o->kind, &a, s, b->times);
 }
 
-void aster_exec_extents(const struct aster_plan *plan, const struct aster_backend *be, const struct aster_bound *b)
+void aster_exec_extents(const struct aster_plan *plan, const struct aster_backend *be,
+                        const struct aster_bound *b)
 {
     struct rows r = {.batch = batch_of(plan->p)};
     r.n_batch = plan->size[r.batch];
     int64_t n = plan->p->n_value * r.n_batch, total = aster_extents_bytes(plan);
-    r.reach = (int64_t *)((char *)b->at[ASTER_CLASS_ARENA] + plan->work_offset + plan->work_bytes - total);
+    r.reach = (int64_t *)((char *)b->at[ASTER_CLASS_ARENA] + plan->work_offset + plan->work_bytes -
+                          total);
     r.need = r.reach + n;
     r.out_rows = r.need + n;
     r.in_rows = r.out_rows + r.n_batch;

@@ -36,7 +36,8 @@ static int pull_back(struct aster_program *p, int64_t k, const bool *depends, as
         return 0;
     const struct op_desc *d = aster_op_descs[o.kind];
     if (!d->grad)
-        return aster_fail(p->ctx, ASTER_EBUG, "program %s: op %s has no derivative of its own", p->name, aster_op_name(o.kind));
+        return aster_fail(p->ctx, ASTER_EBUG, "program %s: op %s has no derivative of its own",
+                          p->name, aster_op_name(o.kind));
     d->grad(p, &o, want, dout, din);
     if (p->failed)
         return aster_ctx_code(p->ctx) < 0 ? aster_ctx_code(p->ctx) : ASTER_EBUG;
@@ -49,7 +50,8 @@ static int pull_back(struct aster_program *p, int64_t k, const bool *depends, as
     return 0;
 }
 
-int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int n, const aster_val *x, aster_val *dx)
+int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int n,
+                        const aster_val *x, aster_val *dx)
 {
     if (p->failed || y < 0)
         return aster_ctx_code(p->ctx) < 0 ? aster_ctx_code(p->ctx) : ASTER_EBUG;
@@ -73,7 +75,8 @@ done:
     return rc;
 }
 
-int aster_program_grad(struct aster_program *p, aster_val y, int n, const aster_val *x, aster_val *dx)
+int aster_program_grad(struct aster_program *p, aster_val y, int n, const aster_val *x,
+                       aster_val *dx)
 {
     return aster_program_sweep(p, y, -1, n, x, dx);
 }

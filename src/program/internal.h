@@ -17,9 +17,9 @@ struct value {
     enum aster_dtype dtype;
     int rank;
     aster_sz dim[ASTER_MAX_RANK];
-    int op, out;           /* who makes it: op number and which of its outputs; op -1: from outside */
-    enum aster_class cls;  /* ARENA, or where it lies outside */
-    int slot;              /* index in the class's list */
+    int op, out; /* who makes it: op number and which of its outputs; op -1: from outside */
+    enum aster_class cls; /* ARENA, or where it lies outside */
+    int slot;             /* index in the class's list */
 };
 
 struct op {
@@ -32,7 +32,10 @@ struct op {
     bool dead;
 };
 
-struct named { char *name; aster_val v; }; /* input or output */
+struct named {
+    char *name;
+    aster_val v;
+}; /* input or output */
 
 struct aster_program {
     struct aster_ctx *ctx;
@@ -47,14 +50,15 @@ struct aster_program {
     struct aster_param_info *param, *buffer;
     aster_val *param_value, *buffer_value, *grad_value, *aux_value;
     int64_t n_size, n_value, n_op, n_input, n_output, n_param, n_buffer;
-    int64_t cap_size, cap_value, cap_op, cap_input, cap_output, cap_param, cap_buffer, cap_param_value,
-        cap_buffer_value, cap_grad_value, cap_aux_value;
+    int64_t cap_size, cap_value, cap_op, cap_input, cap_output, cap_param, cap_buffer,
+        cap_param_value, cap_buffer_value, cap_grad_value, cap_aux_value;
     int64_t n_dropout; /* keys given out */
 };
 
 /* flags of an op */
 enum {
-    OP_ELEMENTWISE = 1, /* output k depends on input elements k only (and broadcast ones): output may take an input's memory */
+    OP_ELEMENTWISE = 1, /* output k depends on input elements k only (and broadcast ones): output
+                           may take an input's memory */
     OP_ROWWISE = 2,     /* position t of a sample depends on position t of its inputs only */
     OP_VIEW = 4,        /* output may be its input's memory */
     OP_SYNC = 8,
@@ -67,28 +71,34 @@ struct op_desc {
     const char *name;
     /* Checks the inputs and sets the outputs with set_out; 0 or aster_fail. */
     int (*infer)(struct aster_program *p, struct op *o);
-    /* din[k] for every input with want[k], from dout (-1: no contribution); NULL: not differentiable */
-    void (*grad)(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din);
+    /* din[k] for every input with want[k], from dout (-1: no contribution); NULL: not
+     * differentiable */
+    void (*grad)(struct aster_program *p, const struct op *o, const bool *want,
+                 const aster_val *dout, aster_val *din);
     double (*flops)(const struct aster_args *a); /* NULL: one per output element */
     unsigned flags;
-    /* Evaluation of ragged items. reach: of how many rows does the output differ from that of an empty item, when the first
-     * input's do for n rows. need: how many rows of the first input are needed for n rows of output. NULL: all. */
+    /* Evaluation of ragged items. reach: of how many rows does the output differ from that of an
+     * empty item, when the first input's do for n rows. need: how many rows of the first input are
+     * needed for n rows of output. NULL: all. */
     int64_t (*reach)(const struct aster_args *a, int64_t n);
     int64_t (*need)(const struct aster_args *a, int64_t n);
 };
 extern const struct op_desc *const aster_op_descs[ASTER_N_OPS];
 
 /* aster_program_grad from dy on; -1: from 1 */
-ASTER_CHECKED int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int n, const aster_val *x, aster_val *dx);
+ASTER_CHECKED int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int n,
+                                      const aster_val *x, aster_val *dx);
 
 /* building */
 struct op aster_op_start(enum aster_op_kind kind, int n_in, const aster_val *in);
 aster_val aster_op_add(struct aster_program *p, struct op *o); /* first output, or -1 */
-int aster_op_set_out(struct aster_program *p, struct op *o, int k, enum aster_dtype t, int rank, const aster_sz *dim);
+int aster_op_set_out(struct aster_program *p, struct op *o, int k, enum aster_dtype t, int rank,
+                     const aster_sz *dim);
 bool aster_size_same(const struct aster_program *p, aster_sz a, aster_sz b);
 bool aster_size_is(const struct aster_program *p, aster_sz a, int64_t n);
 int64_t aster_size_value(const struct aster_program *p, aster_sz s, const int64_t *values);
-int aster_infer_fail(struct aster_program *p, const struct op *o, const char *fmt, ...) ASTER_PRINTF(3, 4);
+int aster_infer_fail(struct aster_program *p, const struct op *o, const char *fmt, ...)
+    ASTER_PRINTF(3, 4);
 void aster_shape_text(const struct aster_program *p, aster_val v, char *buf, size_t n);
 void aster_size_text(const struct aster_program *p, aster_sz s, char *buf, size_t n);
 static inline const struct value *aster_value(const struct aster_program *p, aster_val v)

@@ -6,7 +6,9 @@ static int infer_matmul(struct aster_program *p, struct op *o)
 {
     struct value a = *aster_value(p, o->in[0]), b = *aster_value(p, o->in[1]);
     if (a.rank < 2 || b.rank < 2 || a.dtype != b.dtype || (b.rank != a.rank && b.rank != 2))
-        return aster_infer_fail(p, o, "matrices of one dtype with equal leading axes, or a second one of rank 2, are expected");
+        return aster_infer_fail(p, o,
+                                "matrices of one dtype with equal leading axes, or a second one of "
+                                "rank 2, are expected");
     for (int k = 0; k < b.rank - 2; k++)
         if (!aster_size_same(p, a.dim[k], b.dim[k]))
             return aster_infer_fail(p, o, "leading axis %d differs", k);
@@ -41,7 +43,8 @@ static aster_val flat_rows(struct aster_program *p, aster_val x)
     return aster_emit_reshape(p, x, 2, (aster_sz[]){rows, aster_val_dim(p, x, -1)});
 }
 
-static void grad_matmul(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_matmul(struct aster_program *p, const struct op *o, const bool *want,
+                        const aster_val *dout, aster_val *din)
 {
     aster_val a = o->in[0], b = o->in[1], g = dout[0];
     bool ta = o->i[0], tb = o->i[1];
@@ -49,7 +52,8 @@ static void grad_matmul(struct aster_program *p, const struct op *o, const bool 
         din[0] = ta ? (aster_val_rank(p, b) == aster_val_rank(p, g)
                            ? aster_emit_matmul(p, b, g, tb, true)
                            : aster_emit_transpose(p, aster_emit_matmul(p, g, b, false, !tb),
-                                                  aster_val_rank(p, a) == 3 ? (int[]){0, 2, 1} : (int[]){0, 1, 3, 2}))
+                                                  aster_val_rank(p, a) == 3 ? (int[]){0, 2, 1}
+                                                                            : (int[]){0, 1, 3, 2}))
                     : aster_emit_matmul(p, g, b, false, !tb);
     if (!want[1])
         return;
@@ -59,7 +63,8 @@ static void grad_matmul(struct aster_program *p, const struct op *o, const bool 
         g = flat_rows(p, g);
         shared = false;
     }
-    aster_val db = tb ? aster_emit_matmul(p, g, a, true, ta) : aster_emit_matmul(p, a, g, !ta, false);
+    aster_val db =
+        tb ? aster_emit_matmul(p, g, a, true, ta) : aster_emit_matmul(p, a, g, !ta, false);
     if (shared) { /* a transposed inside a batch: one product each, then their sum */
         aster_sz dim[ASTER_MAX_RANK];
         int rank = aster_val_rank(p, db);
@@ -78,13 +83,15 @@ static double flops_matmul(const struct aster_args *a)
     return n * (double)a->in[0].dim[a->in[0].rank - (a->i[0] ? 2 : 1)];
 }
 
-const struct op_desc aster_desc_matmul = {"matmul", infer_matmul, grad_matmul, flops_matmul, 0, NULL, NULL};
+const struct op_desc aster_desc_matmul = {"matmul", infer_matmul, grad_matmul, flops_matmul,
+                                          0,        NULL,         NULL};
 
 static int infer_linear(struct aster_program *p, struct op *o)
 {
     struct value x = *aster_value(p, o->in[0]), w = *aster_value(p, o->in[1]);
     enum aster_dtype expected = o->kind == ASTER_OP_linear_bf16 ? ASTER_BF16 : x.dtype;
-    if (x.rank < 1 || w.rank != 2 || w.dtype != expected || !aster_size_same(p, x.dim[x.rank - 1], w.dim[0]))
+    if (x.rank < 1 || w.rank != 2 || w.dtype != expected ||
+        !aster_size_same(p, x.dim[x.rank - 1], w.dim[0]))
         return aster_infer_fail(p, o, "x [.., K] and w [K, N] are expected");
     if (o->n_in == 3) {
         const struct value *b = aster_value(p, o->in[2]);
@@ -95,30 +102,36 @@ static int infer_linear(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 0, x.dtype, x.rank, x.dim);
 }
 
-aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, aster_val bias, int act)
+aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, aster_val bias,
+                            int act)
 {
     if (x < 0 || w < 0)
         return -1;
-    enum aster_op_kind kind = aster_val_dtype(p, w) == ASTER_BF16 ? ASTER_OP_linear_bf16 : ASTER_OP_linear;
+    enum aster_op_kind kind =
+        aster_val_dtype(p, w) == ASTER_BF16 ? ASTER_OP_linear_bf16 : ASTER_OP_linear;
     struct op o = aster_op_start(kind, bias < 0 ? 2 : 3, (aster_val[]){x, w, bias});
     o.i[0] = act;
     return aster_op_add(p, &o);
 }
 
-/* dy through an epilogue: a relu's sign says what its argument's was, a gelu's argument is computed again */
+/* dy through an epilogue: a relu's sign says what its argument's was, a gelu's argument is computed
+ * again */
 static aster_val through_act(struct aster_program *p, const struct op *linear, aster_val dy)
 {
     bool is_gelu = linear->i[0] == ASTER_ACT_GELU;
     if (linear->i[0] == ASTER_ACT_NONE || dy < 0)
         return dy;
-    aster_val at = is_gelu ? aster_emit_linear(p, linear->in[0], linear->in[1], linear->n_in == 3 ? linear->in[2] : -1, ASTER_ACT_NONE)
-                           : linear->out[0];
+    aster_val at = is_gelu
+                       ? aster_emit_linear(p, linear->in[0], linear->in[1],
+                                           linear->n_in == 3 ? linear->in[2] : -1, ASTER_ACT_NONE)
+                       : linear->out[0];
     struct op o = aster_op_start(ASTER_OP_unary_grad, 2, (aster_val[]){at, dy});
     o.i[0] = is_gelu ? ASTER_FN_GELU : ASTER_FN_RELU;
     return aster_op_add(p, &o);
 }
 
-static void grad_linear(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_linear(struct aster_program *p, const struct op *o, const bool *want,
+                        const aster_val *dout, aster_val *din)
 {
     aster_val g = through_act(p, o, dout[0]);
     if (want[0])
@@ -128,7 +141,8 @@ static void grad_linear(struct aster_program *p, const struct op *o, const bool 
         din[1] = aster_emit_matmul(p, flat_rows(p, o->in[0]), g2, true, false);
     if (o->n_in == 3 && want[2]) {
         aster_sz n = aster_val_dim(p, g2, 1);
-        din[2] = aster_emit_reshape(p, aster_emit_sum_to(p, g2, (aster_sz[]){aster_size(p, 1), n}), 1, &n);
+        din[2] = aster_emit_reshape(p, aster_emit_sum_to(p, g2, (aster_sz[]){aster_size(p, 1), n}),
+                                    1, &n);
     }
 }
 
@@ -140,5 +154,7 @@ static double flops_linear(const struct aster_args *a)
     return n * (double)a->in[1].dim[0];
 }
 
-const struct op_desc aster_desc_linear = {"linear", infer_linear, grad_linear, flops_linear, OP_ROWWISE, NULL, NULL};
-const struct op_desc aster_desc_linear_bf16 = {"linear_bf16", infer_linear, NULL, flops_linear, OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_linear = {"linear",   infer_linear, grad_linear, flops_linear,
+                                          OP_ROWWISE, NULL,         NULL};
+const struct op_desc aster_desc_linear_bf16 = {"linear_bf16", infer_linear, NULL, flops_linear,
+                                               OP_ROWWISE,    NULL,         NULL};

@@ -4,7 +4,8 @@
 
 static int infer_xent(struct aster_program *p, struct op *o)
 {
-    struct value x = *aster_value(p, o->in[0]), l = *aster_value(p, o->in[1]), n = *aster_value(p, o->in[2]);
+    struct value x = *aster_value(p, o->in[0]), l = *aster_value(p, o->in[1]),
+                 n = *aster_value(p, o->in[2]);
     bool fits = x.rank == l.rank + 1 && l.dtype == ASTER_U8 && n.dtype == ASTER_F64 && n.rank == 1;
     for (int k = 0; fits && k < l.rank; k++)
         fits = aster_size_same(p, x.dim[k], l.dim[k]);
@@ -16,8 +17,8 @@ static int infer_xent(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, o->kind == ASTER_OP_xent ? 1 : 0, x.dtype, x.rank, x.dim);
 }
 
-aster_val aster_emit_xent(struct aster_program *p, aster_val logits, aster_val labels, aster_val n, int n_classes,
-                          const double *weights, double eps, aster_val *probs)
+aster_val aster_emit_xent(struct aster_program *p, aster_val logits, aster_val labels, aster_val n,
+                          int n_classes, const double *weights, double eps, aster_val *probs)
 {
     if (probs)
         *probs = -1;
@@ -33,11 +34,13 @@ aster_val aster_emit_xent(struct aster_program *p, aster_val logits, aster_val l
     return loss;
 }
 
-static void grad_xent(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_xent(struct aster_program *p, const struct op *o, const bool *want,
+                      const aster_val *dout, aster_val *din)
 {
     if (dout[0] < 0 || !want[0])
         return;
-    struct op d = aster_op_start(ASTER_OP_xent_dx, 4, (aster_val[]){o->out[1], o->in[1], o->in[2], dout[0]});
+    struct op d =
+        aster_op_start(ASTER_OP_xent_dx, 4, (aster_val[]){o->out[1], o->in[1], o->in[2], dout[0]});
     for (int k = 0; k < 5; k++)
         d.f[k] = o->f[k];
     din[0] = aster_op_add(p, &d);

@@ -27,7 +27,8 @@ static int infer_bn_stats(struct aster_program *p, struct op *o)
 static int check_stats(struct aster_program *p, struct op *o, int k, aster_sz c)
 {
     const struct value *v = aster_value(p, o->in[k]);
-    if (v->dtype != ASTER_F64 || v->rank != 2 || !aster_size_is(p, v->dim[0], 2) || !aster_size_same(p, v->dim[1], c))
+    if (v->dtype != ASTER_F64 || v->rank != 2 || !aster_size_is(p, v->dim[0], 2) ||
+        !aster_size_same(p, v->dim[1], c))
         return aster_infer_fail(p, o, "input %d: f64 [2, C] is expected", k);
     return 0;
 }
@@ -43,7 +44,8 @@ static int infer_bn_apply(struct aster_program *p, struct op *o)
     struct value x = *aster_value(p, o->in[0]);
     ASTER_TRY(check_stats(p, o, 1, last(p, o->in[0])));
     for (int k = 2; k < 4; k++)
-        if (aster_val_rank(p, o->in[k]) != 1 || !aster_size_same(p, last(p, o->in[k]), last(p, o->in[0])))
+        if (aster_val_rank(p, o->in[k]) != 1 ||
+            !aster_size_same(p, last(p, o->in[k]), last(p, o->in[0])))
             return aster_infer_fail(p, o, "input %d: [C] is expected", k);
     if (o->f[1] != 0 && o->i[0] != ASTER_ACT_RELU)
         return aster_infer_fail(p, o, "dropout is fused behind relu only");
@@ -62,7 +64,8 @@ static int infer_bn_dx(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 0, x.dtype, x.rank, x.dim);
 }
 
-static aster_val add_like(struct aster_program *p, enum aster_op_kind kind, const struct op *apply, int n, const aster_val *in)
+static aster_val add_like(struct aster_program *p, enum aster_op_kind kind, const struct op *apply,
+                          int n, const aster_val *in)
 {
     for (int k = 0; k < n; k++)
         if (in[k] < 0)
@@ -84,7 +87,8 @@ static aster_val row_real(struct aster_program *p, aster_val stats, int row, enu
     return aster_emit_cast(p, aster_emit_reshape(p, r, 1, &c), t);
 }
 
-static void grad_bn_apply(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_bn_apply(struct aster_program *p, const struct op *o, const bool *want,
+                          const aster_val *dout, aster_val *din)
 {
     aster_val x = o->in[0], moments = o->in[1], gamma = o->in[2], y = o->out[0], g = dout[0];
     aster_val part = add_like(p, ASTER_OP_bn_dstats, o, 4, (aster_val[]){g, y, x, moments});
@@ -108,13 +112,18 @@ static double flops_bn(const struct aster_args *a)
     return n;
 }
 
-const struct op_desc aster_desc_bn_stats = {"bn_stats", infer_bn_stats, NULL, flops_bn, 0, NULL, NULL};
-const struct op_desc aster_desc_bn_moments = {"bn_moments", infer_bn_moments, NULL, NULL, 0, NULL, NULL};
-const struct op_desc aster_desc_bn_apply = {"bn_apply", infer_bn_apply, grad_bn_apply, flops_bn, OP_ROWWISE, NULL, NULL};
-const struct op_desc aster_desc_bn_dstats = {"bn_dstats", infer_bn_dstats, NULL, flops_bn, 0, NULL, NULL};
+const struct op_desc aster_desc_bn_stats = {"bn_stats", infer_bn_stats, NULL, flops_bn,
+                                            0,          NULL,           NULL};
+const struct op_desc aster_desc_bn_moments = {"bn_moments", infer_bn_moments, NULL, NULL, 0, NULL,
+                                              NULL};
+const struct op_desc aster_desc_bn_apply = {"bn_apply", infer_bn_apply, grad_bn_apply, flops_bn,
+                                            OP_ROWWISE, NULL,           NULL};
+const struct op_desc aster_desc_bn_dstats = {"bn_dstats", infer_bn_dstats, NULL, flops_bn, 0, NULL,
+                                             NULL};
 const struct op_desc aster_desc_bn_dx = {"bn_dx", infer_bn_dx, NULL, flops_bn, 0, NULL, NULL};
 
-static aster_val moments_of_batch(struct aster_program *p, aster_val x, const struct aster_bn *bn, aster_val mean, aster_val var)
+static aster_val moments_of_batch(struct aster_program *p, aster_val x, const struct aster_bn *bn,
+                                  aster_val mean, aster_val var)
 {
     struct op s = aster_op_start(ASTER_OP_bn_stats, 1, &x);
     aster_val stats = aster_op_add(p, &s);
@@ -133,12 +142,14 @@ static aster_val moments_of_batch(struct aster_program *p, aster_val x, const st
     snprintf(name, sizeof name, "%s.running_var", bn->name);
     aster_val v = row_real(p, moments, 1, ASTER_F64);
     aster_sz less = aster_size_sub(p, bn->count, aster_size(p, 1));
-    aster_emit_aux(p, name, aster_emit_binary(p, ASTER_BIN_ADD, v, aster_emit_scale_by_size(p, v, 1, less)));
+    aster_emit_aux(p, name,
+                   aster_emit_binary(p, ASTER_BIN_ADD, v, aster_emit_scale_by_size(p, v, 1, less)));
     return moments;
 }
 
 /* The parameter or buffer PREFIX.NAME, -1 if there is none. */
-static aster_val external(int64_t n, const struct aster_param_info *info, const aster_val *value, const char *prefix, const char *name)
+static aster_val external(int64_t n, const struct aster_param_info *info, const aster_val *value,
+                          const char *prefix, const char *name)
 {
     char text[256];
     snprintf(text, sizeof text, "%s.%s", prefix, name);
@@ -169,7 +180,8 @@ aster_val aster_emit_batchnorm(struct aster_program *p, aster_val x, const struc
         return -1;
     aster_sz c = last(p, x);
     if (p->size[c].kind != SIZE_CONST) {
-        aster_fail(p->ctx, ASTER_EBUG, "program %s, %s: the number of channels must be a constant", p->name, bn->name);
+        aster_fail(p->ctx, ASTER_EBUG, "program %s, %s: the number of channels must be a constant",
+                   p->name, bn->name);
         p->failed = true;
         return -1;
     }
@@ -179,10 +191,12 @@ aster_val aster_emit_batchnorm(struct aster_program *p, aster_val x, const struc
     aster_val mean = external(p->n_buffer, p->buffer, p->buffer_value, bn->name, "running_mean");
     aster_val var = external(p->n_buffer, p->buffer, p->buffer_value, bn->name, "running_var");
     aster_sz row[2] = {aster_size(p, 1), c};
-    aster_val moments =
-        bn->training
-            ? moments_of_batch(p, x, bn, mean, var)
-            : aster_emit_concat(p, 2, (aster_val[]){aster_emit_reshape(p, mean, 2, row), aster_emit_reshape(p, var, 2, row)}, 0);
+    aster_val moments = bn->training
+                            ? moments_of_batch(p, x, bn, mean, var)
+                            : aster_emit_concat(p, 2,
+                                                (aster_val[]){aster_emit_reshape(p, mean, 2, row),
+                                                              aster_emit_reshape(p, var, 2, row)},
+                                                0);
     if (moments < 0 || gamma < 0 || beta < 0)
         return -1;
     struct op o = aster_op_start(ASTER_OP_bn_apply, 4, (aster_val[]){x, moments, gamma, beta});
@@ -205,14 +219,16 @@ static int infer_layernorm(struct aster_program *p, struct op *o)
     if (x.rank < 1)
         return aster_infer_fail(p, o, "x [.., D] is expected");
     for (int k = 1; k < 3; k++)
-        if (aster_val_rank(p, o->in[k]) != 1 || !aster_size_same(p, last(p, o->in[k]), x.dim[x.rank - 1]))
+        if (aster_val_rank(p, o->in[k]) != 1 ||
+            !aster_size_same(p, last(p, o->in[k]), x.dim[x.rank - 1]))
             return aster_infer_fail(p, o, "input %d: [D] is expected", k);
     ASTER_TRY(aster_op_set_out(p, o, 0, x.dtype, x.rank, x.dim));
     x.dim[x.rank - 1] = aster_size(p, 2);
     return aster_op_set_out(p, o, 1, x.dtype, x.rank, x.dim);
 }
 
-aster_val aster_emit_layernorm(struct aster_program *p, aster_val x, aster_val gamma, aster_val beta, double eps)
+aster_val aster_emit_layernorm(struct aster_program *p, aster_val x, aster_val gamma,
+                               aster_val beta, double eps)
 {
     if (x < 0 || gamma < 0 || beta < 0)
         return -1;
@@ -229,9 +245,11 @@ static int infer_layernorm_dx(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 2, x.dtype, 1, g.dim);
 }
 
-static void grad_layernorm(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_layernorm(struct aster_program *p, const struct op *o, const bool *want,
+                           const aster_val *dout, aster_val *din)
 {
-    struct op d = aster_op_start(ASTER_OP_layernorm_dx, 4, (aster_val[]){dout[0], o->in[0], o->in[1], o->out[1]});
+    struct op d = aster_op_start(ASTER_OP_layernorm_dx, 4,
+                                 (aster_val[]){dout[0], o->in[0], o->in[1], o->out[1]});
     d.f[0] = o->f[0];
     if (dout[0] < 0 || aster_op_add(p, &d) < 0)
         return;
@@ -239,8 +257,10 @@ static void grad_layernorm(struct aster_program *p, const struct op *o, const bo
         din[k] = d.out[k];
 }
 
-const struct op_desc aster_desc_layernorm = {"layernorm", infer_layernorm, grad_layernorm, flops_bn, OP_ROWWISE, NULL, NULL};
-const struct op_desc aster_desc_layernorm_dx = {"layernorm_dx", infer_layernorm_dx, NULL, flops_bn, 0, NULL, NULL};
+const struct op_desc aster_desc_layernorm = {
+    "layernorm", infer_layernorm, grad_layernorm, flops_bn, OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_layernorm_dx = {
+    "layernorm_dx", infer_layernorm_dx, NULL, flops_bn, 0, NULL, NULL};
 
 /* ---- softmax ---- */
 
@@ -268,13 +288,15 @@ aster_val aster_emit_softmax(struct aster_program *p, aster_val x)
     return aster_op_add(p, &o);
 }
 
-static void grad_softmax(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_softmax(struct aster_program *p, const struct op *o, const bool *want,
+                         const aster_val *dout, aster_val *din)
 {
     din[0] = emit_softmax_dx(p, o->out[0], dout[0]);
 }
 
 /* dx = y (dy - sum(y dy)): for g, d/d dy = softmax_dx(y, g), d/dy = g (dy - s) - dy sum(y g) */
-static void grad_softmax_dx(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_softmax_dx(struct aster_program *p, const struct op *o, const bool *want,
+                            const aster_val *dout, aster_val *din)
 {
     aster_val y = o->in[0], dy = o->in[1], g = dout[0];
     if (want[1])
@@ -287,9 +309,13 @@ static void grad_softmax_dx(struct aster_program *p, const struct op *o, const b
         dim[k] = k == rank - 1 ? aster_size(p, 1) : aster_val_dim(p, y, k);
     aster_val s = aster_emit_sum_to(p, aster_emit_binary(p, ASTER_BIN_MUL, y, dy), dim);
     aster_val r = aster_emit_sum_to(p, aster_emit_binary(p, ASTER_BIN_MUL, y, g), dim);
-    din[0] = aster_emit_binary(p, ASTER_BIN_SUB, aster_emit_binary(p, ASTER_BIN_MUL, g, aster_emit_binary(p, ASTER_BIN_SUB, dy, s)),
-                               aster_emit_binary(p, ASTER_BIN_MUL, dy, r));
+    din[0] = aster_emit_binary(
+        p, ASTER_BIN_SUB,
+        aster_emit_binary(p, ASTER_BIN_MUL, g, aster_emit_binary(p, ASTER_BIN_SUB, dy, s)),
+        aster_emit_binary(p, ASTER_BIN_MUL, dy, r));
 }
 
-const struct op_desc aster_desc_softmax = {"softmax", infer_softmax, grad_softmax, flops_bn, OP_ROWWISE, NULL, NULL};
-const struct op_desc aster_desc_softmax_dx = {"softmax_dx", infer_softmax, grad_softmax_dx, flops_bn, OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_softmax = {"softmax",  infer_softmax, grad_softmax, flops_bn,
+                                           OP_ROWWISE, NULL,          NULL};
+const struct op_desc aster_desc_softmax_dx = {
+    "softmax_dx", infer_softmax, grad_softmax_dx, flops_bn, OP_ROWWISE, NULL, NULL};

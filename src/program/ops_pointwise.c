@@ -18,7 +18,8 @@ static int infer_like_first(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 0, x->dtype, x->rank, x->dim);
 }
 
-static aster_val emit_fn(struct aster_program *p, enum aster_op_kind kind, enum aster_fn fn, int n, const aster_val *in)
+static aster_val emit_fn(struct aster_program *p, enum aster_op_kind kind, enum aster_fn fn, int n,
+                         const aster_val *in)
 {
     for (int k = 0; k < n; k++)
         if (in[k] < 0)
@@ -33,13 +34,15 @@ aster_val aster_emit_unary(struct aster_program *p, enum aster_fn fn, aster_val 
     return emit_fn(p, ASTER_OP_unary, fn, 1, &x);
 }
 
-static void grad_unary(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_unary(struct aster_program *p, const struct op *o, const bool *want,
+                       const aster_val *dout, aster_val *din)
 {
     aster_val in[2] = {o->in[0], dout[0]};
     din[0] = emit_fn(p, ASTER_OP_unary_grad, (enum aster_fn)o->i[0], 2, in);
 }
 
-static void grad_unary_grad(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_unary_grad(struct aster_program *p, const struct op *o, const bool *want,
+                            const aster_val *dout, aster_val *din)
 {
     if (want[0]) {
         aster_val in[3] = {o->in[0], o->in[1], dout[0]};
@@ -59,9 +62,13 @@ static double flops_unary(const struct aster_args *a)
     return n * (a->i[0] == ASTER_FN_RELU ? 1 : 10);
 }
 
-const struct op_desc aster_desc_unary = {"unary", infer_like_first, grad_unary, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
-const struct op_desc aster_desc_unary_grad = {"unary_grad", infer_like_first, grad_unary_grad, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
-const struct op_desc aster_desc_unary_grad2 = {"unary_grad2", infer_like_first, NULL, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_unary = {
+    "unary", infer_like_first, grad_unary, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_unary_grad = {
+    "unary_grad", infer_like_first, grad_unary_grad, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL,
+    NULL};
+const struct op_desc aster_desc_unary_grad2 = {
+    "unary_grad2", infer_like_first, NULL, flops_unary, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
 
 /* ---- gates ---- */
 
@@ -85,14 +92,17 @@ aster_val aster_emit_gated(struct aster_program *p, aster_val x)
     return aster_op_add(p, &o);
 }
 
-static void grad_gated(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_gated(struct aster_program *p, const struct op *o, const bool *want,
+                       const aster_val *dout, aster_val *din)
 {
     int last = aster_val_rank(p, o->in[0]) - 1;
     aster_sz n = aster_val_dim(p, o->out[0], last);
-    aster_val gate = aster_emit_slice(p, o->in[0], last, aster_size(p, 0), n), x = aster_emit_slice(p, o->in[0], last, n, n);
+    aster_val gate = aster_emit_slice(p, o->in[0], last, aster_size(p, 0), n),
+              x = aster_emit_slice(p, o->in[0], last, n, n);
     aster_val in[2] = {gate, aster_emit_binary(p, ASTER_BIN_MUL, dout[0], x)};
-    aster_val both[2] = {emit_fn(p, ASTER_OP_unary_grad, ASTER_FN_GELU, 2, in),
-                         aster_emit_binary(p, ASTER_BIN_MUL, dout[0], aster_emit_unary(p, ASTER_FN_GELU, gate))};
+    aster_val both[2] = {
+        emit_fn(p, ASTER_OP_unary_grad, ASTER_FN_GELU, 2, in),
+        aster_emit_binary(p, ASTER_BIN_MUL, dout[0], aster_emit_unary(p, ASTER_FN_GELU, gate))};
     din[0] = aster_emit_concat(p, 2, both, last);
 }
 
@@ -104,7 +114,8 @@ static double flops_gated(const struct aster_args *a)
     return n;
 }
 
-const struct op_desc aster_desc_gated = {"gated", infer_gated, grad_gated, flops_gated, OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_gated = {"gated",    infer_gated, grad_gated, flops_gated,
+                                         OP_ROWWISE, NULL,        NULL};
 
 /* ---- binary ---- */
 
@@ -127,7 +138,8 @@ static int infer_binary(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 0, a->dtype, a->rank, dim);
 }
 
-aster_val aster_emit_binary(struct aster_program *p, enum aster_binary kind, aster_val a, aster_val b)
+aster_val aster_emit_binary(struct aster_program *p, enum aster_binary kind, aster_val a,
+                            aster_val b)
 {
     if (a < 0 || b < 0)
         return -1;
@@ -150,7 +162,8 @@ static aster_val sum_like(struct aster_program *p, aster_val d, aster_val like)
     return same ? d : aster_emit_sum_to(p, d, dim);
 }
 
-static void grad_binary(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_binary(struct aster_program *p, const struct op *o, const bool *want,
+                        const aster_val *dout, aster_val *din)
 {
     aster_val a = o->in[0], b = o->in[1], g = dout[0];
     switch (o->i[0]) {
@@ -172,12 +185,15 @@ static void grad_binary(struct aster_program *p, const struct op *o, const bool 
         if (want[0])
             din[0] = sum_like(p, q, a);
         if (want[1])
-            din[1] = sum_like(p, aster_emit_affine(p, aster_emit_binary(p, ASTER_BIN_MUL, q, o->out[0]), -1, 0), b);
+            din[1] = sum_like(
+                p, aster_emit_affine(p, aster_emit_binary(p, ASTER_BIN_MUL, q, o->out[0]), -1, 0),
+                b);
     }
     }
 }
 
-const struct op_desc aster_desc_binary = {"binary", infer_binary, grad_binary, NULL, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_binary = {
+    "binary", infer_binary, grad_binary, NULL, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
 
 /* ---- affine ---- */
 
@@ -186,7 +202,8 @@ static int infer_affine(struct aster_program *p, struct op *o)
     return infer_like_first(p, o);
 }
 
-aster_val aster_emit_scale_by_size(struct aster_program *p, aster_val x, double scale, aster_sz divisor)
+aster_val aster_emit_scale_by_size(struct aster_program *p, aster_val x, double scale,
+                                   aster_sz divisor)
 {
     if (x < 0 || divisor < 0)
         return -1;
@@ -207,12 +224,14 @@ aster_val aster_emit_affine(struct aster_program *p, aster_val x, double scale, 
     return aster_op_add(p, &o);
 }
 
-static void grad_affine(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_affine(struct aster_program *p, const struct op *o, const bool *want,
+                        const aster_val *dout, aster_val *din)
 {
     din[0] = aster_emit_scale_by_size(p, dout[0], o->f[0], o->s[0]);
 }
 
-const struct op_desc aster_desc_affine = {"affine", infer_affine, grad_affine, NULL, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_affine = {
+    "affine", infer_affine, grad_affine, NULL, OP_ELEMENTWISE | OP_ROWWISE, NULL, NULL};
 
 /* ---- dropout ---- */
 
@@ -225,7 +244,8 @@ static int infer_dropout(struct aster_program *p, struct op *o)
     return infer_like_first(p, o);
 }
 
-static aster_val emit_dropout(struct aster_program *p, aster_val x, double prob, int64_t key, int64_t axis)
+static aster_val emit_dropout(struct aster_program *p, aster_val x, double prob, int64_t key,
+                              int64_t axis)
 {
     if (x < 0)
         return -1;
@@ -241,12 +261,14 @@ aster_val aster_emit_dropout(struct aster_program *p, aster_val x, double prob, 
     return prob == 0 ? x : emit_dropout(p, x, prob, p->n_dropout++, batch_axis);
 }
 
-static void grad_dropout(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_dropout(struct aster_program *p, const struct op *o, const bool *want,
+                         const aster_val *dout, aster_val *din)
 {
     din[0] = emit_dropout(p, dout[0], o->f[0], o->i[0], o->i[1]);
 }
 
-const struct op_desc aster_desc_dropout = {"dropout", infer_dropout, grad_dropout, NULL, 0, NULL, NULL};
+const struct op_desc aster_desc_dropout = {"dropout", infer_dropout, grad_dropout, NULL,
+                                           0,         NULL,          NULL};
 
 /* ---- cast ---- */
 
@@ -265,9 +287,11 @@ aster_val aster_emit_cast(struct aster_program *p, aster_val x, enum aster_dtype
     return aster_op_add(p, &o);
 }
 
-static void grad_cast(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_cast(struct aster_program *p, const struct op *o, const bool *want,
+                      const aster_val *dout, aster_val *din)
 {
     din[0] = aster_emit_cast(p, dout[0], aster_val_dtype(p, o->in[0]));
 }
 
-const struct op_desc aster_desc_cast = {"cast", infer_cast, grad_cast, NULL, OP_ROWWISE, NULL, NULL};
+const struct op_desc aster_desc_cast = {"cast",     infer_cast, grad_cast, NULL,
+                                        OP_ROWWISE, NULL,       NULL};

@@ -2,7 +2,8 @@
 /* Sums over axes and their counterpart. */
 #include "program/internal.h"
 
-static aster_val emit_to(struct aster_program *p, enum aster_op_kind kind, aster_val x, const aster_sz *dims)
+static aster_val emit_to(struct aster_program *p, enum aster_op_kind kind, aster_val x,
+                         const aster_sz *dims)
 {
     if (x < 0)
         return -1;
@@ -11,7 +12,8 @@ static aster_val emit_to(struct aster_program *p, enum aster_op_kind kind, aster
     aster_sz dim[ASTER_MAX_RANK];
     for (int k = 0; k < v->rank; k++) {
         dim[k] = dims[k];
-        aster_sz narrow = kind == ASTER_OP_sum_to ? dims[k] : v->dim[k], wide = kind == ASTER_OP_sum_to ? v->dim[k] : dims[k];
+        aster_sz narrow = kind == ASTER_OP_sum_to ? dims[k] : v->dim[k],
+                 wide = kind == ASTER_OP_sum_to ? v->dim[k] : dims[k];
         if (dims[k] < 0 || (!aster_size_same(p, narrow, wide) && !aster_size_is(p, narrow, 1))) {
             if (!p->failed)
                 aster_infer_fail(p, &o, "axis %d is neither kept nor 1", k);
@@ -45,7 +47,8 @@ aster_val aster_emit_broadcast_to(struct aster_program *p, aster_val x, const as
     return emit_to(p, ASTER_OP_broadcast_to, x, dims);
 }
 
-static void grad_sum_to(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_sum_to(struct aster_program *p, const struct op *o, const bool *want,
+                        const aster_val *dout, aster_val *din)
 {
     aster_sz dim[ASTER_MAX_RANK];
     for (int k = 0; k < aster_val_rank(p, o->in[0]); k++)
@@ -53,7 +56,8 @@ static void grad_sum_to(struct aster_program *p, const struct op *o, const bool 
     din[0] = aster_emit_broadcast_to(p, dout[0], dim);
 }
 
-static void grad_broadcast_to(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_broadcast_to(struct aster_program *p, const struct op *o, const bool *want,
+                              const aster_val *dout, aster_val *din)
 {
     aster_sz dim[ASTER_MAX_RANK];
     for (int k = 0; k < aster_val_rank(p, o->in[0]); k++)
@@ -69,5 +73,7 @@ static double flops_sum(const struct aster_args *a)
     return n;
 }
 
-const struct op_desc aster_desc_sum_to = {"sum_to", infer_kept, grad_sum_to, flops_sum, 0, NULL, NULL};
-const struct op_desc aster_desc_broadcast_to = {"broadcast_to", infer_kept, grad_broadcast_to, NULL, 0, NULL, NULL};
+const struct op_desc aster_desc_sum_to = {"sum_to", infer_kept, grad_sum_to, flops_sum,
+                                          0,        NULL,       NULL};
+const struct op_desc aster_desc_broadcast_to = {
+    "broadcast_to", infer_kept, grad_broadcast_to, NULL, 0, NULL, NULL};

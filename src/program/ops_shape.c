@@ -19,7 +19,8 @@ static int infer_slice(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 0, x.dtype, x.rank, x.dim);
 }
 
-static aster_val emit_slice(struct aster_program *p, enum aster_op_kind kind, aster_val x, int axis, aster_sz start, aster_sz length)
+static aster_val emit_slice(struct aster_program *p, enum aster_op_kind kind, aster_val x, int axis,
+                            aster_sz start, aster_sz length)
 {
     if (x < 0)
         return -1;
@@ -30,28 +31,35 @@ static aster_val emit_slice(struct aster_program *p, enum aster_op_kind kind, as
     return aster_op_add(p, &o);
 }
 
-aster_val aster_emit_slice(struct aster_program *p, aster_val x, int axis, aster_sz start, aster_sz length)
+aster_val aster_emit_slice(struct aster_program *p, aster_val x, int axis, aster_sz start,
+                           aster_sz length)
 {
     return emit_slice(p, ASTER_OP_slice, x, axis, start, length);
 }
 
-aster_val aster_emit_unslice(struct aster_program *p, aster_val x, int axis, aster_sz start, aster_sz length)
+aster_val aster_emit_unslice(struct aster_program *p, aster_val x, int axis, aster_sz start,
+                             aster_sz length)
 {
     return emit_slice(p, ASTER_OP_unslice, x, axis, start, length);
 }
 
-static void grad_slice(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_slice(struct aster_program *p, const struct op *o, const bool *want,
+                       const aster_val *dout, aster_val *din)
 {
-    din[0] = aster_emit_unslice(p, dout[0], (int)o->i[0], o->s[0], aster_val_dim(p, o->in[0], (int)o->i[0]));
+    din[0] = aster_emit_unslice(p, dout[0], (int)o->i[0], o->s[0],
+                                aster_val_dim(p, o->in[0], (int)o->i[0]));
 }
 
-static void grad_unslice(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_unslice(struct aster_program *p, const struct op *o, const bool *want,
+                         const aster_val *dout, aster_val *din)
 {
-    din[0] = aster_emit_slice(p, dout[0], (int)o->i[0], o->s[0], aster_val_dim(p, o->in[0], (int)o->i[0]));
+    din[0] = aster_emit_slice(p, dout[0], (int)o->i[0], o->s[0],
+                              aster_val_dim(p, o->in[0], (int)o->i[0]));
 }
 
 const struct op_desc aster_desc_slice = {"slice", infer_slice, grad_slice, NULL, 0, NULL, NULL};
-const struct op_desc aster_desc_unslice = {"unslice", infer_slice, grad_unslice, NULL, 0, NULL, NULL};
+const struct op_desc aster_desc_unslice = {"unslice", infer_slice, grad_unslice, NULL,
+                                           0,         NULL,        NULL};
 
 static int infer_concat(struct aster_program *p, struct op *o)
 {
@@ -82,7 +90,8 @@ aster_val aster_emit_concat(struct aster_program *p, int n, const aster_val *x, 
     return aster_op_add(p, &o);
 }
 
-static void grad_concat(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_concat(struct aster_program *p, const struct op *o, const bool *want,
+                        const aster_val *dout, aster_val *din)
 {
     aster_sz start = aster_size(p, 0);
     for (int k = 0; k < o->n_in; k++) {
@@ -121,7 +130,8 @@ aster_val aster_emit_transpose(struct aster_program *p, aster_val x, const int *
     return aster_op_add(p, &o);
 }
 
-static void grad_transpose(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_transpose(struct aster_program *p, const struct op *o, const bool *want,
+                           const aster_val *dout, aster_val *din)
 {
     int back[ASTER_MAX_RANK] = {0};
     for (int k = 0; k < aster_val_rank(p, o->in[0]); k++)
@@ -129,11 +139,13 @@ static void grad_transpose(struct aster_program *p, const struct op *o, const bo
     din[0] = aster_emit_transpose(p, dout[0], back);
 }
 
-const struct op_desc aster_desc_transpose = {"transpose", infer_transpose, grad_transpose, NULL, 0, NULL, NULL};
+const struct op_desc aster_desc_transpose = {
+    "transpose", infer_transpose, grad_transpose, NULL, 0, NULL, NULL};
 
 static int infer_reshape(struct aster_program *p, struct op *o)
 {
-    return 0; /* the output was set by emit; that the counts agree is checked when sizes are bound */
+    return 0; /* the output was set by emit; that the counts agree is checked when sizes are bound
+               */
 }
 
 aster_val aster_emit_reshape(struct aster_program *p, aster_val x, int rank, const aster_sz *dims)
@@ -148,13 +160,15 @@ aster_val aster_emit_reshape(struct aster_program *p, aster_val x, int rank, con
     return aster_op_add(p, &o);
 }
 
-static void grad_reshape(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_reshape(struct aster_program *p, const struct op *o, const bool *want,
+                         const aster_val *dout, aster_val *din)
 {
     struct value x = *aster_value(p, o->in[0]);
     din[0] = aster_emit_reshape(p, dout[0], x.rank, x.dim);
 }
 
-const struct op_desc aster_desc_reshape = {"reshape", infer_reshape, grad_reshape, NULL, OP_VIEW, NULL, NULL};
+const struct op_desc aster_desc_reshape = {"reshape", infer_reshape, grad_reshape, NULL,
+                                           OP_VIEW,   NULL,          NULL};
 
 static int infer_gather(struct aster_program *p, struct op *o)
 {
@@ -181,7 +195,8 @@ static int infer_scatter_add(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 0, d.dtype, 2, (aster_sz[]){o->s[0], d.dim[d.rank - 1]});
 }
 
-static aster_val emit_scatter_add(struct aster_program *p, aster_val dy, aster_val idx, aster_sz rows)
+static aster_val emit_scatter_add(struct aster_program *p, aster_val dy, aster_val idx,
+                                  aster_sz rows)
 {
     if (dy < 0 || idx < 0)
         return -1;
@@ -190,17 +205,20 @@ static aster_val emit_scatter_add(struct aster_program *p, aster_val dy, aster_v
     return aster_op_add(p, &o);
 }
 
-static void grad_gather(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_gather(struct aster_program *p, const struct op *o, const bool *want,
+                        const aster_val *dout, aster_val *din)
 {
     if (want[0])
         din[0] = emit_scatter_add(p, dout[0], o->in[1], aster_val_dim(p, o->in[0], 0));
 }
 
-static void grad_scatter_add(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_scatter_add(struct aster_program *p, const struct op *o, const bool *want,
+                             const aster_val *dout, aster_val *din)
 {
     if (want[0])
         din[0] = aster_emit_gather(p, dout[0], o->in[1]);
 }
 
 const struct op_desc aster_desc_gather = {"gather", infer_gather, grad_gather, NULL, 0, NULL, NULL};
-const struct op_desc aster_desc_scatter_add = {"scatter_add", infer_scatter_add, grad_scatter_add, NULL, 0, NULL, NULL};
+const struct op_desc aster_desc_scatter_add = {
+    "scatter_add", infer_scatter_add, grad_scatter_add, NULL, 0, NULL, NULL};

@@ -18,9 +18,11 @@ aster_val aster_emit_sync_sum(struct aster_program *p, aster_val x)
     return aster_op_add(p, &o);
 }
 
-static void grad_sync_sum(struct aster_program *p, const struct op *o, const bool *want, const aster_val *dout, aster_val *din)
+static void grad_sync_sum(struct aster_program *p, const struct op *o, const bool *want,
+                          const aster_val *dout, aster_val *din)
 {
     din[0] = aster_emit_sync_sum(p, dout[0]);
 }
 
-const struct op_desc aster_desc_sync_sum = {"sync_sum", infer_sync_sum, grad_sync_sum, NULL, OP_SYNC, NULL, NULL};
+const struct op_desc aster_desc_sync_sum = {"sync_sum", infer_sync_sum, grad_sync_sum, NULL,
+                                            OP_SYNC,    NULL,           NULL};

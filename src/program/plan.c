@@ -13,12 +13,12 @@ static int64_t work_none(enum aster_op_kind op, const struct aster_args *a)
     return 0;
 }
 #define aster_work_pointwise work_none
-#define aster_work_reduce work_none
-#define aster_work_shape work_none
-#define aster_work_pool work_none
-#define aster_work_norm work_none
-#define aster_work_loss work_none
-#define aster_work_sync work_none
+#define aster_work_reduce    work_none
+#define aster_work_shape     work_none
+#define aster_work_pool      work_none
+#define aster_work_norm      work_none
+#define aster_work_loss      work_none
+#define aster_work_sync      work_none
 static int64_t (*const work_of[ASTER_N_OPS])(enum aster_op_kind, const struct aster_args *) = {
 #define ASTER_OP(name, family) [ASTER_OP_##name] = aster_work_##family,
 #include "ops.def"
@@ -63,9 +63,11 @@ static int bind_sizes(struct aster_plan *plan, int n, const struct aster_bind *b
             while (j < n && strcmp(bind[j].symbol, p->size[k].symbol))
                 j++;
             if (j == n)
-                return aster_fail(plan->ctx, ASTER_EBUG, "program %s: size %s is not bound", p->name, p->size[k].symbol);
+                return aster_fail(plan->ctx, ASTER_EBUG, "program %s: size %s is not bound",
+                                  p->name, p->size[k].symbol);
             if (bind[j].n < 0)
-                return aster_fail(plan->ctx, ASTER_EBUG, "program %s: size %s = %lld, expected 0 or more", p->name,
+                return aster_fail(plan->ctx, ASTER_EBUG,
+                                  "program %s: size %s = %lld, expected 0 or more", p->name,
                                   p->size[k].symbol, (long long)bind[j].n);
             plan->size[k] = bind[j].n;
         } else {
@@ -79,10 +81,13 @@ static int bind_sizes(struct aster_plan *plan, int n, const struct aster_bind *b
             char text[64];
             aster_size_text(p, p->value[v].dim[k], text, sizeof text);
             if (d < 0)
-                return aster_fail(plan->ctx, ASTER_ELIMIT, "program %s: size %s is %lld, the input is too short for this model", p->name,
-                                  text, (long long)d);
+                return aster_fail(
+                    plan->ctx, ASTER_ELIMIT,
+                    "program %s: size %s is %lld, the input is too short for this model", p->name,
+                    text, (long long)d);
             if (d && total > INT64_MAX / 4 / d)
-                return aster_fail(plan->ctx, ASTER_ELIMIT, "program %s: a value has more than 2^61 bytes", p->name);
+                return aster_fail(plan->ctx, ASTER_ELIMIT,
+                                  "program %s: a value has more than 2^61 bytes", p->name);
             total *= d;
         }
     }
@@ -96,15 +101,22 @@ static int check_shapes(const struct aster_plan *plan)
         const struct op *o = &p->op[k];
         if (o->dead)
             continue;
-        if (o->kind == ASTER_OP_reshape && aster_value_n(plan, o->in[0]) != aster_value_n(plan, o->out[0]))
-            return aster_fail(plan->ctx, ASTER_EBUG, "program %s, op %lld reshape: %lld elements into %lld", p->name, (long long)k,
-                              (long long)aster_value_n(plan, o->in[0]), (long long)aster_value_n(plan, o->out[0]));
+        if (o->kind == ASTER_OP_reshape &&
+            aster_value_n(plan, o->in[0]) != aster_value_n(plan, o->out[0]))
+            return aster_fail(plan->ctx, ASTER_EBUG,
+                              "program %s, op %lld reshape: %lld elements into %lld", p->name,
+                              (long long)k, (long long)aster_value_n(plan, o->in[0]),
+                              (long long)aster_value_n(plan, o->out[0]));
         if (o->kind == ASTER_OP_slice || o->kind == ASTER_OP_unslice) {
-            aster_val whole = o->kind == ASTER_OP_slice ? o->in[0] : o->out[0], part = o->kind == ASTER_OP_slice ? o->out[0] : o->in[0];
-            int64_t n = plan->size[p->value[whole].dim[o->i[0]]], m = plan->size[p->value[part].dim[o->i[0]]], at = plan->size[o->s[0]];
+            aster_val whole = o->kind == ASTER_OP_slice ? o->in[0] : o->out[0],
+                      part = o->kind == ASTER_OP_slice ? o->out[0] : o->in[0];
+            int64_t n = plan->size[p->value[whole].dim[o->i[0]]],
+                    m = plan->size[p->value[part].dim[o->i[0]]], at = plan->size[o->s[0]];
             if (at < 0 || m < 0 || at + m > n)
-                return aster_fail(plan->ctx, ASTER_EBUG, "program %s, op %lld %s: %lld..%lld of %lld", p->name, (long long)k,
-                                  aster_op_name(o->kind), (long long)at, (long long)(at + m), (long long)n);
+                return aster_fail(plan->ctx, ASTER_EBUG,
+                                  "program %s, op %lld %s: %lld..%lld of %lld", p->name,
+                                  (long long)k, aster_op_name(o->kind), (long long)at,
+                                  (long long)(at + m), (long long)n);
         }
     }
     return 0;
@@ -112,7 +124,8 @@ static int check_shapes(const struct aster_plan *plan)
 
 /* ---- steps and segments ---- */
 
-static bool in_group(const struct aster_program *p, const struct aster_plan *plan, const struct sync_group *g, aster_val v)
+static bool in_group(const struct aster_program *p, const struct aster_plan *plan,
+                     const struct sync_group *g, aster_val v)
 {
     for (int k = 0; k < g->n; k++)
         if (p->op[plan->step[g->first_step + k].op].out[0] == v)
@@ -162,7 +175,8 @@ static int make_steps(struct aster_plan *plan)
         struct sync_group *g = plan->n_sync ? &plan->sync[plan->n_sync - 1] : NULL;
         enum aster_dtype t = p->value[o->out[0]].dtype;
         if (sync && !(group_open && g->dtype == t && !in_group(p, plan, g, o->in[0]))) {
-            ASTER_TRY(aster_grow(plan->ctx, plan->n_sync + 1, sizeof *plan->sync, &plan->cap_sync, &plan->sync));
+            ASTER_TRY(aster_grow(plan->ctx, plan->n_sync + 1, sizeof *plan->sync, &plan->cap_sync,
+                                 &plan->sync));
             g = &plan->sync[plan->n_sync++];
             *g = (struct sync_group){.first_step = (int)plan->n_step, .dtype = t};
         }
@@ -181,11 +195,13 @@ static int make_steps(struct aster_plan *plan)
 
 /* ---- memory ---- */
 
-struct layout { /* while places are found */
-    aster_val *base;       /* the value whose memory v uses */
-    int64_t *base_offset;  /* where in it, bytes */
-    int64_t *last;         /* last step that reads a base */
-    struct { int64_t offset, bytes, until; } *live;
+struct layout {           /* while places are found */
+    aster_val *base;      /* the value whose memory v uses */
+    int64_t *base_offset; /* where in it, bytes */
+    int64_t *last;        /* last step that reads a base */
+    struct {
+        int64_t offset, bytes, until;
+    } * live;
     int64_t n_live, cap_live, peak;
 };
 
@@ -242,18 +258,23 @@ static void release(struct layout *l, int64_t step)
     l->n_live = n;
 }
 
-/* Gives y, an output of step k, the memory of its input x, if nobody reads x later and no other input lies there. */
-static bool take_over(const struct aster_plan *plan, struct layout *l, int64_t k, aster_val y, aster_val x)
+/* Gives y, an output of step k, the memory of its input x, if nobody reads x later and no other
+ * input lies there. */
+static bool take_over(const struct aster_plan *plan, struct layout *l, int64_t k, aster_val y,
+                      aster_val x)
 {
     const struct aster_program *p = plan->p;
     const struct op *o = &p->op[plan->step[k].op];
     aster_val b = l->base[x];
-    if (outside(plan, y) || l->base[y] != y || outside(plan, b) || l->last[b] != k || l->base_offset[x] != 0 ||
-        aster_value_bytes(plan, b) != aster_value_bytes(plan, y) || aster_value_n(plan, x) != aster_value_n(plan, y))
+    if (outside(plan, y) || l->base[y] != y || outside(plan, b) || l->last[b] != k ||
+        l->base_offset[x] != 0 || aster_value_bytes(plan, b) != aster_value_bytes(plan, y) ||
+        aster_value_n(plan, x) != aster_value_n(plan, y))
         return false;
-    for (int i = 0; i < o->n_in; i++) /* would another input read the same memory in another order? */
+    for (int i = 0; i < o->n_in;
+         i++) /* would another input read the same memory in another order? */
         if (o->in[i] != x && o->in[i] >= 0 && l->base[o->in[i]] == b &&
-            (l->base_offset[o->in[i]] != 0 || aster_value_n(plan, o->in[i]) != aster_value_n(plan, y)))
+            (l->base_offset[o->in[i]] != 0 ||
+             aster_value_n(plan, o->in[i]) != aster_value_n(plan, y)))
             return false;
     int64_t later = l->last[y];
     for (aster_val v = 0; v < p->n_value; v++) /* y and all views of it move along */
@@ -263,7 +284,8 @@ static bool take_over(const struct aster_plan *plan, struct layout *l, int64_t k
     return true;
 }
 
-/* Outputs that live in another value's memory: views, and results over an input that nobody reads later. */
+/* Outputs that live in another value's memory: views, and results over an input that nobody reads
+ * later. */
 static void find_bases(struct aster_plan *plan, struct layout *l, bool keep_all)
 {
     const struct aster_program *p = plan->p;
@@ -339,8 +361,10 @@ static int place_outside(struct aster_plan *plan)
         at = aster_round_up(at + aster_value_bytes(plan, p->output[k].v), ALIGN);
     }
     plan->bytes[ASTER_CLASS_OUTPUT] = at;
-    plan->bytes[ASTER_CLASS_PARAM] = plan->bytes[ASTER_CLASS_GRAD] = aster_program_class_n(p, ASTER_CLASS_PARAM) * real;
-    plan->bytes[ASTER_CLASS_BUFFER] = plan->bytes[ASTER_CLASS_AUX] = aster_program_class_n(p, ASTER_CLASS_BUFFER) * 8;
+    plan->bytes[ASTER_CLASS_PARAM] = plan->bytes[ASTER_CLASS_GRAD] =
+        aster_program_class_n(p, ASTER_CLASS_PARAM) * real;
+    plan->bytes[ASTER_CLASS_BUFFER] = plan->bytes[ASTER_CLASS_AUX] =
+        aster_program_class_n(p, ASTER_CLASS_BUFFER) * 8;
     for (aster_val v = 0; v < p->n_value; v++) {
         const struct value *x = &p->value[v];
         int64_t offset = 0;
@@ -401,17 +425,20 @@ static int make_background(struct aster_plan *plan, int n, const struct aster_bi
         if (!strcmp(bind[k].symbol, "B") || !strcmp(bind[k].symbol, "BG"))
             one[k].n = 1;
     }
-    return aster_plan_new(plan->ctx, plan->p, n, one, &(struct aster_plan_options){.keep_all = true}, &plan->background);
+    return aster_plan_new(plan->ctx, plan->p, n, one,
+                          &(struct aster_plan_options){.keep_all = true}, &plan->background);
 }
 
-int aster_plan_new(struct aster_ctx *ctx, const struct aster_program *p, int n, const struct aster_bind *bind,
-                   const struct aster_plan_options *opt, struct aster_plan **out)
+int aster_plan_new(struct aster_ctx *ctx, const struct aster_program *p, int n,
+                   const struct aster_bind *bind, const struct aster_plan_options *opt,
+                   struct aster_plan **out)
 {
     struct aster_plan *plan = NULL;
     int rc;
     *out = NULL;
     if (!p->finished)
-        return aster_fail(ctx, ASTER_EBUG, "program %s: a plan before aster_program_finish", p->name);
+        return aster_fail(ctx, ASTER_EBUG, "program %s: a plan before aster_program_finish",
+                          p->name);
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *plan, &plan));
     plan->ctx = ctx;
     plan->p = p;
@@ -456,8 +483,8 @@ int64_t aster_plan_bytes(const struct aster_plan *plan, enum aster_class c)
     return plan->bytes[c];
 }
 
-int aster_plan_find(struct aster_ctx *ctx, const struct aster_plan *plan, enum aster_class c, const char *name,
-                    struct aster_tensor *shape, int64_t *offset_bytes)
+int aster_plan_find(struct aster_ctx *ctx, const struct aster_plan *plan, enum aster_class c,
+                    const char *name, struct aster_tensor *shape, int64_t *offset_bytes)
 {
     const struct aster_program *p = plan->p;
     const struct named *list = c == ASTER_CLASS_INPUT ? p->input : p->output;
@@ -470,7 +497,8 @@ int aster_plan_find(struct aster_ctx *ctx, const struct aster_plan *plan, enum a
                 *offset_bytes = plan->place[list[k].v].offset;
             return 0;
         }
-    return aster_fail(ctx, ASTER_EBUG, "program %s: no %s named '%s'", p->name, c == ASTER_CLASS_INPUT ? "input" : "output", name);
+    return aster_fail(ctx, ASTER_EBUG, "program %s: no %s named '%s'", p->name,
+                      c == ASTER_CLASS_INPUT ? "input" : "output", name);
 }
 
 int aster_plan_n_segments(const struct aster_plan *plan)
@@ -503,7 +531,8 @@ void aster_plan_cost(const struct aster_plan *plan, int segment, double *flops, 
         }
 }
 
-double aster_plan_seconds(const struct aster_plan *plan, int segment, const struct aster_device_model *d)
+double aster_plan_seconds(const struct aster_plan *plan, int segment,
+                          const struct aster_device_model *d)
 {
     double peak = plan->p->real == ASTER_F64 ? d->flops_f64 : d->flops_f32, sum = 0;
     for (int64_t k = 0; k < plan->n_step; k++) {

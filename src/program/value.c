@@ -5,12 +5,14 @@
 #include <stdarg.h>
 #include <string.h>
 
-int aster_program_new(struct aster_ctx *ctx, const char *name, enum aster_dtype real, struct aster_program **out)
+int aster_program_new(struct aster_ctx *ctx, const char *name, enum aster_dtype real,
+                      struct aster_program **out)
 {
     struct aster_program *p = NULL;
     *out = NULL;
     if (real != ASTER_F32 && real != ASTER_F64)
-        return aster_fail(ctx, ASTER_EPARAM, "program %s: real type %s, expected f32 or f64", name, aster_dtype_name(real));
+        return aster_fail(ctx, ASTER_EPARAM, "program %s: real type %s, expected f32 or f64", name,
+                          aster_dtype_name(real));
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *p, &p));
     p->ctx = ctx;
     p->real = real;
@@ -85,7 +87,8 @@ static aster_sz size_add_expr(struct aster_program *p, struct size_expr e)
         if (e.kind != SIZE_SYMBOL || !strcmp(x->symbol, e.symbol))
             return k;
     }
-    if (p->failed || aster_grow(p->ctx, p->n_size + 1, sizeof *p->size, &p->cap_size, &p->size) < 0) {
+    if (p->failed ||
+        aster_grow(p->ctx, p->n_size + 1, sizeof *p->size, &p->cap_size, &p->size) < 0) {
         p->failed = true;
         return -1;
     }
@@ -104,7 +107,9 @@ aster_sz aster_size(struct aster_program *p, int64_t n)
 
 aster_sz aster_size_symbol(struct aster_program *p, const char *name)
 {
-    return size_add_expr(p, (struct size_expr){.kind = SIZE_SYMBOL, .a = -1, .b = -1, .symbol = (char *)(uintptr_t)name});
+    return size_add_expr(
+        p, (struct size_expr){
+               .kind = SIZE_SYMBOL, .a = -1, .b = -1, .symbol = (char *)(uintptr_t)name});
 }
 
 static int64_t div_down(int64_t a, int64_t b)
@@ -119,7 +124,9 @@ static aster_sz size_binary(struct aster_program *p, enum size_kind kind, aster_
         return -1;
     const struct size_expr *x = &p->size[a], *y = &p->size[b];
     if (x->kind == SIZE_CONST && y->kind == SIZE_CONST)
-        return aster_size(p, kind == SIZE_ADD ? x->n + y->n : kind == SIZE_SUB ? x->n - y->n : x->n * y->n);
+        return aster_size(p, kind == SIZE_ADD   ? x->n + y->n
+                             : kind == SIZE_SUB ? x->n - y->n
+                                                : x->n * y->n);
     if (kind != SIZE_MUL && y->kind == SIZE_CONST && y->n == 0)
         return a;
     if (kind == SIZE_ADD && x->kind == SIZE_CONST && x->n == 0)
@@ -212,7 +219,11 @@ void aster_size_text(const struct aster_program *p, aster_sz s, char *buf, size_
     default:
         aster_size_text(p, e->a, a, sizeof a);
         aster_size_text(p, e->b, b, sizeof b);
-        snprintf(buf, n, "(%s%c%s)", a, e->kind == SIZE_ADD ? '+' : e->kind == SIZE_SUB ? '-' : '*', b);
+        snprintf(buf, n, "(%s%c%s)", a,
+                 e->kind == SIZE_ADD   ? '+'
+                 : e->kind == SIZE_SUB ? '-'
+                                       : '*',
+                 b);
     }
 }
 
@@ -258,22 +269,26 @@ bool aster_is_real(const struct aster_program *p, aster_val v)
 
 /* ---- values ---- */
 
-static aster_val value_add(struct aster_program *p, enum aster_dtype t, int rank, const aster_sz *dim)
+static aster_val value_add(struct aster_program *p, enum aster_dtype t, int rank,
+                           const aster_sz *dim)
 {
     if (p->failed)
         return -1;
     if (p->finished) {
-        aster_fail(p->ctx, ASTER_EBUG, "program %s: an op was added after it was finished", p->name);
+        aster_fail(p->ctx, ASTER_EBUG, "program %s: an op was added after it was finished",
+                   p->name);
         p->failed = true;
         return -1;
     }
     if (rank < 0 || rank > ASTER_MAX_RANK) {
-        aster_fail(p->ctx, ASTER_EBUG, "program %s: a value of rank %d, expected 0 to %d", p->name, rank, ASTER_MAX_RANK);
+        aster_fail(p->ctx, ASTER_EBUG, "program %s: a value of rank %d, expected 0 to %d", p->name,
+                   rank, ASTER_MAX_RANK);
         p->failed = true;
         return -1;
     }
     struct value v = {.dtype = t, .rank = rank, .op = -1, .cls = ASTER_CLASS_ARENA, .slot = -1};
-    for (int k = 0; k < rank; k++) { /* dim may be that of another value, which moves when the list grows */
+    for (int k = 0; k < rank;
+         k++) { /* dim may be that of another value, which moves when the list grows */
         if (dim[k] < 0) {
             aster_fail(p->ctx, ASTER_EBUG, "program %s: a value has an undefined size", p->name);
             p->failed = true;
@@ -289,11 +304,13 @@ static aster_val value_add(struct aster_program *p, enum aster_dtype t, int rank
     return (aster_val)p->n_value++;
 }
 
-static int named_add(struct aster_program *p, struct named **list, int64_t *n, int64_t *cap, const char *name, aster_val v)
+static int named_add(struct aster_program *p, struct named **list, int64_t *n, int64_t *cap,
+                     const char *name, aster_val v)
 {
     for (int64_t k = 0; k < *n; k++)
         if (!strcmp((*list)[k].name, name))
-            return aster_fail(p->ctx, ASTER_EBUG, "program %s: two values named '%s'", p->name, name);
+            return aster_fail(p->ctx, ASTER_EBUG, "program %s: two values named '%s'", p->name,
+                              name);
     ASTER_TRY(aster_grow(p->ctx, *n + 1, sizeof **list, cap, list));
     ASTER_TRY(aster_strdup(p->ctx, name, &(*list)[*n].name));
     (*list)[*n].v = v;
@@ -301,7 +318,8 @@ static int named_add(struct aster_program *p, struct named **list, int64_t *n, i
     return 0;
 }
 
-aster_val aster_emit_input(struct aster_program *p, const char *name, enum aster_dtype t, int rank, const aster_sz *dims)
+aster_val aster_emit_input(struct aster_program *p, const char *name, enum aster_dtype t, int rank,
+                           const aster_sz *dims)
 {
     aster_val v = value_add(p, t, rank, dims);
     if (v < 0)
@@ -321,12 +339,13 @@ static int64_t slots(const struct aster_param_info *info)
     return info->dtype == ASTER_BF16 ? (info->n + 1) / 2 : info->n;
 }
 
-static int info_add(struct aster_program *p, struct aster_param_info **list, int64_t *n, int64_t *cap,
-                    struct aster_param_info info, const char *name)
+static int info_add(struct aster_program *p, struct aster_param_info **list, int64_t *n,
+                    int64_t *cap, struct aster_param_info info, const char *name)
 {
     for (int64_t k = 0; k < *n; k++)
         if (!strcmp((*list)[k].name, name))
-            return aster_fail(p->ctx, ASTER_EBUG, "program %s: two parameters named '%s'", p->name, name);
+            return aster_fail(p->ctx, ASTER_EBUG, "program %s: two parameters named '%s'", p->name,
+                              name);
     info.n = 1;
     for (int k = 0; k < info.rank; k++)
         ASTER_TRY(aster_mul(p->ctx, info.n, info.dim[k], &info.n));
@@ -339,8 +358,9 @@ static int info_add(struct aster_program *p, struct aster_param_info **list, int
     return 0;
 }
 
-static aster_val external_add(struct aster_program *p, enum aster_class cls, enum aster_dtype t, int slot, int rank,
-                              const int64_t *dims, aster_val **list, int64_t *cap)
+static aster_val external_add(struct aster_program *p, enum aster_class cls, enum aster_dtype t,
+                              int slot, int rank, const int64_t *dims, aster_val **list,
+                              int64_t *cap)
 {
     aster_sz dim[ASTER_MAX_RANK];
     for (int k = 0; k < rank && k < ASTER_MAX_RANK; k++)
@@ -356,49 +376,60 @@ static aster_val external_add(struct aster_program *p, enum aster_class cls, enu
     return v;
 }
 
-static aster_val emit_param(struct aster_program *p, const char *name, enum aster_dtype t, int rank, const int64_t *dims, enum aster_layout layout,
-                            struct aster_init init, int64_t fan_in)
+static aster_val emit_param(struct aster_program *p, const char *name, enum aster_dtype t, int rank,
+                            const int64_t *dims, enum aster_layout layout, struct aster_init init,
+                            int64_t fan_in)
 {
-    struct aster_param_info info = {.layout = layout, .init = init, .dtype = t, .rank = rank, .fan_in = fan_in};
+    struct aster_param_info info = {
+        .layout = layout, .init = init, .dtype = t, .rank = rank, .fan_in = fan_in};
     for (int k = 0; k < rank && k < ASTER_MAX_RANK; k++)
         info.dim[k] = dims[k];
     int slot = (int)p->n_param;
     if (p->failed || info_add(p, &p->param, &p->n_param, &p->cap_param, info, name) < 0 ||
-        aster_grow(p->ctx, p->n_param, sizeof *p->grad_value, &p->cap_grad_value, &p->grad_value) < 0) {
+        aster_grow(p->ctx, p->n_param, sizeof *p->grad_value, &p->cap_grad_value, &p->grad_value) <
+            0) {
         p->failed = true;
         return -1;
     }
     p->grad_value[slot] = -1;
-    return external_add(p, ASTER_CLASS_PARAM, t, slot, rank, dims, &p->param_value, &p->cap_param_value);
+    return external_add(p, ASTER_CLASS_PARAM, t, slot, rank, dims, &p->param_value,
+                        &p->cap_param_value);
 }
 
-aster_val aster_emit_param(struct aster_program *p, const char *name, int rank, const int64_t *dims, enum aster_layout layout,
-                           struct aster_init init, int64_t fan_in)
+aster_val aster_emit_param(struct aster_program *p, const char *name, int rank, const int64_t *dims,
+                           enum aster_layout layout, struct aster_init init, int64_t fan_in)
 {
     return emit_param(p, name, p->real, rank, dims, layout, init, fan_in);
 }
 
-aster_val aster_emit_param_bf16(struct aster_program *p, const char *name, int rank, const int64_t *dims, enum aster_layout layout,
+aster_val aster_emit_param_bf16(struct aster_program *p, const char *name, int rank,
+                                const int64_t *dims, enum aster_layout layout,
                                 struct aster_init init, int64_t fan_in)
 {
     if (!p->failed && p->real != ASTER_F32) {
         p->failed = true;
-        return aster_fail(p->ctx, ASTER_EBUG, "program %s: parameter %s is to be bf16, in a program of f64", p->name, name), -1;
+        return aster_fail(p->ctx, ASTER_EBUG,
+                          "program %s: parameter %s is to be bf16, in a program of f64", p->name,
+                          name),
+               -1;
     }
     return emit_param(p, name, ASTER_BF16, rank, dims, layout, init, fan_in);
 }
 
 aster_val aster_emit_buffer(struct aster_program *p, const char *name, int64_t n, double init)
 {
-    struct aster_param_info info = {.layout = ASTER_LAYOUT_SAME, .init = {0, init}, .dtype = ASTER_F64, .rank = 1, .dim = {n}};
+    struct aster_param_info info = {
+        .layout = ASTER_LAYOUT_SAME, .init = {0, init}, .dtype = ASTER_F64, .rank = 1, .dim = {n}};
     int slot = (int)p->n_buffer;
     if (p->failed || info_add(p, &p->buffer, &p->n_buffer, &p->cap_buffer, info, name) < 0 ||
-        aster_grow(p->ctx, p->n_buffer, sizeof *p->aux_value, &p->cap_aux_value, &p->aux_value) < 0) {
+        aster_grow(p->ctx, p->n_buffer, sizeof *p->aux_value, &p->cap_aux_value, &p->aux_value) <
+            0) {
         p->failed = true;
         return -1;
     }
     p->aux_value[slot] = -1;
-    return external_add(p, ASTER_CLASS_BUFFER, ASTER_F64, slot, 1, &n, &p->buffer_value, &p->cap_buffer_value);
+    return external_add(p, ASTER_CLASS_BUFFER, ASTER_F64, slot, 1, &n, &p->buffer_value,
+                        &p->cap_buffer_value);
 }
 
 /* The value behind views. */
@@ -459,7 +490,8 @@ int aster_program_grad_params(struct aster_program *p, aster_val y)
     return aster_program_grad_from(p, y, -1, -1, NULL);
 }
 
-int aster_program_grad_from(struct aster_program *p, aster_val y, aster_val dy, aster_val x, aster_val *dx_out)
+int aster_program_grad_from(struct aster_program *p, aster_val y, aster_val dy, aster_val x,
+                            aster_val *dx_out)
 {
     aster_val *dx = NULL, *by = NULL;
     int rc;
@@ -537,11 +569,12 @@ int aster_infer_fail(struct aster_program *p, const struct op *o, const char *fm
         aster_shape_text(p, o->in[k], s, sizeof s);
         at += (size_t)snprintf(shapes + at, sizeof shapes - at, "%s%s", k ? "; " : "", s);
     }
-    return aster_fail(p->ctx, ASTER_EBUG, "program %s, op %lld %s: %s; inputs: %s", p->name, (long long)p->n_op,
-                      aster_op_name(o->kind), text, shapes);
+    return aster_fail(p->ctx, ASTER_EBUG, "program %s, op %lld %s: %s; inputs: %s", p->name,
+                      (long long)p->n_op, aster_op_name(o->kind), text, shapes);
 }
 
-int aster_op_set_out(struct aster_program *p, struct op *o, int k, enum aster_dtype t, int rank, const aster_sz *dim)
+int aster_op_set_out(struct aster_program *p, struct op *o, int k, enum aster_dtype t, int rank,
+                     const aster_sz *dim)
 {
     aster_val v = value_add(p, t, rank, dim);
     if (v < 0)

@@ -12,7 +12,9 @@ void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_wor
         busy += now - since;
     double share = now > last->at ? (busy - last->busy_s) / (now - last->at) : 0;
     *out = (struct aster_worker_info){
-        .busy = share < 0 ? 0 : share > 1 ? 1 : share,
+        .busy = share < 0   ? 0
+                : share > 1 ? 1
+                            : share,
         .tasks = atomic_load_explicit(&w->tasks, memory_order_relaxed),
         .seconds_busy = busy,
         .memory_used = atomic_load(&rt->env.memory_used),

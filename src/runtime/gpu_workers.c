@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The worker of each GPU: its stream and limits, and the memory that kernels hand to one another. */
+/* The worker of each GPU: its stream and limits, and the memory that kernels hand to one another.
+ */
 #include "runtime/start.h"
 
 #if ASTER_HAVE_CUDA
@@ -49,7 +50,8 @@ static void stop_one(void *arg)
 int gpu_workers_start(struct aster_runtime *rt)
 {
     /* until tasks are measured; careful, as for cores */
-    rt->env.gpu = (struct aster_device_model){.flops_f32 = 5e12, .flops_f64 = 1e12, .bandwidth = 5e11, .launch = 5e-6};
+    rt->env.gpu = (struct aster_device_model){
+        .flops_f32 = 5e12, .flops_f64 = 1e12, .bandwidth = 5e11, .launch = 5e-6};
     rt->env.gpu_memory = INT64_MAX;
     starpu_execute_on_each_worker(start_one, rt, STARPU_CUDA);
     for (int k = 0; k < rt->env.n_workers; k++) {
@@ -60,7 +62,8 @@ int gpu_workers_start(struct aster_runtime *rt)
         if (error)
             return aster_fail(rt->env.ctx, ASTER_EDEVICE, "%s cannot be used: %s", w->name, error);
         int64_t room = (int64_t)starpu_memory_get_total(starpu_worker_get_memory_node((unsigned)k));
-        rt->env.gpu_memory = aster_min64(rt->env.gpu_memory, room / 10 * 8); /* as much as StarPU can be sure to make room for */
+        rt->env.gpu_memory = aster_min64(
+            rt->env.gpu_memory, room / 10 * 8); /* as much as StarPU can be sure to make room for */
     }
     return 0;
 }

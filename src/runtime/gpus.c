@@ -47,22 +47,28 @@ void aster_gpus_look(struct aster_gpus *out)
     look(out);
 }
 
-static int choose_one(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list, const char *item, size_t length, int *out)
+static int choose_one(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list,
+                      const char *item, size_t length, int *out)
 {
     char text[16] = "";
     int64_t k = 0;
     if (length < sizeof text)
         memcpy(text, item, length);
     if (!isdigit((unsigned char)*text) || aster_parse_i64(text, &k) != 0)
-        return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: '%.*s' is no number of a GPU; expected all, none, or numbers such as 0,2,3", list, (int)length,
-                          item);
+        return aster_fail(
+            ctx, ASTER_EPARAM,
+            "gpus=%s: '%.*s' is no number of a GPU; expected all, none, or numbers such as 0,2,3",
+            list, (int)length, item);
     if (k >= g->n)
-        return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: there is no GPU %lld, this machine has %d (0 to %d)", list, (long long)k, g->n, g->n - 1);
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "gpus=%s: there is no GPU %lld, this machine has %d (0 to %d)", list,
+                          (long long)k, g->n, g->n - 1);
     *out = (int)k;
     return 0;
 }
 
-int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list, int *n, int chosen[ASTER_MAX_GPUS])
+int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list, int *n,
+                      int chosen[ASTER_MAX_GPUS])
 {
     *n = 0;
     if (!list || !*list || !strcmp(list, "all")) {
@@ -73,7 +79,8 @@ int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const c
     if (!strcmp(list, "none"))
         return 0;
     if (g->n == 0)
-        return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: %s; leave gpus out, or give none", list, g->why);
+        return aster_fail(ctx, ASTER_EPARAM, "gpus=%s: %s; leave gpus out, or give none", list,
+                          g->why);
     for (const char *p = list;; p++) {
         size_t length = strcspn(p, ",");
         int k = 0;
@@ -89,7 +96,8 @@ int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const c
 }
 
 /* One "20G" or "2=8G" of the list. */
-static int memory_of(struct aster_ctx *ctx, const char *text, const char *item, int n, const int *chosen, int64_t *limit)
+static int memory_of(struct aster_ctx *ctx, const char *text, const char *item, int n,
+                     const int *chosen, int64_t *limit)
 {
     const char *equals = strchr(item, '=');
     char number[16] = "";
@@ -97,25 +105,38 @@ static int memory_of(struct aster_ctx *ctx, const char *text, const char *item, 
     bool found = false;
     if (equals && equals - item < (int)sizeof number)
         memcpy(number, item, (size_t)(equals - item));
-    if ((equals && (!isdigit((unsigned char)*number) || aster_parse_i64(number, &k) < 0)) || aster_parse_size(equals ? equals + 1 : item, &bytes) < 0)
-        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: expected a size such as 20G, or GPUs with theirs such as 0=20G,2=8G, found '%s'", text, item);
+    if ((equals && (!isdigit((unsigned char)*number) || aster_parse_i64(number, &k) < 0)) ||
+        aster_parse_size(equals ? equals + 1 : item, &bytes) < 0)
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "gpu-memory=%s: expected a size such as 20G, or GPUs with theirs such as "
+                          "0=20G,2=8G, found '%s'",
+                          text, item);
     if (!equals && strchr(text, ','))
-        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: one size for all GPUs, or a size for each such as 0=20G,2=8G, found '%s'", text, item);
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "gpu-memory=%s: one size for all GPUs, or a size for each such as "
+                          "0=20G,2=8G, found '%s'",
+                          text, item);
     if (bytes < 64 << 20)
-        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: less than 64M of a GPU is not enough for any task, found '%s'", text, item);
+        return aster_fail(
+            ctx, ASTER_EPARAM,
+            "gpu-memory=%s: less than 64M of a GPU is not enough for any task, found '%s'", text,
+            item);
     for (int j = 0; j < n; j++)
         if (!equals || chosen[j] == k) {
             if (equals && limit[j])
-                return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: GPU %lld is named twice", text, (long long)k);
+                return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: GPU %lld is named twice", text,
+                                  (long long)k);
             limit[j] = bytes;
             found = true;
         }
     if (equals && !found)
-        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: GPU %lld is not in use", text, (long long)k);
+        return aster_fail(ctx, ASTER_EPARAM, "gpu-memory=%s: GPU %lld is not in use", text,
+                          (long long)k);
     return 0;
 }
 
-int aster_gpus_memory(struct aster_ctx *ctx, const char *text, int n, const int *chosen, int64_t *limit)
+int aster_gpus_memory(struct aster_ctx *ctx, const char *text, int n, const int *chosen,
+                      int64_t *limit)
 {
     char item[64];
     memset(limit, 0, (size_t)n * sizeof *limit);

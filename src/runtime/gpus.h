@@ -19,8 +19,10 @@ struct aster_gpus {
 };
 void aster_gpus_look(struct aster_gpus *out);
 /* Those that "", NULL or "all", "none" or "0,2,3" choose: n numbers in order. */
-ASTER_CHECKED int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g, const char *list, int *n, int chosen[ASTER_MAX_GPUS]);
+ASTER_CHECKED int aster_gpus_choose(struct aster_ctx *ctx, const struct aster_gpus *g,
+                                    const char *list, int *n, int chosen[ASTER_MAX_GPUS]);
 /* What "20G", "0=20G,2=8G", NULL or "" allow of each of the n chosen ones: bytes, 0: all. */
-ASTER_CHECKED int aster_gpus_memory(struct aster_ctx *ctx, const char *text, int n, const int *chosen, int64_t *limit);
+ASTER_CHECKED int aster_gpus_memory(struct aster_ctx *ctx, const char *text, int n,
+                                    const int *chosen, int64_t *limit);
 
 #endif

@@ -21,16 +21,17 @@ static int count_cores(struct aster_ctx *ctx, struct aster_machine *m)
         hwloc_topology_destroy(topology);
         return aster_fail(ctx, ASTER_EIO, "hwloc cannot read the topology of this machine");
     }
-    hwloc_obj_type_t type = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
+    hwloc_obj_type_t type =
+        hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
     m->machine_cores = hwloc_get_nbobjs_by_type(topology, type);
     for (int k = 0; k < m->machine_cores; k++) {
         hwloc_obj_t core = hwloc_get_obj_by_type(topology, type, (unsigned)k);
         bool usable = false, whole = true;
         unsigned cpu;
-        hwloc_bitmap_foreach_begin(cpu, core->cpuset)
-            bool in = !have_mask || cpu >= CPU_SETSIZE || CPU_ISSET(cpu, &mask);
-            usable |= in;
-            whole &= in;
+        hwloc_bitmap_foreach_begin(cpu, core->cpuset) bool in =
+            !have_mask || cpu >= CPU_SETSIZE || CPU_ISSET(cpu, &mask);
+        usable |= in;
+        whole &= in;
         hwloc_bitmap_foreach_end();
         m->cores += usable;
         m->masked |= !whole;
@@ -64,7 +65,8 @@ static void look_at_memory(struct aster_machine *m)
     if (f)
         fclose(f);
     int64_t group[2] = {0, 0};
-    if (read_numbers("/sys/fs/cgroup/memory.max", 1, &group[0]) == 1 && read_numbers("/sys/fs/cgroup/memory.current", 1, &group[1]) == 1) {
+    if (read_numbers("/sys/fs/cgroup/memory.max", 1, &group[0]) == 1 &&
+        read_numbers("/sys/fs/cgroup/memory.current", 1, &group[1]) == 1) {
         limit = group[0];
         used = group[1];
         m->free_memory = aster_max64(0, aster_min64(m->free_memory, limit - used));
@@ -101,7 +103,8 @@ static bool usable_folder(struct aster_ctx *ctx, const char *path)
     return good;
 }
 
-/* Where StarPU may keep its files: the user's cache, else a private folder among the temporary files. */
+/* Where StarPU may keep its files: the user's cache, else a private folder among the temporary
+ * files. */
 static int find_cache(struct aster_ctx *ctx, struct aster_str *path)
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *tmp = getenv("TMPDIR");
@@ -116,8 +119,11 @@ static int find_cache(struct aster_ctx *ctx, struct aster_str *path)
     aster_str_printf(path, "%s/asterism-%ld", tmp && *tmp ? tmp : "/tmp", (long)getuid());
     ASTER_TRY(aster_str_ok(ctx, path));
     struct stat st;
-    if (mkdir(path->s, 0700) != 0 && (lstat(path->s, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid()))
-        return aster_fail(ctx, ASTER_EIO, "no folder for StarPU's files: neither the cache folder of HOME nor %s can be used; set STARPU_HOME",
+    if (mkdir(path->s, 0700) != 0 &&
+        (lstat(path->s, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid()))
+        return aster_fail(ctx, ASTER_EIO,
+                          "no folder for StarPU's files: neither the cache folder of HOME nor %s "
+                          "can be used; set STARPU_HOME",
                           path->s);
     return 0;
 }
@@ -137,7 +143,8 @@ int aster_machine_set_environment(struct aster_ctx *ctx, bool bind_workers)
     }
     setenv("STARPU_SILENT", "1", 0);
     setenv("STARPU_WATCHDOG_CRASH", "0", 0);
-    /* 1.3 binds worker k to core k whatever the mask says; two programs would share the first cores */
+    /* 1.3 binds worker k to core k whatever the mask says; two programs would share the first cores
+     */
     if (!bind_workers)
         setenv("STARPU_WORKERS_NOBIND", "1", 0);
 done:

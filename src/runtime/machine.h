@@ -6,9 +6,9 @@
 #include "base/base.h"
 
 struct aster_machine {
-    int cores;        /* that this process may use: by its CPU mask and its control group's quota */
+    int cores; /* that this process may use: by its CPU mask and its control group's quota */
     int machine_cores;
-    bool masked;      /* the mask leaves cores out */
+    bool masked;         /* the mask leaves cores out */
     int64_t free_memory; /* bytes, control group considered */
 };
 ASTER_CHECKED int aster_machine_look(struct aster_ctx *ctx, struct aster_machine *out);

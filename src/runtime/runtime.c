@@ -19,46 +19,60 @@ struct chosen {
     enum aster_isa isa;
 };
 
-/* A simulated machine instead of this one; without one, the simulating program has nothing to run on. */
-static int check_simulate(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_machine *m)
+/* A simulated machine instead of this one; without one, the simulating program has nothing to run
+ * on. */
+static int check_simulate(struct aster_ctx *ctx, const struct aster_runtime_options *o,
+                          struct aster_machine *m)
 {
     if (ASTER_SIM && !o->simulate)
-        return aster_fail(ctx, ASTER_EPARAM, "this is the simulating program: it runs no pipeline; asterism scale --simulate MACHINE.yaml uses it");
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "this is the simulating program: it runs no pipeline; asterism scale "
+                          "--simulate MACHINE.yaml uses it");
     if (!ASTER_SIM && o->simulate)
-        return aster_fail(ctx, ASTER_EPARAM, "this program runs on this machine; simulated ones need asterism-sim");
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "this program runs on this machine; simulated ones need asterism-sim");
     if (!o->simulate)
         return 0;
     const struct aster_sim_machine *s = o->simulate->machine;
     int drivers = o->simulate->gpus; /* each takes a core */
     if (o->simulate->gpus > s->n_gpus)
-        return aster_fail(ctx, ASTER_EPARAM, "%d GPUs: %s has %d", o->simulate->gpus, s->name, s->n_gpus);
+        return aster_fail(ctx, ASTER_EPARAM, "%d GPUs: %s has %d", o->simulate->gpus, s->name,
+                          s->n_gpus);
     m->machine_cores = s->cores;
     m->cores = s->cores - drivers;
     m->masked = false;
     if (m->cores < 1)
-        return aster_fail(ctx, ASTER_EPARAM, "%s has %d cores and %d GPUs in use: no core is left for a CPU worker", s->name, s->cores, drivers);
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "%s has %d cores and %d GPUs in use: no core is left for a CPU worker",
+                          s->name, s->cores, drivers);
     return 0;
 }
 
-static int choose_cpus(struct aster_ctx *ctx, const struct aster_runtime_options *o, const struct aster_machine *m, int *cpus)
+static int choose_cpus(struct aster_ctx *ctx, const struct aster_runtime_options *o,
+                       const struct aster_machine *m, int *cpus)
 {
     *cpus = o->cpus;
     if (o->cpus < 0) {
         *cpus = (int)aster_min64(m->cores, STARPU_MAXCPUS);
     }
     if (*cpus == 0)
-        return aster_fail(ctx, ASTER_EPARAM, "cpus=0: no worker is left that reads, encodes and writes");
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "cpus=0: no worker is left that reads, encodes and writes");
     if (*cpus > STARPU_MAXCPUS)
         return aster_fail(ctx, ASTER_EPARAM,
-                          "cpus=%d: this StarPU was built for at most %d CPU workers; ask for fewer, or configure StarPU with --enable-maxcpus=%d",
+                          "cpus=%d: this StarPU was built for at most %d CPU workers; ask for "
+                          "fewer, or configure StarPU with --enable-maxcpus=%d",
                           *cpus, STARPU_MAXCPUS, *cpus);
     if (*cpus > m->machine_cores)
-        return aster_fail(ctx, ASTER_EPARAM, "cpus=%d: this machine has %d cores", *cpus, m->machine_cores);
+        return aster_fail(ctx, ASTER_EPARAM, "cpus=%d: this machine has %d cores", *cpus,
+                          m->machine_cores);
     return 0;
 }
 
-/* The GPUs to use; each takes a core, and at least one stays for a CPU worker, which encodes and commits. */
-static int choose_gpus(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct chosen *c)
+/* The GPUs to use; each takes a core, and at least one stays for a CPU worker, which encodes and
+ * commits. */
+static int choose_gpus(struct aster_ctx *ctx, const struct aster_runtime_options *o,
+                       struct chosen *c)
 {
     struct aster_gpus g;
     if (o->simulate) {
@@ -69,7 +83,9 @@ static int choose_gpus(struct aster_ctx *ctx, const struct aster_runtime_options
     ASTER_TRY(aster_gpus_choose(ctx, &g, o->gpus, &c->n_gpus, c->gpu));
     ASTER_TRY(aster_gpus_memory(ctx, o->gpu_memory, c->n_gpus, c->gpu, c->gpu_memory));
     if (c->n_gpus > STARPU_MAXCUDADEVS)
-        return aster_fail(ctx, ASTER_EPARAM, "%d GPUs: this StarPU was built for at most %d; name fewer with gpus, or build one with scripts/build-starpu",
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "%d GPUs: this StarPU was built for at most %d; name fewer with gpus, or "
+                          "build one with scripts/build-starpu",
                           c->n_gpus, STARPU_MAXCUDADEVS);
     c->machine.cores = (int)aster_max64(1, c->machine.cores - c->n_gpus);
     return 0;
@@ -86,12 +102,13 @@ static int check_scheduler(struct aster_ctx *ctx, const char *name)
             return 0;
     }
     const char *near = aster_nearest(name, names, n);
-    return aster_fail(ctx, ASTER_EPARAM, "scheduler=%s: this StarPU has no such policy; %s%s", name, near ? "nearest: " : "",
+    return aster_fail(ctx, ASTER_EPARAM, "scheduler=%s: this StarPU has no such policy; %s%s", name,
+                      near ? "nearest: " : "",
                       near ? near : "eager, lws, dmda and dmdas are common ones");
 }
 
-/* StarPU reads how much of each GPU it may take from the environment, in MB. The variable without a number, which would win over
- * those with one, goes over to the GPUs that have no limit of ours. */
+/* StarPU reads how much of each GPU it may take from the environment, in MB. The variable without a
+ * number, which would win over those with one, goes over to the GPUs that have no limit of ours. */
 static int limit_gpus(struct aster_ctx *ctx, const struct chosen *c)
 {
     static const char all[] = "STARPU_LIMIT_CUDA_MEM";
@@ -118,7 +135,8 @@ static int start(struct aster_runtime *rt, const struct chosen *c)
 {
     struct starpu_conf conf;
     if (starpu_conf_init(&conf) != 0)
-        return aster_fail(rt->env.ctx, ASTER_EDEVICE, "StarPU: the library and its header are of different versions");
+        return aster_fail(rt->env.ctx, ASTER_EDEVICE,
+                          "StarPU: the library and its header are of different versions");
     conf.precedence_over_environment_variables = 1;
     conf.sched_policy_name = rt->scheduler;
     conf.ncpus = c->cpus;
@@ -138,20 +156,22 @@ static int start(struct aster_runtime *rt, const struct chosen *c)
     rt->started = true;
     int n = (int)starpu_cpu_worker_get_count(), gpus = (int)starpu_cuda_worker_get_count();
     if (n != c->cpus || gpus != c->n_gpus)
-        return aster_fail(rt->env.ctx, ASTER_EDEVICE, "StarPU started %d CPU workers and %d GPUs; %d and %d were asked for", n, gpus, c->cpus,
-                          c->n_gpus);
+        return aster_fail(rt->env.ctx, ASTER_EDEVICE,
+                          "StarPU started %d CPU workers and %d GPUs; %d and %d were asked for", n,
+                          gpus, c->cpus, c->n_gpus);
     return 0;
 }
 
-/* Deals shards to the GPUs in turn: their arenas and inputs are large, and a scheduler that looks at one task at a time keeps
- * short tasks where the first one was. */
+/* Deals shards to the GPUs in turn: their arenas and inputs are large, and a scheduler that looks
+ * at one task at a time keeps short tasks where the first one was. */
 static int make_homes(struct aster_runtime *rt, bool free_placement)
 {
     int n = (int)starpu_worker_get_count_by_type(STARPU_CUDA_WORKER);
     if (n <= 0 || free_placement)
         return 0;
     ASTER_TRY(aster_alloc(rt->env.ctx, n, sizeof *rt->env.home, &rt->env.home));
-    rt->env.n_homes = (int)starpu_worker_get_ids_by_type(STARPU_CUDA_WORKER, rt->env.home, (unsigned)n);
+    rt->env.n_homes =
+        (int)starpu_worker_get_ids_by_type(STARPU_CUDA_WORKER, rt->env.home, (unsigned)n);
     return 0;
 }
 
@@ -161,13 +181,15 @@ static void init_thread(void *arg)
     aster_kernel_thread_init();
 }
 
-static int make_env(struct aster_runtime *rt, const struct aster_runtime_options *o, const struct chosen *c)
+static int make_env(struct aster_runtime *rt, const struct aster_runtime_options *o,
+                    const struct chosen *c)
 {
     struct aster_cl_env *env = &rt->env;
     env->n_gpus = c->n_gpus;
     env->n_workers = c->cpus + c->n_gpus;
     if (!rt->simulate)
-        env->core = (struct aster_device_model){.flops_f32 = 4e10, .flops_f64 = 2e10, .bandwidth = 5e9, .launch = 2e-6}; /* careful */
+        env->core = (struct aster_device_model){
+            .flops_f32 = 4e10, .flops_f64 = 2e10, .bandwidth = 5e9, .launch = 2e-6}; /* careful */
     env->memory_limit = o->memory_limit > 0 ? o->memory_limit
                         : rt->simulate      ? (int64_t)(0.8 * rt->simulate->machine->host_memory)
                                             : c->machine.free_memory / 10 * 8;
@@ -175,7 +197,8 @@ static int make_env(struct aster_runtime *rt, const struct aster_runtime_options
     ASTER_TRY(aster_alloc(env->ctx, env->n_workers, sizeof *rt->sampled, &rt->sampled));
     ASTER_TRY(aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured, &env->measured));
     if (c->n_gpus > 0)
-        ASTER_TRY(aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured_gpu, &env->measured_gpu));
+        ASTER_TRY(aster_alloc(env->ctx, ASTER_CL_MEASURED, sizeof *env->measured_gpu,
+                              &env->measured_gpu));
     if (o->profile) {
         env->max_records = MAX_RECORDS;
         ASTER_TRY(aster_alloc(env->ctx, MAX_RECORDS, sizeof *env->record, &env->record));
@@ -193,7 +216,8 @@ static void simulate(struct aster_runtime *rt, const struct aster_sim_setup *s)
     rt->simulate = s;
     env->core = m->core;
     env->gpu = m->gpu;
-    env->gpu_memory = (int64_t)(0.8 * m->gpu_memory); /* as much as StarPU can be sure to make room for */
+    env->gpu_memory =
+        (int64_t)(0.8 * m->gpu_memory); /* as much as StarPU can be sure to make room for */
 }
 
 static const char *scheduler_of(const struct aster_runtime_options *o, const struct chosen *c)
@@ -229,7 +253,8 @@ static void name_workers(struct aster_runtime *rt)
         struct aster_cl_worker *w = &rt->env.worker[k];
         bool gpu = starpu_worker_get_type(k) == STARPU_CUDA_WORKER;
         w->backend = rt->env.cpu; /* gpu_workers_start gives a GPU its own */
-        snprintf(w->name, sizeof w->name, "%s %d", gpu ? "gpu" : "cpu", gpu ? starpu_worker_get_devid(k) : n[0]++);
+        snprintf(w->name, sizeof w->name, "%s %d", gpu ? "gpu" : "cpu",
+                 gpu ? starpu_worker_get_devid(k) : n[0]++);
     }
 }
 
@@ -244,7 +269,8 @@ static int start_workers(struct aster_runtime *rt)
     return rt->env.n_gpus > 0 ? gpu_workers_start(rt) : 0;
 }
 
-int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct aster_runtime **out)
+int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options *o,
+                      struct aster_runtime **out)
 {
     struct aster_runtime *rt;
     struct chosen c;
@@ -256,16 +282,19 @@ int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options 
     rt->isa = c.isa;
     if (o->cpus < 0 && c.cpus < c.machine.cores)
         aster_log(ctx, ASTER_LOG_WARN,
-                  "%d of %d cores are used: this StarPU was built for at most %d CPU workers (configure StarPU with --enable-maxcpus)", c.cpus,
-                  c.machine.cores, STARPU_MAXCPUS);
-    ASTER_GOTO(aster_machine_set_environment(ctx, !c.machine.masked && c.cpus == c.machine.cores), fail);
+                  "%d of %d cores are used: this StarPU was built for at most %d CPU workers "
+                  "(configure StarPU with --enable-maxcpus)",
+                  c.cpus, c.machine.cores, STARPU_MAXCPUS);
+    ASTER_GOTO(aster_machine_set_environment(ctx, !c.machine.masked && c.cpus == c.machine.cores),
+               fail);
     ASTER_GOTO(aster_strdup(ctx, scheduler_of(o, &c), &rt->scheduler_name), fail);
     rt->scheduler = rt->scheduler_name;
     rt->env.cpu = aster_backend_cpu(rt->isa);
     if (o->simulate)
         simulate(rt, o->simulate);
     ASTER_GOTO(make_env(rt, o, &c), fail);
-    /* blocks above 1 MiB are mappings of their own and go back when freed; below, the heap is kept */
+    /* blocks above 1 MiB are mappings of their own and go back when freed; below, the heap is kept
+     */
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     ASTER_GOTO(start(rt, &c), fail);
@@ -274,8 +303,10 @@ int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options 
     int v[3];
     starpu_get_version(&v[0], &v[1], &v[2]);
     snprintf(rt->version, sizeof rt->version, "%d.%d.%d", v[0], v[1], v[2]);
-    aster_log(ctx, ASTER_LOG_DEBUG, "StarPU %s, %s, %d CPU workers, %d GPUs, %s kernels, memory limit %.2f GB", rt->version, rt->scheduler, c.cpus,
-              c.n_gpus, aster_isa_name(rt->isa), (double)rt->env.memory_limit / 1e9);
+    aster_log(ctx, ASTER_LOG_DEBUG,
+              "StarPU %s, %s, %d CPU workers, %d GPUs, %s kernels, memory limit %.2f GB",
+              rt->version, rt->scheduler, c.cpus, c.n_gpus, aster_isa_name(rt->isa),
+              (double)rt->env.memory_limit / 1e9);
     *out = rt;
     return 0;
 fail:

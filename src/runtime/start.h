@@ -6,7 +6,8 @@
 #include "runtime/runtime.h"
 #include "starpu_head.h"
 
-/* Work stealing with locality: a task goes to the worker that made its last input, where the data are in the cache. */
+/* Work stealing with locality: a task goes to the worker that made its last input, where the data
+ * are in the cache. */
 #define ASTER_DEFAULT_SCHEDULER "lws"
 /* With GPUs: where data and models say that a task ends first. */
 #define ASTER_GPU_SCHEDULER "dmdas"
@@ -20,7 +21,9 @@ struct aster_runtime;
 ASTER_CHECKED int gpu_workers_start(struct aster_runtime *rt);
 void gpu_workers_stop(struct aster_runtime *rt);
 
-struct aster_sampled { double at, busy_s; }; /* when a worker was looked at last, and its time then */
+struct aster_sampled {
+    double at, busy_s;
+}; /* when a worker was looked at last, and its time then */
 
 struct aster_runtime {
     struct aster_cl_env env;

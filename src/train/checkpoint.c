@@ -7,17 +7,26 @@
 
 #define FORMAT 1
 
-struct scalar { const char *name; bool is_int; void *at; };
+struct scalar {
+    const char *name;
+    bool is_int;
+    void *at;
+};
 
 /* The numbers of a progress by name. */
 static int scalars_of(struct progress *p, struct scalar *out)
 {
     struct scalar list[] = {
-        {"epoch", true, &p->epoch},       {"batch", true, &p->batch},
-        {"step", true, &p->step},         {"loss_sum", false, &p->loss_sum},
-        {"lr", false, &p->lr},            {"plateau_best", false, &p->plateau_best},
-        {"plateau_bad", true, &p->plateau_bad}, {"best", false, &p->best},
-        {"best_epoch", true, &p->best_epoch},   {"without_better", true, &p->without_better},
+        {"epoch", true, &p->epoch},
+        {"batch", true, &p->batch},
+        {"step", true, &p->step},
+        {"loss_sum", false, &p->loss_sum},
+        {"lr", false, &p->lr},
+        {"plateau_best", false, &p->plateau_best},
+        {"plateau_bad", true, &p->plateau_bad},
+        {"best", false, &p->best},
+        {"best_epoch", true, &p->best_epoch},
+        {"without_better", true, &p->without_better},
     };
     memcpy(out, list, sizeof list);
     return (int)(sizeof list / sizeof *list);
@@ -54,7 +63,8 @@ static int write_progress(struct aster_h5 *f, const struct progress *progress)
     return aster_h5_write(f, "top/value", ASTER_F64, 1, &p.n_top, p.top_value);
 }
 
-static int write_all(struct aster_ctx *ctx, struct aster_h5 *f, const struct snapshot *s, const char *isa)
+static int write_all(struct aster_ctx *ctx, struct aster_h5 *f, const struct snapshot *s,
+                     const char *isa)
 {
     ASTER_TRY(write_head(f, s, isa));
     ASTER_TRY(write_progress(f, &s->progress));
@@ -71,7 +81,8 @@ static int write_all(struct aster_ctx *ctx, struct aster_h5 *f, const struct sna
     return 0;
 }
 
-int snapshot_write(struct aster_ctx *ctx, const char *path, const struct snapshot *s, const char *isa)
+int snapshot_write(struct aster_ctx *ctx, const char *path, const struct snapshot *s,
+                   const char *isa)
 {
     struct aster_h5 *f;
     ASTER_TRY(aster_h5_create(ctx, path, &f));
@@ -82,7 +93,8 @@ int snapshot_write(struct aster_ctx *ctx, const char *path, const struct snapsho
     return rc;
 }
 
-static int read_progress(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, struct progress *p)
+static int read_progress(struct aster_ctx *ctx, struct aster_h5 *f, const char *path,
+                         struct progress *p)
 {
     struct scalar list[MAX_SCALARS];
     struct aster_h5_shape shape;
@@ -94,7 +106,8 @@ static int read_progress(struct aster_ctx *ctx, struct aster_h5 *f, const char *
             ASTER_TRY(aster_h5_attr_f64(f, "/", list[k].name, list[k].at));
     ASTER_TRY(aster_h5_shape(f, "top/epoch", &shape));
     if (shape.n > TOP_MAX || p->epoch < 0 || p->batch < 0 || p->step < 0)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its counters are out of range; it is damaged", path);
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: its counters are out of range; it is damaged",
+                          path);
     p->n_top = shape.n;
     int64_t *epochs = NULL;
     double *values = NULL;
@@ -110,15 +123,20 @@ static int read_progress(struct aster_ctx *ctx, struct aster_h5 *f, const char *
     return rc;
 }
 
-static int check_config(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const struct snapshot *s)
+static int check_config(struct aster_ctx *ctx, struct aster_h5 *f, const char *path,
+                        const struct snapshot *s)
 {
     char *config = NULL, *program = NULL, ours[24];
     if (!aster_h5_attr_has(f, "/", "asterism_checkpoint"))
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: is no checkpoint of this program (attribute asterism_checkpoint is missing)", path);
+        return aster_fail(
+            ctx, ASTER_EFORMAT,
+            "%s: is no checkpoint of this program (attribute asterism_checkpoint is missing)",
+            path);
     int64_t format;
     ASTER_TRY(aster_h5_attr_i64(f, "/", "asterism_checkpoint", &format));
     if (format != FORMAT)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: format %lld, this program reads %d", path, (long long)format, FORMAT);
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: format %lld, this program reads %d", path,
+                          (long long)format, FORMAT);
     ASTER_TRY(aster_h5_attr_str(f, "/", "config", &config));
     int rc = config_compare(ctx, path, config, s->config);
     aster_free(&config);
@@ -126,14 +144,19 @@ static int check_config(struct aster_ctx *ctx, struct aster_h5 *f, const char *p
     ASTER_TRY(aster_h5_attr_str(f, "/", "program", &program));
     snprintf(ours, sizeof ours, "%016llx", (unsigned long long)aster_program_hash(s->program));
     if (strcmp(program, ours))
-        aster_log(ctx, ASTER_LOG_WARN, "%s was written by another version of this program; results may differ in the last bits", path);
+        aster_log(ctx, ASTER_LOG_WARN,
+                  "%s was written by another version of this program; results may differ in the "
+                  "last bits",
+                  path);
     aster_free(&program);
     return 0;
 }
 
-static int read_all(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, struct snapshot *s, char **isa)
+static int read_all(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, struct snapshot *s,
+                    char **isa)
 {
-    int64_t n = aster_program_class_n(s->program, ASTER_CLASS_PARAM), n_buffers = aster_program_class_n(s->program, ASTER_CLASS_BUFFER);
+    int64_t n = aster_program_class_n(s->program, ASTER_CLASS_PARAM),
+            n_buffers = aster_program_class_n(s->program, ASTER_CLASS_BUFFER);
     size_t real = (size_t)aster_dtype_size(aster_program_real(s->program));
     bool adam = s->optimizer != ASTER_OPTIMIZER_SGD;
     ASTER_TRY(check_config(ctx, f, path, s));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A training configuration as text, one "name: value" per line: what must be the same for a resume to give the same bits. */
+/* A training configuration as text, one "name: value" per line: what must be the same for a resume
+ * to give the same bits. */
 #include "train/internal.h"
 
 #include <string.h>
@@ -26,16 +27,20 @@ static void real(struct aster_str *out, const char *name, double v)
     aster_str_printf(out, "%s: %.17g\n", name, v);
 }
 
-int config_text(struct aster_ctx *ctx, const struct aster_train_config *c, const struct aster_encoding *enc, int64_t n_train,
-                const struct aster_sample *train, int64_t n_val, const struct aster_sample *val, struct aster_str *out)
+int config_text(struct aster_ctx *ctx, const struct aster_train_config *c,
+                const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
+                int64_t n_val, const struct aster_sample *val, struct aster_str *out)
 {
-    static const char *const optimizers[] = {"adam", "adamw", "sgd"}, *const schedules[] = {"reduce_on_plateau", "cosine", "none"};
+    static const char *const optimizers[] = {"adam", "adamw", "sgd"}, *const schedules[] = {
+                                                                          "reduce_on_plateau",
+                                                                          "cosine", "none"};
     aster_str_add(out, "model: ");
     model_to_json(&c->model, out);
     aster_str_printf(out, "\nencoding: %s\nprecision: %s\n", enc->name, aster_dtype_name(c->real));
     integer(out, "batch_size", c->batch_size);
     integer(out, "shards", c->shards);
-    aster_str_printf(out, "bn: %s\noptimizer: %s\n", c->bn == ASTER_BN_SYNC ? "sync" : "local", optimizers[c->optimizer]);
+    aster_str_printf(out, "bn: %s\noptimizer: %s\n", c->bn == ASTER_BN_SYNC ? "sync" : "local",
+                     optimizers[c->optimizer]);
     real(out, "learning_rate", c->learning_rate);
     real(out, "weight_decay", c->weight_decay);
     real(out, "beta1", c->beta1);
@@ -51,8 +56,9 @@ int config_text(struct aster_ctx *ctx, const struct aster_train_config *c, const
     real(out, "min_lr", c->min_lr);
     integer(out, "plateau_patience", c->plateau_patience);
     integer(out, "patience", c->patience);
-    aster_str_printf(out, "loss_weights: [%.17g, %.17g]\nseed: %llu\nmonitor: %s\nmode: %s\n", c->class_weights[0], c->class_weights[1],
-                     (unsigned long long)c->seed, c->monitor, c->monitor_max ? "max" : "min");
+    aster_str_printf(out, "loss_weights: [%.17g, %.17g]\nseed: %llu\nmonitor: %s\nmode: %s\n",
+                     c->class_weights[0], c->class_weights[1], (unsigned long long)c->seed,
+                     c->monitor, c->monitor_max ? "max" : "min");
     integer(out, "training samples", n_train);
     integer(out, "validation samples", n_val);
     uint64_t h = samples_hash(samples_hash(aster_fnv1a64("", 0), n_train, train), n_val, val);
@@ -74,7 +80,9 @@ int config_compare(struct aster_ctx *ctx, const char *path, const char *theirs, 
         if (n != m || memcmp(a, b, n)) {
             size_t name = strcspn(b, ":\n"), other = strcspn(a, ":\n");
             bool same_name = name == other && !memcmp(a, b, name);
-            return aster_fail(ctx, ASTER_EPARAM, "%s was made by another configuration: '%.*s' there, '%.*s' here%s", path, (int)n, a, (int)m, b,
+            return aster_fail(ctx, ASTER_EPARAM,
+                              "%s was made by another configuration: '%.*s' there, '%.*s' here%s",
+                              path, (int)n, a, (int)m, b,
                               same_name ? "" : " (one setting is missing on one side)");
         }
         a += n + (a[n] == '\n');

@@ -17,12 +17,14 @@ static int label_of(const uint8_t *labels, int64_t i, int64_t begin, int64_t end
     return labels ? labels[i] : i >= begin && i < end;
 }
 
-int aster_residues_add(struct aster_ctx *ctx, struct aster_residues *r, int64_t n, const float *prob, const uint8_t *labels,
-                       int64_t begin, int64_t end, int64_t *n_errors)
+int aster_residues_add(struct aster_ctx *ctx, struct aster_residues *r, int64_t n,
+                       const float *prob, const uint8_t *labels, int64_t begin, int64_t end,
+                       int64_t *n_errors)
 {
     for (int64_t i = 0; i < n; i++)
         if (label_of(labels, i, begin, end) <= 1 && !(prob[i] >= 0 && prob[i] <= 1))
-            return aster_fail(ctx, ASTER_ENUMERIC, "residue %lld: P(class 1) is %g, expected 0 to 1", (long long)(i + 1),
+            return aster_fail(ctx, ASTER_ENUMERIC,
+                              "residue %lld: P(class 1) is %g, expected 0 to 1", (long long)(i + 1),
                               (double)prob[i]);
     int64_t n_positive = r->tp + r->fn, n_negative = r->tn + r->fp, wrong = 0;
     ASTER_TRY(aster_grow(ctx, n_positive + n, sizeof(float), &r->cap_positive, &r->positive));
@@ -71,8 +73,8 @@ static void sort_probs(int64_t n, float *x, float *scratch)
     memcpy(x, from, (size_t)n * sizeof *x);
 }
 
-/* Of all pairs of a positive and a negative residue, the share in which the positive one is higher; ties count half. Counted in
- * integers, so the order of residues does not matter. */
+/* Of all pairs of a positive and a negative residue, the share in which the positive one is higher;
+ * ties count half. Counted in integers, so the order of residues does not matter. */
 static int area_under_roc(struct aster_ctx *ctx, struct aster_residues *r, double *auc)
 {
     int64_t np = r->tp + r->fn, nn = r->tn + r->fp, lower = 0, not_higher = 0, twice = 0;
@@ -95,7 +97,8 @@ static int area_under_roc(struct aster_ctx *ctx, struct aster_residues *r, doubl
     return 0;
 }
 
-int aster_residues_result(struct aster_ctx *ctx, struct aster_residues *r, struct aster_metrics *out)
+int aster_residues_result(struct aster_ctx *ctx, struct aster_residues *r,
+                          struct aster_metrics *out)
 {
     double tp = (double)r->tp, tn = (double)r->tn, fp = (double)r->fp, fn = (double)r->fn;
     double f1_other = ratio(2 * tn, 2 * tn + fp + fn);
@@ -105,7 +108,8 @@ int aster_residues_result(struct aster_ctx *ctx, struct aster_residues *r, struc
     out->recall = ratio(tp, tp + fn);
     out->f1 = ratio(2 * tp, 2 * tp + fp + fn);
     out->f1_macro = has_0 && has_1 ? (out->f1 + f1_other) / 2 : has_1 ? out->f1 : f1_other;
-    out->mcc = ratio(tp * tn - fp * fn, sqrt(tp + fp) * sqrt(tp + fn) * sqrt(tn + fp) * sqrt(tn + fn));
+    out->mcc =
+        ratio(tp * tn - fp * fn, sqrt(tp + fp) * sqrt(tp + fn) * sqrt(tn + fp) * sqrt(tn + fn));
     return area_under_roc(ctx, r, &out->auc);
 }
 
@@ -118,7 +122,8 @@ void aster_residues_free(struct aster_residues *r)
 
 /* ---- loops ---- */
 
-void aster_region_find(int64_t n, const float *prob, double threshold, int64_t min_consecutive, struct aster_region *out)
+void aster_region_find(int64_t n, const float *prob, double threshold, int64_t min_consecutive,
+                       struct aster_region *out)
 {
     float limit = (float)threshold;
     int64_t best = aster_max64(min_consecutive, 1) - 1; /* a run must be longer than this */
@@ -144,7 +149,10 @@ double aster_region_iou(int64_t begin, int64_t end, int64_t true_begin, int64_t 
     if (begin < 0 || true_begin < 0)
         return 0;
     int64_t shared = aster_min64(end, true_end) - aster_max64(begin, true_begin);
-    return shared <= 0 ? 0 : ratio((double)shared, (double)(aster_max64(end, true_end) - aster_min64(begin, true_begin)));
+    return shared <= 0
+               ? 0
+               : ratio((double)shared,
+                       (double)(aster_max64(end, true_end) - aster_min64(begin, true_begin)));
 }
 
 /* ---- sequence level ---- */
@@ -154,7 +162,8 @@ static bool within(int64_t a, int64_t b, int64_t distance)
     return a - b <= distance && b - a <= distance;
 }
 
-void aster_sequences_add(struct aster_sequences *s, int64_t true_begin, int64_t true_end, const struct aster_region *found)
+void aster_sequences_add(struct aster_sequences *s, int64_t true_begin, int64_t true_end,
+                         const struct aster_region *found)
 {
     bool has = true_begin >= 0, got = found->begin >= 0;
     s->n++;

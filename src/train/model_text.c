@@ -6,13 +6,17 @@
 #include <stddef.h>
 #include <string.h>
 
-struct field { const char *name; size_t offset; enum { INT64, INT, BOOL, REAL } type; };
+struct field {
+    const char *name;
+    size_t offset;
+    enum { INT64, INT, BOOL, REAL } type;
+};
 /* clang-format off */
 #define F(name, type) {#name, offsetof(struct aster_model_config, name), type}
 /* clang-format on */
 static const struct field fields[] = {
-    F(input_dim, INT64), F(max_length, INT64), F(base_filters, INT64), F(depth, INT),      F(attention, BOOL),
-    F(hidden_dim, INT64), F(num_layers, INT),  F(dropout, REAL),
+    F(input_dim, INT64), F(max_length, INT64), F(base_filters, INT64), F(depth, INT),
+    F(attention, BOOL),  F(hidden_dim, INT64), F(num_layers, INT),     F(dropout, REAL),
 };
 #undef F
 enum { N_FIELDS = sizeof fields / sizeof *fields };
@@ -45,43 +49,53 @@ void model_to_json(const struct aster_model_config *c, struct aster_str *out)
     aster_str_add(out, "}");
 }
 
-static int get(struct aster_ctx *ctx, const char *where, const struct aster_json *j, const char *key, enum aster_json_type type,
-               const struct aster_json **out)
+static int get(struct aster_ctx *ctx, const char *where, const struct aster_json *j,
+               const char *key, enum aster_json_type type, const struct aster_json **out)
 {
     *out = aster_json_get(j, key);
     if (!*out || (*out)->type != type)
         return aster_fail(ctx, ASTER_EFORMAT, "%s: its model description has no %s '%s'", where,
-                          type == ASTER_JSON_NUMBER ? "number" : type == ASTER_JSON_ARRAY ? "list" : type == ASTER_JSON_BOOL ? "true or false" : "text",
+                          type == ASTER_JSON_NUMBER  ? "number"
+                          : type == ASTER_JSON_ARRAY ? "list"
+                          : type == ASTER_JSON_BOOL  ? "true or false"
+                                                     : "text",
                           key);
     return 0;
 }
 
-static int get_integer(struct aster_ctx *ctx, const char *where, const struct aster_json *v, const char *key, int64_t *out)
+static int get_integer(struct aster_ctx *ctx, const char *where, const struct aster_json *v,
+                       const char *key, int64_t *out)
 {
     if (v->type != ASTER_JSON_NUMBER || !v->is_int || v->integer < 0 || v->integer > INT32_MAX)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its model description: '%s' is no whole number from 0", where, key);
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: its model description: '%s' is no whole number from 0", where, key);
     *out = v->integer;
     return 0;
 }
 
-static int read_list(struct aster_ctx *ctx, const char *where, const struct aster_json *j, const char *key, int *n, int64_t *values)
+static int read_list(struct aster_ctx *ctx, const char *where, const struct aster_json *j,
+                     const char *key, int *n, int64_t *values)
 {
     const struct aster_json *list;
     ASTER_TRY(get(ctx, where, j, key, ASTER_JSON_ARRAY, &list));
     if (aster_json_count(list) > ASTER_MODEL_MAX_LAYERS)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its model description: '%s' has %lld entries, at most %d are expected", where, key,
-                          (long long)aster_json_count(list), ASTER_MODEL_MAX_LAYERS);
+        return aster_fail(
+            ctx, ASTER_EFORMAT,
+            "%s: its model description: '%s' has %lld entries, at most %d are expected", where, key,
+            (long long)aster_json_count(list), ASTER_MODEL_MAX_LAYERS);
     *n = 0;
     for (const struct aster_json *v = list->child; v; v = v->next)
         ASTER_TRY(get_integer(ctx, where, v, key, &values[(*n)++]));
     return 0;
 }
 
-static int read_field(struct aster_ctx *ctx, const char *where, const struct aster_json *j, const struct field *f, char *at)
+static int read_field(struct aster_ctx *ctx, const char *where, const struct aster_json *j,
+                      const struct field *f, char *at)
 {
     const struct aster_json *v;
     int64_t n = 0;
-    ASTER_TRY(get(ctx, where, j, f->name, f->type == BOOL ? ASTER_JSON_BOOL : ASTER_JSON_NUMBER, &v));
+    ASTER_TRY(
+        get(ctx, where, j, f->name, f->type == BOOL ? ASTER_JSON_BOOL : ASTER_JSON_NUMBER, &v));
     if (f->type == BOOL) {
         *(bool *)at = v->boolean;
     } else if (f->type == REAL) {
@@ -96,7 +110,8 @@ static int read_field(struct aster_ctx *ctx, const char *where, const struct ast
     return 0;
 }
 
-static int find_kind(struct aster_ctx *ctx, const char *where, const char *name, enum aster_model_kind *out)
+static int find_kind(struct aster_ctx *ctx, const char *where, const char *name,
+                     enum aster_model_kind *out)
 {
     int k = 0;
     while (k < ASTER_N_MODEL_KINDS && strcmp(name, aster_model_name((enum aster_model_kind)k)))
@@ -107,7 +122,8 @@ static int find_kind(struct aster_ctx *ctx, const char *where, const char *name,
     return 0;
 }
 
-static int read_model(struct aster_ctx *ctx, const char *where, const struct aster_json *j, struct aster_model_config *out)
+static int read_model(struct aster_ctx *ctx, const char *where, const struct aster_json *j,
+                      struct aster_model_config *out)
 {
     const struct aster_json *kind;
     ASTER_TRY(get(ctx, where, j, "kind", ASTER_JSON_STRING, &kind));
@@ -120,11 +136,14 @@ static int read_model(struct aster_ctx *ctx, const char *where, const struct ast
     ASTER_TRY(read_list(ctx, where, j, "channels", &out->n_layers, out->channels));
     ASTER_TRY(read_list(ctx, where, j, "kernel_sizes", &n, out->kernel_sizes));
     if (n != out->n_layers)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its model description has %d channels and %d kernel sizes", where, out->n_layers, n);
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: its model description has %d channels and %d kernel sizes", where,
+                          out->n_layers, n);
     return aster_model_check(ctx, out);
 }
 
-int model_from_json(struct aster_ctx *ctx, const char *where, const char *text, struct aster_model_config *out)
+int model_from_json(struct aster_ctx *ctx, const char *where, const char *text,
+                    struct aster_model_config *out)
 {
     struct aster_json *j = NULL;
     ASTER_TRY(aster_json_parse(ctx, where, text, strlen(text), &j));
@@ -133,7 +152,8 @@ int model_from_json(struct aster_ctx *ctx, const char *where, const char *text, 
     return rc;
 }
 
-static int read_options(struct aster_ctx *ctx, const char *where, const struct aster_json *j, struct aster_model_config *out)
+static int read_options(struct aster_ctx *ctx, const char *where, const struct aster_json *j,
+                        struct aster_model_config *out)
 {
     int n = out->n_layers;
     for (int f = 0; f < N_FIELDS; f++)
@@ -144,12 +164,15 @@ static int read_options(struct aster_ctx *ctx, const char *where, const struct a
     if (aster_json_get(j, "kernel_sizes"))
         ASTER_TRY(read_list(ctx, where, j, "kernel_sizes", &n, out->kernel_sizes));
     if (n != out->n_layers)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its model description has %d channels and %d kernel sizes", where, out->n_layers, n);
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: its model description has %d channels and %d kernel sizes", where,
+                          out->n_layers, n);
     return aster_model_check(ctx, out);
 }
 
-int model_from_reference(struct aster_ctx *ctx, const char *where, const char *name, const char *options, int64_t input_dim,
-                         int64_t max_length, struct aster_model_config *out)
+int model_from_reference(struct aster_ctx *ctx, const char *where, const char *name,
+                         const char *options, int64_t input_dim, int64_t max_length,
+                         struct aster_model_config *out)
 {
     struct aster_json *j = NULL;
     enum aster_model_kind k;

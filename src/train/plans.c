@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model, enum aster_dtype real, const double *class_weights,
-                 struct aster_program **out)
+int eval_program(struct aster_ctx *ctx, const struct aster_model_config *model,
+                 enum aster_dtype real, const double *class_weights, struct aster_program **out)
 {
     struct aster_model_loss loss = {.class_weights = {class_weights[0], class_weights[1]}};
     return aster_model_program(ctx, model, real, ASTER_USE_EVAL, &loss, out);
@@ -21,7 +21,10 @@ int planned_look(struct aster_ctx *ctx, struct planned *p)
     return aster_plan_find(ctx, p->plan, ASTER_CLASS_OUTPUT, "probs", NULL, &p->probs);
 }
 
-enum { MOST_CUTS = 32, CUT_MULTIPLE = 32 }; /* plans for results up to so many places, multiples of so many positions */
+enum {
+    MOST_CUTS = 32,
+    CUT_MULTIPLE = 32
+}; /* plans for results up to so many places, multiples of so many positions */
 
 static int add(struct plans *p, int64_t n, int64_t n_batch, int64_t active, struct planned **out)
 {
@@ -44,7 +47,8 @@ static int add(struct plans *p, int64_t n, int64_t n_batch, int64_t active, stru
     return 0;
 }
 
-static int get(struct plans *p, int64_t n, int64_t n_batch, int64_t active, const struct planned **out)
+static int get(struct plans *p, int64_t n, int64_t n_batch, int64_t active,
+               const struct planned **out)
 {
     for (int64_t k = 0; k < p->n; k++)
         if (p->list[k]->n == n && p->list[k]->n_batch == n_batch && p->list[k]->active == active) {
@@ -61,10 +65,12 @@ static int get(struct plans *p, int64_t n, int64_t n_batch, int64_t active, cons
 static int64_t cut_of(const struct plans *p, int64_t longest)
 {
     int64_t step = aster_round_up(chunk_of(p->length, MOST_CUTS), CUT_MULTIPLE);
-    return p->cut ? aster_min64(aster_round_up(aster_max64(longest, 1), step), p->length) : p->length;
+    return p->cut ? aster_min64(aster_round_up(aster_max64(longest, 1), step), p->length)
+                  : p->length;
 }
 
-int plans_get(struct plans *p, int64_t n, int64_t n_batch, int64_t longest, const struct planned **out)
+int plans_get(struct plans *p, int64_t n, int64_t n_batch, int64_t longest,
+              const struct planned **out)
 {
     return get(p, n, n_batch, cut_of(p, longest), out);
 }
@@ -97,7 +103,8 @@ int64_t planned_bytes(const struct planned *p, enum aster_class c)
 }
 
 /* The executor as the program codelet calls it. */
-static void run_segment(const struct aster_program_task *t, const struct aster_backend *be, struct aster_device *device, void *const *at)
+static void run_segment(const struct aster_program_task *t, const struct aster_backend *be,
+                        struct aster_device *device, void *const *at)
 {
     struct aster_bound b = {
         .at = {[ASTER_CLASS_INPUT] = at[ASTER_ROLE_INPUT],
@@ -119,14 +126,20 @@ static void run_segment(const struct aster_program_task *t, const struct aster_b
     aster_exec(t->plan, be, &b, t->segment);
 }
 
-static double segment_seconds(const struct aster_program_task *t, const struct aster_device_model *d)
+static double segment_seconds(const struct aster_program_task *t,
+                              const struct aster_device_model *d)
 {
     return aster_plan_seconds(t->plan, t->segment, d);
 }
 
-void planned_task(const struct planned *p, int segment, const char *name, struct aster_program_task *t)
+void planned_task(const struct planned *p, int segment, const char *name,
+                  struct aster_program_task *t)
 {
-    *t = (struct aster_program_task){.name = name, .run = run_segment, .plan = p->plan, .segment = segment, .seconds = segment_seconds};
+    *t = (struct aster_program_task){.name = name,
+                                     .run = run_segment,
+                                     .plan = p->plan,
+                                     .segment = segment,
+                                     .seconds = segment_seconds};
     t->footprint = aster_plan_hash(p->plan, segment);
     aster_plan_cost(p->plan, segment, &t->flops, &t->bytes);
 }
@@ -152,7 +165,8 @@ int64_t longest_of(int64_t n, const struct aster_sample *const *s)
 
 static int longer_first(const void *pa, const void *pb)
 {
-    const struct aster_sample *a = *(const struct aster_sample *const *)pa, *b = *(const struct aster_sample *const *)pb;
+    const struct aster_sample *a = *(const struct aster_sample *const *)pa,
+                              *b = *(const struct aster_sample *const *)pb;
     if (a->length != b->length)
         return a->length < b->length ? 1 : -1;
     return a < b ? -1 : a > b;

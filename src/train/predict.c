@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inference: batches cut into parts, each part three tasks (encode, program, commit), as many in flight as memory and window allow. */
+/* Inference: batches cut into parts, each part three tasks (encode, program, commit), as many in
+ * flight as memory and window allow. */
 #include "train/internal.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { CUT_PART = 8 }; /* samples of about the same length per task, where results end with the longest */
+enum {
+    CUT_PART = 8
+}; /* samples of about the same length per task, where results end with the longest */
 
 struct request { /* one call of aster_predictor_submit */
     struct aster_predictor *p;
@@ -42,13 +45,14 @@ struct aster_predictor {
     struct predictor_setup set;
     bool time_major;
     struct plans plans;
-    int64_t most;                 /* samples per part; 0: not even one fits */
+    int64_t most; /* samples per part; 0: not even one fits */
     struct aster_buffer *arena;
     struct slots slots;
     struct part *parts;
     int n_parts;
-    struct aster_buffer *background, *background_in, *background_out; /* NULL where everything is computed */
-    struct planned empty;         /* its plan is a part of another: not freed */
+    struct aster_buffer *background, *background_in,
+        *background_out;  /* NULL where everything is computed */
+    struct planned empty; /* its plan is a part of another: not freed */
     int32_t empty_status;
     /* of aster_predictor_new */
     struct aster_program *own_program;
@@ -59,7 +63,8 @@ struct aster_predictor {
 
 static double value_at(const struct aster_predictor *p, const void *probs, int64_t cell)
 {
-    return p->set.real == ASTER_F64 ? ((const double *)probs)[2 * cell + 1] : (double)((const float *)probs)[2 * cell + 1];
+    return p->set.real == ASTER_F64 ? ((const double *)probs)[2 * cell + 1]
+                                    : (double)((const float *)probs)[2 * cell + 1];
 }
 
 static void take_sample(struct part *t, int64_t k, const char *probs)
@@ -131,8 +136,8 @@ static bool refused(const struct aster_predictor *p, const struct aster_sample *
     return p->most == 0 || s->length > p->set.model.max_length;
 }
 
-static int request_new(struct aster_predictor *p, int64_t n, const struct aster_sample *samples, aster_predict_done *done, void *arg,
-                       struct request **out)
+static int request_new(struct aster_predictor *p, int64_t n, const struct aster_sample *samples,
+                       aster_predict_done *done, void *arg, struct request **out)
 {
     struct request *r = NULL;
     int rc;
@@ -175,9 +180,19 @@ static int submit_tasks(struct aster_predictor *p, struct part *t)
 {
     struct request *r = t->request;
     struct aster_encode_task encode = {
-        .enc = &p->enc, .real = p->set.real, .time_major = p->time_major, .with_labels = p->set.with_loss,
-        .n = t->n, .n_positions = p->set.model.max_length, .samples = t->samples, .counted = r->counted,
-        .x = t->plan->x, .labels = t->plan->labels, .count = t->plan->count, .status = r->sorted_status + t->first, .input = t->input,
+        .enc = &p->enc,
+        .real = p->set.real,
+        .time_major = p->time_major,
+        .with_labels = p->set.with_loss,
+        .n = t->n,
+        .n_positions = p->set.model.max_length,
+        .samples = t->samples,
+        .counted = r->counted,
+        .x = t->plan->x,
+        .labels = t->plan->labels,
+        .count = t->plan->count,
+        .status = r->sorted_status + t->first,
+        .input = t->input,
     };
     ASTER_TRY(aster_cl_encode(p->env, &encode));
     struct aster_program_task program;
@@ -192,8 +207,10 @@ static int submit_tasks(struct aster_predictor *p, struct part *t)
     program.lengths = t->lengths;
     ASTER_TRY(aster_cl_program(p->env, &program));
     const struct aster_buffer *in[] = {t->output};
-    return aster_cl_commit(p->env, &(struct aster_commit_task){.name = "commit", .n = 1, .in = in, .copy = copy_part, .done = part_done,
-                                                               .arg = t});
+    return aster_cl_commit(
+        p->env,
+        &(struct aster_commit_task){
+            .name = "commit", .n = 1, .in = in, .copy = copy_part, .done = part_done, .arg = t});
 }
 
 static int submit_part(struct aster_predictor *p, struct request *r, int64_t index)
@@ -212,7 +229,8 @@ static int submit_part(struct aster_predictor *p, struct request *r, int64_t ind
     if (rc == 0 && (planned_bytes(t->plan, ASTER_CLASS_ARENA) > p->arena->bytes ||
                     planned_bytes(t->plan, ASTER_CLASS_INPUT) > t->input->bytes ||
                     planned_bytes(t->plan, ASTER_CLASS_OUTPUT) > t->output->bytes))
-        rc = aster_fail(p->ctx, ASTER_EBUG, "%lld samples need more memory than a part of %lld", (long long)t->n, (long long)p->most);
+        rc = aster_fail(p->ctx, ASTER_EBUG, "%lld samples need more memory than a part of %lld",
+                        (long long)t->n, (long long)p->most);
     if (rc == 0)
         rc = submit_tasks(p, t);
     if (rc < 0) { /* what was submitted of it ends first */
@@ -224,7 +242,8 @@ static int submit_part(struct aster_predictor *p, struct request *r, int64_t ind
     return rc;
 }
 
-int aster_predictor_submit(struct aster_predictor *p, int64_t n, const struct aster_sample *samples, aster_predict_done *done, void *arg)
+int aster_predictor_submit(struct aster_predictor *p, int64_t n, const struct aster_sample *samples,
+                           aster_predict_done *done, void *arg)
 {
     struct request *r;
     ASTER_TRY(request_new(p, n, samples, done, arg, &r));
@@ -249,7 +268,9 @@ int aster_predictor_wait(struct aster_predictor *p)
 
 /* ---- size: decided before anything is submitted ---- */
 
-struct sizes { int64_t fixed, arena, input, output; };
+struct sizes {
+    int64_t fixed, arena, input, output;
+};
 
 /* Bytes that parts of n samples need: once, per worker, per part in flight. */
 static int sizes_of(struct aster_predictor *p, int64_t n, struct sizes *s)
@@ -259,19 +280,24 @@ static int sizes_of(struct aster_predictor *p, int64_t n, struct sizes *s)
     ASTER_TRY(plans_get(&p->plans, n, n, p->plans.length, &plan));
     ASTER_TRY(plans_most(&p->plans, n, n, most));
     const struct aster_plan *empty = aster_plan_background(plan->plan);
-    *s = (struct sizes){.arena = most[ASTER_CLASS_ARENA], .input = most[ASTER_CLASS_INPUT], .output = most[ASTER_CLASS_OUTPUT]};
+    *s = (struct sizes){.arena = most[ASTER_CLASS_ARENA],
+                        .input = most[ASTER_CLASS_INPUT],
+                        .output = most[ASTER_CLASS_OUTPUT]};
     if (empty)
-        s->fixed = aster_plan_bytes(empty, ASTER_CLASS_ARENA) + aster_plan_bytes(empty, ASTER_CLASS_INPUT) +
+        s->fixed = aster_plan_bytes(empty, ASTER_CLASS_ARENA) +
+                   aster_plan_bytes(empty, ASTER_CLASS_INPUT) +
                    aster_plan_bytes(empty, ASTER_CLASS_OUTPUT);
     return 0;
 }
 
-/* The largest part, from the wished one down by halves, that leaves every worker (or the window) a part; then how many parts. */
+/* The largest part, from the wished one down by halves, that leaves every worker (or the window) a
+ * part; then how many parts. */
 static int decide_sizes(struct aster_predictor *p, struct sizes *s, int64_t *n_slots)
 {
     int workers = p->env->n_workers;
     int64_t free_bytes = p->env->memory_limit - atomic_load(&p->env->memory_used);
-    int64_t window = p->set.window > 0 ? p->set.window : 3 * workers, enough = aster_min64(window, workers);
+    int64_t window = p->set.window > 0 ? p->set.window : 3 * workers,
+            enough = aster_min64(window, workers);
     *n_slots = 0;
     for (int64_t n = p->set.part;; n = (n + 1) / 2) {
         ASTER_TRY(sizes_of(p, n, s));
@@ -283,16 +309,23 @@ static int decide_sizes(struct aster_predictor *p, struct sizes *s, int64_t *n_s
     }
     if (*n_slots > 0) {
         if (p->most < p->set.part)
-            aster_log(p->ctx, ASTER_LOG_INFO, "batches are computed in parts of %lld samples: %.1f MB of the memory limit are free",
+            aster_log(p->ctx, ASTER_LOG_INFO,
+                      "batches are computed in parts of %lld samples: %.1f MB of the memory limit "
+                      "are free",
                       (long long)p->most, (double)free_bytes / 1e6);
         return 0;
     }
     if (p->set.fixed_part)
         return aster_fail(p->ctx, ASTER_ELIMIT,
-                          "evaluating %lld samples at once needs %.1f MB, %.1f MB of the memory limit are free; lower batch_size or raise shards",
-                          (long long)p->most, (double)(s->fixed + workers * s->arena + s->input + s->output) / 1e6, (double)free_bytes / 1e6);
-    aster_log(p->ctx, ASTER_LOG_WARN, "no sample can be computed: one needs %.1f MB, %.1f MB of the memory limit are free",
-              (double)(s->fixed + workers * s->arena + s->input + s->output) / 1e6, (double)free_bytes / 1e6);
+                          "evaluating %lld samples at once needs %.1f MB, %.1f MB of the memory "
+                          "limit are free; lower batch_size or raise shards",
+                          (long long)p->most,
+                          (double)(s->fixed + workers * s->arena + s->input + s->output) / 1e6,
+                          (double)free_bytes / 1e6);
+    aster_log(p->ctx, ASTER_LOG_WARN,
+              "no sample can be computed: one needs %.1f MB, %.1f MB of the memory limit are free",
+              (double)(s->fixed + workers * s->arena + s->input + s->output) / 1e6,
+              (double)free_bytes / 1e6);
     p->most = 0;
     return 0;
 }
@@ -325,14 +358,25 @@ static int make_background(struct aster_predictor *p)
         return 0;
     p->empty = (struct planned){.plan = (struct aster_plan *)empty, .n = 1, .n_batch = 1};
     ASTER_TRY(planned_look(p->ctx, &p->empty));
-    ASTER_TRY(aster_buffer_new(p->rt, planned_bytes(&p->empty, ASTER_CLASS_INPUT), &p->background_in));
-    ASTER_TRY(aster_buffer_new(p->rt, planned_bytes(&p->empty, ASTER_CLASS_OUTPUT), &p->background_out));
+    ASTER_TRY(
+        aster_buffer_new(p->rt, planned_bytes(&p->empty, ASTER_CLASS_INPUT), &p->background_in));
+    ASTER_TRY(
+        aster_buffer_new(p->rt, planned_bytes(&p->empty, ASTER_CLASS_OUTPUT), &p->background_out));
     ASTER_TRY(aster_buffer_new(p->rt, planned_bytes(&p->empty, ASTER_CLASS_ARENA), &p->background));
     static const struct aster_sample *const no_sample[] = {NULL};
     struct aster_encode_task encode = {
-        .enc = &p->enc, .real = p->set.real, .time_major = p->time_major, .n = 1, .n_positions = p->set.model.max_length,
-        .samples = no_sample, .counted = 1, .x = p->empty.x, .labels = p->empty.labels, .count = p->empty.count,
-        .status = &p->empty_status, .input = p->background_in,
+        .enc = &p->enc,
+        .real = p->set.real,
+        .time_major = p->time_major,
+        .n = 1,
+        .n_positions = p->set.model.max_length,
+        .samples = no_sample,
+        .counted = 1,
+        .x = p->empty.x,
+        .labels = p->empty.labels,
+        .count = p->empty.count,
+        .status = &p->empty_status,
+        .input = p->background_in,
     };
     return aster_cl_encode(p->env, &encode);
 }
@@ -357,7 +401,10 @@ static int predictor_start(struct aster_predictor *p)
 {
     struct sizes sizes;
     int64_t n_slots;
-    p->plans = (struct plans){.ctx = p->ctx, .program = p->set.program, .length = p->set.model.max_length, .extents = !p->set.full_padding,
+    p->plans = (struct plans){.ctx = p->ctx,
+                              .program = p->set.program,
+                              .length = p->set.model.max_length,
+                              .extents = !p->set.full_padding,
                               .cut = p->time_major && !p->set.full_padding};
     if (p->plans.cut && !p->set.fixed_part)
         p->set.part = aster_min64(p->set.part, CUT_PART);
@@ -370,15 +417,18 @@ static int predictor_start(struct aster_predictor *p)
     return 0;
 }
 
-static int predictor_alloc(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_encoding *enc, const struct predictor_setup *s,
+static int predictor_alloc(struct aster_ctx *ctx, struct aster_runtime *rt,
+                           const struct aster_encoding *enc, const struct predictor_setup *s,
                            struct aster_predictor **out)
 {
     *out = NULL;
     if (enc->dim != s->model.input_dim)
-        return aster_fail(ctx, ASTER_EPARAM, "the model reads %lld values per residue, encoding %s gives %lld", (long long)s->model.input_dim,
-                          enc->name, (long long)enc->dim);
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "the model reads %lld values per residue, encoding %s gives %lld",
+                          (long long)s->model.input_dim, enc->name, (long long)enc->dim);
     if (s->part < 1)
-        return aster_fail(ctx, ASTER_EPARAM, "batch_size is %lld, expected 1 or more", (long long)s->part);
+        return aster_fail(ctx, ASTER_EPARAM, "batch_size is %lld, expected 1 or more",
+                          (long long)s->part);
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     struct aster_predictor *p = *out;
     p->ctx = ctx;
@@ -390,7 +440,8 @@ static int predictor_alloc(struct aster_ctx *ctx, struct aster_runtime *rt, cons
     return 0;
 }
 
-int predictor_make(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_encoding *enc, const struct predictor_setup *s,
+int predictor_make(struct aster_ctx *ctx, struct aster_runtime *rt,
+                   const struct aster_encoding *enc, const struct predictor_setup *s,
                    struct aster_predictor **out)
 {
     ASTER_TRY(predictor_alloc(ctx, rt, enc, s, out));
@@ -404,8 +455,10 @@ static int own_weights(struct aster_predictor *p, const struct aster_weights *w)
 {
     ASTER_TRY(eval_program(p->ctx, &w->model, w->real, w->class_weights, &p->own_program));
     p->set.program = p->own_program;
-    int64_t params = aster_program_class_n(p->own_program, ASTER_CLASS_PARAM) * aster_dtype_size(w->real);
-    int64_t buffers = aster_program_class_n(p->own_program, ASTER_CLASS_BUFFER) * (int64_t)sizeof(double);
+    int64_t params =
+        aster_program_class_n(p->own_program, ASTER_CLASS_PARAM) * aster_dtype_size(w->real);
+    int64_t buffers =
+        aster_program_class_n(p->own_program, ASTER_CLASS_BUFFER) * (int64_t)sizeof(double);
     ASTER_TRY(aster_buffer_new(p->rt, params, &p->own_param));
     memcpy(aster_buffer_open(p->own_param, true), w->params, (size_t)params);
     aster_buffer_close(p->own_param);
@@ -419,11 +472,16 @@ static int own_weights(struct aster_predictor *p, const struct aster_weights *w)
     return 0;
 }
 
-int aster_predictor_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_weights *w, const struct aster_encoding *enc,
+int aster_predictor_new(struct aster_ctx *ctx, struct aster_runtime *rt,
+                        const struct aster_weights *w, const struct aster_encoding *enc,
                         const struct aster_predict_options *o, struct aster_predictor **out)
 {
-    struct predictor_setup s = {.model = w->model, .real = w->real, .part = o->batch_size, .window = o->window,
-                                .full_padding = o->full_padding, .with_loss = o->with_loss};
+    struct predictor_setup s = {.model = w->model,
+                                .real = w->real,
+                                .part = o->batch_size,
+                                .window = o->window,
+                                .full_padding = o->full_padding,
+                                .with_loss = o->with_loss};
     int rc;
     ASTER_TRY(predictor_alloc(ctx, rt, enc, &s, out));
     ASTER_GOTO(own_weights(*out, w), fail);

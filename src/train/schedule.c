@@ -5,19 +5,55 @@
 #include <math.h>
 #include <string.h>
 
-static double val_f1(const struct aster_epoch *e) { return e->val.f1; }
-static double val_loss(const struct aster_epoch *e) { return e->val_loss; }
-static double val_accuracy(const struct aster_epoch *e) { return e->val.accuracy; }
-static double val_precision(const struct aster_epoch *e) { return e->val.precision; }
-static double val_recall(const struct aster_epoch *e) { return e->val.recall; }
-static double val_f1_macro(const struct aster_epoch *e) { return e->val.f1_macro; }
-static double val_mcc(const struct aster_epoch *e) { return e->val.mcc; }
-static double val_auc(const struct aster_epoch *e) { return e->val.auc; }
-static double train_loss(const struct aster_epoch *e) { return e->train_loss; }
+static double val_f1(const struct aster_epoch *e)
+{
+    return e->val.f1;
+}
+static double val_loss(const struct aster_epoch *e)
+{
+    return e->val_loss;
+}
+static double val_accuracy(const struct aster_epoch *e)
+{
+    return e->val.accuracy;
+}
+static double val_precision(const struct aster_epoch *e)
+{
+    return e->val.precision;
+}
+static double val_recall(const struct aster_epoch *e)
+{
+    return e->val.recall;
+}
+static double val_f1_macro(const struct aster_epoch *e)
+{
+    return e->val.f1_macro;
+}
+static double val_mcc(const struct aster_epoch *e)
+{
+    return e->val.mcc;
+}
+static double val_auc(const struct aster_epoch *e)
+{
+    return e->val.auc;
+}
+static double train_loss(const struct aster_epoch *e)
+{
+    return e->train_loss;
+}
 
-static const struct { const char *name; double (*value)(const struct aster_epoch *e); } monitors[] = {
-    {"val_f1", val_f1},         {"val_loss", val_loss},         {"val_accuracy", val_accuracy}, {"val_precision", val_precision},
-    {"val_recall", val_recall}, {"val_f1_macro", val_f1_macro}, {"val_mcc", val_mcc},           {"val_auc", val_auc},
+static const struct {
+    const char *name;
+    double (*value)(const struct aster_epoch *e);
+} monitors[] = {
+    {"val_f1", val_f1},
+    {"val_loss", val_loss},
+    {"val_accuracy", val_accuracy},
+    {"val_precision", val_precision},
+    {"val_recall", val_recall},
+    {"val_f1_macro", val_f1_macro},
+    {"val_mcc", val_mcc},
+    {"val_auc", val_auc},
     {"train_loss", train_loss},
 };
 enum { N_MONITORS = sizeof monitors / sizeof *monitors };
@@ -33,7 +69,8 @@ int monitor_find(struct aster_ctx *ctx, const char *name, bool max, struct monit
         }
     }
     const char *near = aster_nearest(name, names, N_MONITORS);
-    return aster_fail(ctx, ASTER_EPARAM, "monitor: '%s' is unknown; %s%s", name, near ? "nearest: " : "", near ? near : "val_f1 is one");
+    return aster_fail(ctx, ASTER_EPARAM, "monitor: '%s' is unknown; %s%s", name,
+                      near ? "nearest: " : "", near ? near : "val_f1 is one");
 }
 
 /* A score that is maximised has to beat 0 first, as in the reference; a loss anything. */
@@ -46,13 +83,18 @@ static double worst(const struct aster_train_config *c)
 
 void progress_init(const struct aster_train_config *c, struct progress *p)
 {
-    *p = (struct progress){.lr = c->learning_rate, .plateau_best = c->monitor_max ? -INFINITY : INFINITY, .best = worst(c), .best_epoch = -1};
+    *p = (struct progress){.lr = c->learning_rate,
+                           .plateau_best = c->monitor_max ? -INFINITY : INFINITY,
+                           .best = worst(c),
+                           .best_epoch = -1};
 }
 
-/* Rate after a value: halved (by the factor) when it did not get better by the threshold, relatively, for more than patience epochs. */
+/* Rate after a value: halved (by the factor) when it did not get better by the threshold,
+ * relatively, for more than patience epochs. */
 static void plateau(const struct aster_train_config *c, double value, struct progress *p)
 {
-    double limit = p->plateau_best * (c->monitor_max ? 1 + c->plateau_threshold : 1 - c->plateau_threshold);
+    double limit =
+        p->plateau_best * (c->monitor_max ? 1 + c->plateau_threshold : 1 - c->plateau_threshold);
     if (c->monitor_max ? value > limit : value < limit) {
         p->plateau_best = value;
         p->plateau_bad = 0;
@@ -69,11 +111,13 @@ static void plateau(const struct aster_train_config *c, double value, struct pro
 static double cosine(const struct aster_train_config *c, int64_t epoch)
 {
     const double pi = 3.14159265358979323846;
-    return c->min_lr + (c->learning_rate - c->min_lr) * (1 + cos(pi * (double)epoch / (double)c->epochs)) / 2;
+    return c->min_lr +
+           (c->learning_rate - c->min_lr) * (1 + cos(pi * (double)epoch / (double)c->epochs)) / 2;
 }
 
 /* Keeps the list of the best epochs, best first; of equal ones the earlier is better. */
-static void rank(const struct aster_train_config *c, bool max, int64_t epoch, double value, struct progress *p, struct verdict *v)
+static void rank(const struct aster_train_config *c, bool max, int64_t epoch, double value,
+                 struct progress *p, struct verdict *v)
 {
     int64_t keep = aster_min64(c->save_top_k, TOP_MAX), at = p->n_top;
     v->dropped = -1;
@@ -94,8 +138,8 @@ static void rank(const struct aster_train_config *c, bool max, int64_t epoch, do
     p->top_value[at] = value;
 }
 
-void progress_epoch(const struct aster_train_config *c, const struct monitor *m, const struct aster_epoch *e, struct progress *p,
-                    struct verdict *v)
+void progress_epoch(const struct aster_train_config *c, const struct monitor *m,
+                    const struct aster_epoch *e, struct progress *p, struct verdict *v)
 {
     double value = m->value(e);
     *v = (struct verdict){0};

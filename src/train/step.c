@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A training step as tasks: encode, the segments of all shards with the sums between them, gradient sum, update, loss.
+/* A training step as tasks: encode, the segments of all shards with the sums between them, gradient
+ * sum, update, loss.
  *
- * The order of every sum is fixed by batch_size and shards, so the bits do not depend on workers, scheduler or window. */
+ * The order of every sum is fixed by batch_size and shards, so the bits do not depend on workers,
+ * scheduler or window. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -10,7 +12,8 @@
 
 /* ---- the tasks of a step ---- */
 
-static int submit_encode(struct trainer *tr, struct step *st, int64_t chunk, struct aster_buffer *const *input)
+static int submit_encode(struct trainer *tr, struct step *st, int64_t chunk,
+                         struct aster_buffer *const *input)
 {
     double counted = 0;
     for (int64_t k = 0; k < st->n; k++)
@@ -18,17 +21,27 @@ static int submit_encode(struct trainer *tr, struct step *st, int64_t chunk, str
     for (int64_t s = 0; s < st->n_shards; s++) {
         const struct planned *plan = st->plan[s];
         struct aster_encode_task t = {
-            .enc = tr->enc, .real = tr->c->real, .time_major = aster_model_time_major(tr->c->model.kind), .with_labels = true,
-            .n = plan->n, .n_positions = tr->c->model.max_length, .samples = st->samples + s * chunk, .counted = counted,
-            .x = plan->x, .labels = plan->labels, .count = plan->count, .status = st->status + s * chunk, .input = input[s],
+            .enc = tr->enc,
+            .real = tr->c->real,
+            .time_major = aster_model_time_major(tr->c->model.kind),
+            .with_labels = true,
+            .n = plan->n,
+            .n_positions = tr->c->model.max_length,
+            .samples = st->samples + s * chunk,
+            .counted = counted,
+            .x = plan->x,
+            .labels = plan->labels,
+            .count = plan->count,
+            .status = st->status + s * chunk,
+            .input = input[s],
         };
         ASTER_TRY(aster_cl_encode(tr->env, &t));
     }
     return 0;
 }
 
-static int submit_segment(struct trainer *tr, struct step *st, int segment, int64_t s, int64_t chunk, int64_t step,
-                          struct aster_buffer *const *input)
+static int submit_segment(struct trainer *tr, struct step *st, int segment, int64_t s,
+                          int64_t chunk, int64_t step, struct aster_buffer *const *input)
 {
     const struct planned *plan = st->plan[s];
     struct aster_program_task t;
@@ -45,11 +58,13 @@ static int submit_segment(struct trainer *tr, struct step *st, int segment, int6
     if (segment + 1 < plan->n_segments)
         t.at[ASTER_ROLE_SYNC_OUT] = tr->sync[segment % 2][s];
     t.one_kind = true;
-    t.info = (struct aster_run_info){.seed = tr->c->seed, .step = step, .sample0 = s * chunk, .status = st->status + s * chunk};
+    t.info = (struct aster_run_info){
+        .seed = tr->c->seed, .step = step, .sample0 = s * chunk, .status = st->status + s * chunk};
     return aster_cl_program(tr->env, &t);
 }
 
-static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, int64_t step, struct aster_buffer *const *input)
+static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, int64_t step,
+                          struct aster_buffer *const *input)
 {
     const struct planned *first = st->plan[0];
     for (int k = 0; k < first->n_segments; k++) {
@@ -58,8 +73,9 @@ static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, in
         if (k + 1 == first->n_segments)
             break;
         enum aster_dtype t = aster_plan_sync_dtype(first->plan, k);
-        ASTER_TRY(aster_cl_sum(tr->env, t, aster_plan_sync_bytes(first->plan, k) / aster_dtype_size(t), (int)st->n_shards,
-                               (const struct aster_buffer *const *)tr->sync[k % 2]));
+        ASTER_TRY(
+            aster_cl_sum(tr->env, t, aster_plan_sync_bytes(first->plan, k) / aster_dtype_size(t),
+                         (int)st->n_shards, (const struct aster_buffer *const *)tr->sync[k % 2]));
     }
     return 0;
 }
@@ -67,17 +83,28 @@ static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, in
 static int submit_update(struct trainer *tr, int64_t n_shards, int64_t step, double lr)
 {
     const struct aster_train_config *c = tr->c;
-    ASTER_TRY(aster_cl_add_tree(tr->env, c->real, tr->n_param, (int)n_shards, (const struct aster_buffer *const *)tr->grad));
+    ASTER_TRY(aster_cl_add_tree(tr->env, c->real, tr->n_param, (int)n_shards,
+                                (const struct aster_buffer *const *)tr->grad));
     if (tr->norm)
         ASTER_TRY(aster_cl_norm(tr->env, c->real, tr->n_param, tr->grad[0], tr->norm));
     struct aster_update_task t = {
         .kind = c->optimizer,
         .real = c->real,
         .n = tr->n_param,
-        .update = {.lr = lr, .beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps, .weight_decay = c->weight_decay, .momentum = c->momentum,
-                   .step = step + 1, .grad_scale = 1},
+        .update = {.lr = lr,
+                   .beta1 = c->beta1,
+                   .beta2 = c->beta2,
+                   .eps = c->eps,
+                   .weight_decay = c->weight_decay,
+                   .momentum = c->momentum,
+                   .step = step + 1,
+                   .grad_scale = 1},
         .clip_norm = c->clip_norm,
-        .param = tr->param, .grad = tr->grad[0], .m = tr->m, .v = tr->v, .norm = tr->norm,
+        .param = tr->param,
+        .grad = tr->grad[0],
+        .m = tr->m,
+        .v = tr->v,
+        .norm = tr->norm,
     };
     ASTER_TRY(aster_cl_update(tr->env, &t));
     if (tr->running)
@@ -97,11 +124,16 @@ static void copy_loss(void *arg, const void *const *in)
     int rc = atomic_load(&tr->env->failed);
     for (int64_t k = 0; k < st->n && rc == 0; k++)
         if (st->status[k] < 0)
-            rc = aster_fail(tr->ctx, st->status[k], "training sample %lld of %lld cannot be read (code %d): its encoding failed",
-                            (long long)(st->samples[k] - tr->samples + 1), (long long)tr->n_train, (int)st->status[k]);
+            rc = aster_fail(
+                tr->ctx, st->status[k],
+                "training sample %lld of %lld cannot be read (code %d): its encoding failed",
+                (long long)(st->samples[k] - tr->samples + 1), (long long)tr->n_train,
+                (int)st->status[k]);
     if (rc == 0 && !isfinite(loss))
-        rc = aster_fail(tr->ctx, ASTER_ENUMERIC, "epoch %lld, batch %lld: the loss is %g; lower learning_rate or set clip_norm",
-                        (long long)st->epoch, (long long)st->batch, loss);
+        rc = aster_fail(
+            tr->ctx, ASTER_ENUMERIC,
+            "epoch %lld, batch %lld: the loss is %g; lower learning_rate or set clip_norm",
+            (long long)st->epoch, (long long)st->batch, loss);
     if (rc < 0)
         atomic_store(&tr->failed, rc);
 }
@@ -120,12 +152,17 @@ static int submit_step(struct trainer *tr, struct step *st, int64_t step, double
     ASTER_TRY(submit_encode(tr, st, chunk, input));
     ASTER_TRY(submit_program(tr, st, chunk, step, input));
     ASTER_TRY(submit_update(tr, st->n_shards, step, lr));
-    return aster_cl_commit(tr->env, &(struct aster_commit_task){.name = "loss", .n = (int)st->n_shards,
-                                                                .in = (const struct aster_buffer *const *)tr->output, .copy = copy_loss,
-                                                                .done = step_done, .arg = st});
+    return aster_cl_commit(
+        tr->env, &(struct aster_commit_task){.name = "loss",
+                                             .n = (int)st->n_shards,
+                                             .in = (const struct aster_buffer *const *)tr->output,
+                                             .copy = copy_loss,
+                                             .done = step_done,
+                                             .arg = st});
 }
 
-int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step, double lr, int64_t n, const int64_t *order)
+int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step, double lr,
+                 int64_t n, const int64_t *order)
 {
     struct step *st = &tr->steps[slots_take(&tr->slots)];
     int64_t chunk = chunk_of(n, tr->c->shards);

@@ -20,7 +20,8 @@ static void name_of(char *out, size_t n, const char *group, const struct aster_p
     snprintf(out, n, "%s/%s", group, info->name);
 }
 
-int tensors_write(struct aster_ctx *ctx, struct aster_h5 *f, const char *group, const struct aster_program *p, bool buffers, const void *flat)
+int tensors_write(struct aster_ctx *ctx, struct aster_h5 *f, const char *group,
+                  const struct aster_program *p, bool buffers, const void *flat)
 {
     enum aster_dtype t = buffers ? ASTER_F64 : aster_program_real(p);
     char name[256];
@@ -39,7 +40,8 @@ int tensors_write(struct aster_ctx *ctx, struct aster_h5 *f, const char *group, 
     return 0;
 }
 
-int tensor_check_shape(struct aster_ctx *ctx, const char *path, const struct aster_param_info *info, int rank, const int64_t *dim)
+int tensor_check_shape(struct aster_ctx *ctx, const char *path, const struct aster_param_info *info,
+                       int rank, const int64_t *dim)
 {
     int64_t want[ASTER_MAX_RANK];
     struct aster_str a = {0}, b = {0};
@@ -53,46 +55,52 @@ int tensor_check_shape(struct aster_ctx *ctx, const char *path, const struct ast
         aster_str_printf(&a, "%s%lld", k ? ", " : "", (long long)dim[k]);
     for (int k = 0; k < info->rank; k++)
         aster_str_printf(&b, "%s%lld", k ? ", " : "", (long long)want[k]);
-    int rc = aster_fail(ctx, ASTER_EFORMAT, "%s: '%s' has shape [%s], the model expects [%s]", path, info->name, aster_str_get(&a),
-                        aster_str_get(&b));
+    int rc = aster_fail(ctx, ASTER_EFORMAT, "%s: '%s' has shape [%s], the model expects [%s]", path,
+                        info->name, aster_str_get(&a), aster_str_get(&b));
     aster_str_free(&a);
     aster_str_free(&b);
     return rc;
 }
 
 /* A file of another model has tensors that ours does not know. */
-static int check_names(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *group, const struct aster_program *p,
-                       bool buffers)
+static int check_names(struct aster_ctx *ctx, struct aster_h5 *f, const char *path,
+                       const char *group, const struct aster_program *p, bool buffers)
 {
     char **names = NULL;
     int64_t n = 0;
     int rc = 0;
     if (!aster_h5_has(f, group))
-        return n_of(p, buffers) == 0 ? 0 : aster_fail(ctx, ASTER_EFORMAT, "%s: has no group '%s'", path, group);
+        return n_of(p, buffers) == 0
+                   ? 0
+                   : aster_fail(ctx, ASTER_EFORMAT, "%s: has no group '%s'", path, group);
     ASTER_TRY(aster_h5_list(f, group, &names, &n));
     for (int64_t j = 0; rc == 0 && j < n; j++) {
         bool known = false;
         for (int k = 0; !known && k < n_of(p, buffers); k++)
             known = !strcmp(names[j], info_of(p, buffers, k)->name);
         if (!known)
-            rc = aster_fail(ctx, ASTER_EFORMAT, "%s: '%s/%s' is no tensor of model %s", path, group, names[j], aster_program_name(p));
+            rc = aster_fail(ctx, ASTER_EFORMAT, "%s: '%s/%s' is no tensor of model %s", path, group,
+                            names[j], aster_program_name(p));
     }
     aster_h5_names_free(&names, n);
     return rc;
 }
 
-int tensor_check_finite(struct aster_ctx *ctx, const char *path, const char *name, enum aster_dtype t, int64_t n, const void *data)
+int tensor_check_finite(struct aster_ctx *ctx, const char *path, const char *name,
+                        enum aster_dtype t, int64_t n, const void *data)
 {
     for (int64_t i = 0; i < n; i++) {
         double x = t == ASTER_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
         if (!isfinite(x))
-            return aster_fail(ctx, ASTER_EFORMAT, "%s: '%s': element %lld is %g; a finite number is expected", path, name, (long long)i, x);
+            return aster_fail(ctx, ASTER_EFORMAT,
+                              "%s: '%s': element %lld is %g; a finite number is expected", path,
+                              name, (long long)i, x);
     }
     return 0;
 }
 
-int tensors_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *group, const struct aster_program *p, bool buffers,
-                 void *flat)
+int tensors_read(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *group,
+                 const struct aster_program *p, bool buffers, void *flat)
 {
     enum aster_dtype t = buffers ? ASTER_F64 : aster_program_real(p);
     char name[256];

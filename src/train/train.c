@@ -57,7 +57,8 @@ static int check_number(struct aster_ctx *ctx, const char *which, int64_t n)
     return n < 1 ? aster_fail(ctx, ASTER_EPARAM, "there are no %s samples", which) : 0;
 }
 
-int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train, int64_t n_val)
+int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train,
+                      int64_t n_val)
 {
     struct monitor m;
     ASTER_TRY(check_config(ctx, c));
@@ -67,12 +68,15 @@ int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c,
     return trainer_check(ctx, c, n_train);
 }
 
-int train_check_samples(struct aster_ctx *ctx, const char *which, const struct aster_train_config *c, int64_t n, const struct aster_sample *s)
+int train_check_samples(struct aster_ctx *ctx, const char *which,
+                        const struct aster_train_config *c, int64_t n, const struct aster_sample *s)
 {
     for (int64_t k = 0; k < n; k++)
         if (s[k].length < 1 || s[k].length > c->model.max_length)
-            return aster_fail(ctx, ASTER_EPARAM, "%s sample %lld has %lld residues, expected 1 to %lld (max_length)", which, (long long)k + 1,
-                              (long long)s[k].length, (long long)c->model.max_length);
+            return aster_fail(ctx, ASTER_EPARAM,
+                              "%s sample %lld has %lld residues, expected 1 to %lld (max_length)",
+                              which, (long long)k + 1, (long long)s[k].length,
+                              (long long)c->model.max_length);
     return 0;
 }
 
@@ -82,8 +86,11 @@ static int provenance(struct training *t, struct aster_str *out)
 {
     char now[32];
     aster_iso_time(now);
-    aster_str_printf(out, "program: %s\nstarpu: %s\nisa: %s\nworkers: %d\nwritten: %s\nepochs done: %lld\nsteps: %lld\n", PACKAGE_STRING,
-                     aster_runtime_starpu_version(t->rt), aster_isa_name(aster_runtime_isa(t->rt)), aster_runtime_n_workers(t->rt), now,
+    aster_str_printf(out,
+                     "program: %s\nstarpu: %s\nisa: %s\nworkers: %d\nwritten: %s\nepochs done: "
+                     "%lld\nsteps: %lld\n",
+                     PACKAGE_STRING, aster_runtime_starpu_version(t->rt),
+                     aster_isa_name(aster_runtime_isa(t->rt)), aster_runtime_n_workers(t->rt), now,
                      (long long)t->p.epoch, (long long)t->p.step);
     return aster_str_ok(t->ctx, out);
 }
@@ -97,8 +104,13 @@ static int save(struct training *t, const char *name, bool with_optimizer)
     int rc;
     ASTER_GOTO(provenance(t, &text), done);
     ASTER_GOTO(aster_path_join(t->ctx, t->dir, name, &path), done);
-    struct snapshot s = {.program = tr->program, .model = &t->c->model, .encoding = tr->enc->name, .config = aster_str_get(&t->config),
-                         .provenance = aster_str_get(&text), .class_weights = t->c->class_weights, .optimizer = t->c->optimizer,
+    struct snapshot s = {.program = tr->program,
+                         .model = &t->c->model,
+                         .encoding = tr->enc->name,
+                         .config = aster_str_get(&t->config),
+                         .provenance = aster_str_get(&text),
+                         .class_weights = t->c->class_weights,
+                         .optimizer = t->c->optimizer,
                          .progress = t->p};
     bool m = with_optimizer, v = with_optimizer && tr->v;
     s.params = aster_buffer_open(tr->param, false);
@@ -158,12 +170,13 @@ static void load_vector(struct aster_buffer *b, const void *from, int64_t bytes)
 static int resume(struct training *t, const char *path)
 {
     struct trainer *tr = t->tr;
-    struct snapshot s = {.program = tr->program, .config = aster_str_get(&t->config), .optimizer = t->c->optimizer};
+    struct snapshot s = {
+        .program = tr->program, .config = aster_str_get(&t->config), .optimizer = t->c->optimizer};
     char *isa = NULL;
     int rc = snapshot_read(t->ctx, path, &s, &isa);
     if (rc == 0 && s.progress.batch > tr->n_batches)
-        rc = aster_fail(t->ctx, ASTER_EFORMAT, "%s: it is at batch %lld of %lld; it is damaged", path, (long long)s.progress.batch,
-                        (long long)tr->n_batches);
+        rc = aster_fail(t->ctx, ASTER_EFORMAT, "%s: it is at batch %lld of %lld; it is damaged",
+                        path, (long long)s.progress.batch, (long long)tr->n_batches);
     if (rc == 0) {
         int64_t bytes = tr->n_param * aster_dtype_size(t->c->real);
         const char *here = aster_isa_name(aster_runtime_isa(t->rt));
@@ -173,10 +186,12 @@ static int resume(struct training *t, const char *path)
         load_vector(tr->v, s.v, bytes);
         load_vector(tr->running, s.buffers, tr->n_running * (int64_t)sizeof(double));
         if (strcmp(isa, here))
-            aster_log(t->ctx, ASTER_LOG_WARN, "%s was written with %s kernels, these are %s: results may differ in the last bits (isa=%s pins them)",
+            aster_log(t->ctx, ASTER_LOG_WARN,
+                      "%s was written with %s kernels, these are %s: results may differ in the "
+                      "last bits (isa=%s pins them)",
                       path, isa, here, isa);
-        aster_log(t->ctx, ASTER_LOG_INFO, "resuming at epoch %lld, batch %lld, step %lld", (long long)t->p.epoch, (long long)t->p.batch,
-                  (long long)t->p.step);
+        aster_log(t->ctx, ASTER_LOG_INFO, "resuming at epoch %lld, batch %lld, step %lld",
+                  (long long)t->p.epoch, (long long)t->p.batch, (long long)t->p.step);
     }
     aster_free(&isa);
     snapshot_free(&s);
@@ -205,7 +220,8 @@ static int start(struct training *t, bool want_resume)
         rc = resume(t, path);
     } else {
         if (want_resume)
-            aster_log(t->ctx, ASTER_LOG_INFO, "%s is not there: training starts from the beginning", path);
+            aster_log(t->ctx, ASTER_LOG_INFO, "%s is not there: training starts from the beginning",
+                      path);
         start_afresh(t);
     }
     aster_free(&path);
@@ -233,8 +249,9 @@ static bool stop_wanted(const struct training *t)
 static int stopped(struct training *t)
 {
     ASTER_TRY(save(t, "checkpoint.h5", true));
-    return aster_fail(t->ctx, ASTER_ESTOP, "stopped in epoch %lld after step %lld; the checkpoint is written", (long long)t->p.epoch,
-                      (long long)t->p.step);
+    return aster_fail(t->ctx, ASTER_ESTOP,
+                      "stopped in epoch %lld after step %lld; the checkpoint is written",
+                      (long long)t->p.epoch, (long long)t->p.step);
 }
 
 static void report(const struct training *t, int64_t done)
@@ -247,7 +264,8 @@ static int train_epoch(struct training *t)
 {
     struct trainer *tr = t->tr;
     int64_t size = aster_min64(t->c->batch_size, tr->n_train), every = t->c->checkpoint_steps;
-    aster_shuffle(t->c->seed, aster_fnv1a64("shuffle", 7) + (uint64_t)t->p.epoch, tr->n_train, t->order);
+    aster_shuffle(t->c->seed, aster_fnv1a64("shuffle", 7) + (uint64_t)t->p.epoch, tr->n_train,
+                  t->order);
     atomic_store(&tr->samples_done, t->p.batch * size);
     for (int64_t b = t->p.batch; b < tr->n_batches; b++) {
         if (stop_wanted(t)) {
@@ -256,7 +274,8 @@ static int train_epoch(struct training *t)
         }
         ASTER_TRY(atomic_load(&tr->failed));
         report(t, atomic_load(&tr->samples_done));
-        ASTER_TRY(trainer_step(tr, t->p.epoch, b, t->p.step, t->p.lr, aster_min64(size, tr->n_train - b * size), t->order + b * size));
+        ASTER_TRY(trainer_step(tr, t->p.epoch, b, t->p.step, t->p.lr,
+                               aster_min64(size, tr->n_train - b * size), t->order + b * size));
         t->p.step++;
         if (every > 0 && t->p.step % every == 0 && b + 1 < tr->n_batches) {
             ASTER_TRY(settle(t, b + 1));
@@ -291,7 +310,8 @@ static int end_epoch(struct training *t, bool *stop)
 
 static int run_epochs(struct training *t)
 {
-    bool stop = t->c->patience > 0 && t->p.without_better >= t->c->patience; /* a resumed run that had come to its end */
+    bool stop = t->c->patience > 0 &&
+                t->p.without_better >= t->c->patience; /* a resumed run that had come to its end */
     while (!stop && t->p.epoch < t->c->epochs) {
         t->epoch_start = aster_wall();
         ASTER_TRY(train_epoch(t));
@@ -300,9 +320,10 @@ static int run_epochs(struct training *t)
     return save(t, "final_model.h5", true);
 }
 
-int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c, const struct aster_encoding *enc,
-                int64_t n_train, const struct aster_sample *train, int64_t n_val, const struct aster_sample *val, const char *dir,
-                bool want_resume, const struct aster_train_hooks *hooks)
+int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
+                const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
+                int64_t n_val, const struct aster_sample *val, const char *dir, bool want_resume,
+                const struct aster_train_hooks *hooks)
 {
     struct training t = {.ctx = ctx, .rt = rt, .c = c, .hooks = hooks, .dir = dir};
     int rc;

@@ -2,17 +2,22 @@
 /* The buffers of training: made once, reused by every step. */
 #include "train/trainer.h"
 
-struct sizes { int64_t bytes[ASTER_N_CLASSES], sync; int n_segments; };
+struct sizes {
+    int64_t bytes[ASTER_N_CLASSES], sync;
+    int n_segments;
+};
 
 /* Of a single row there is no variance: the running one would become 0 / 0. */
-static int check_norm(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train, int64_t n)
+static int check_norm(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train,
+                      int64_t n)
 {
     int64_t chunk = chunk_of(n, c->shards), rest = n % chunk;
     bool sync = c->bn == ASTER_BN_SYNC;
     if ((sync ? n : rest ? rest : chunk) * aster_model_norm_length(&c->model) != 1)
         return 0;
     return aster_fail(ctx, ASTER_EPARAM,
-                      "%lld training samples in batches of %lld leave a %s of one, where batch normalisation would see a single row; choose "
+                      "%lld training samples in batches of %lld leave a %s of one, where batch "
+                      "normalisation would see a single row; choose "
                       "another batch_size or a larger max_length",
                       (long long)n_train, (long long)c->batch_size, sync ? "batch" : "shard");
 }
@@ -24,7 +29,8 @@ int trainer_check(struct aster_ctx *ctx, const struct aster_train_config *c, int
     return last ? check_norm(ctx, c, n_train, last) : 0;
 }
 
-/* The shapes that occur: shards of a full batch and of the last one, with what is left over of each. */
+/* The shapes that occur: shards of a full batch and of the last one, with what is left over of
+ * each. */
 static int look_at_batch(struct trainer *tr, int64_t n, struct sizes *most)
 {
     int64_t chunk = chunk_of(n, tr->c->shards), rest = n % chunk;
@@ -97,11 +103,15 @@ static int make_steps(struct trainer *tr)
 static int trainer_start(struct trainer *tr)
 {
     const struct aster_train_config *c = tr->c;
-    struct aster_model_loss loss = {.class_weights = {c->class_weights[0], c->class_weights[1]}, .sync_bn = c->bn == ASTER_BN_SYNC};
+    struct aster_model_loss loss = {.class_weights = {c->class_weights[0], c->class_weights[1]},
+                                    .sync_bn = c->bn == ASTER_BN_SYNC};
     struct sizes z = {0};
-    ASTER_TRY(aster_model_program(tr->ctx, &c->model, c->real, ASTER_USE_TRAIN, &loss, &tr->program));
-    tr->plans = (struct plans){.ctx = tr->ctx, .program = tr->program, .length = c->model.max_length,
-                                .cut = aster_model_time_major(c->model.kind)};
+    ASTER_TRY(
+        aster_model_program(tr->ctx, &c->model, c->real, ASTER_USE_TRAIN, &loss, &tr->program));
+    tr->plans = (struct plans){.ctx = tr->ctx,
+                               .program = tr->program,
+                               .length = c->model.max_length,
+                               .cut = aster_model_time_major(c->model.kind)};
     tr->n_param = aster_program_class_n(tr->program, ASTER_CLASS_PARAM);
     tr->n_running = aster_program_class_n(tr->program, ASTER_CLASS_BUFFER);
     int64_t full = aster_min64(c->batch_size, tr->n_train), last = tr->n_train % full;
@@ -115,15 +125,18 @@ static int trainer_start(struct trainer *tr)
     int64_t need = atomic_load(&tr->env->memory_used) - before;
     if (before + need > tr->env->memory_limit)
         return aster_fail(tr->ctx, ASTER_ELIMIT,
-                          "training with batch_size %lld needs %.1f MB, %.1f MB of the memory limit are free; lower batch_size%s",
-                          (long long)c->batch_size, (double)need / 1e6, (double)(tr->env->memory_limit - before) / 1e6,
+                          "training with batch_size %lld needs %.1f MB, %.1f MB of the memory "
+                          "limit are free; lower batch_size%s",
+                          (long long)c->batch_size, (double)need / 1e6,
+                          (double)(tr->env->memory_limit - before) / 1e6,
                           z.n_segments == 1 ? " or raise shards" : "");
     ASTER_TRY(aster_alloc(tr->ctx, tr->n_batches, sizeof *tr->batch_loss, &tr->batch_loss));
     return make_steps(tr);
 }
 
-int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c, const struct aster_encoding *enc,
-                int64_t n_train, const struct aster_sample *train, struct trainer **out)
+int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
+                const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
+                struct trainer **out)
 {
     *out = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));

@@ -14,7 +14,7 @@ struct step { /* a slot: one step in flight */
     const struct planned **plan;         /* of each shard */
     const struct aster_sample **samples; /* of the batch */
     int32_t *status;
-    double *loss;                        /* of each shard */
+    double *loss; /* of each shard */
 };
 
 struct trainer {
@@ -27,26 +27,30 @@ struct trainer {
     struct plans plans;
     int64_t n_train, n_batches, shards; /* shards: of a full batch, at most */
     const struct aster_sample *samples;
-    int64_t n_param, n_running;         /* elements */
+    int64_t n_param, n_running; /* elements */
     struct aster_buffer *param, *m, *v, *norm, *running;
     struct aster_buffer **grad, **output, **aux, **arena, **sync[2], **input[INPUT_SETS];
-    struct aster_buffer *scratch;       /* the arena of programs of one segment */
+    struct aster_buffer *scratch; /* the arena of programs of one segment */
     int n_sets;
     struct slots slots;
     struct step *steps;
     int n_steps;
-    double *batch_loss;                 /* of the epoch that runs */
-    _Atomic int64_t samples_done;       /* of the epoch that runs */
-    _Atomic int failed;                 /* the code of a step that went wrong; the context has the sentence */
+    double *batch_loss;           /* of the epoch that runs */
+    _Atomic int64_t samples_done; /* of the epoch that runs */
+    _Atomic int failed; /* the code of a step that went wrong; the context has the sentence */
 };
 
 /* Whether n_train (> 0) samples can be cut into such batches and shards. */
-ASTER_CHECKED int trainer_check(struct aster_ctx *ctx, const struct aster_train_config *c, int64_t n_train);
-ASTER_CHECKED int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
-                              const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train, struct trainer **out);
+ASTER_CHECKED int trainer_check(struct aster_ctx *ctx, const struct aster_train_config *c,
+                                int64_t n_train);
+ASTER_CHECKED int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt,
+                              const struct aster_train_config *c, const struct aster_encoding *enc,
+                              int64_t n_train, const struct aster_sample *train,
+                              struct trainer **out);
 void trainer_free(struct trainer **tr);
 /* One step on the samples order[0..n-1]; waits only while the window is full. */
-ASTER_CHECKED int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step, double lr, int64_t n, const int64_t *order);
+ASTER_CHECKED int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step,
+                               double lr, int64_t n, const int64_t *order);
 void trainer_wait(struct trainer *tr); /* for all losses */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Validation: batches in fixed order, cut into the same shards as in training, through the predictor's tasks. */
+/* Validation: batches in fixed order, cut into the same shards as in training, through the
+ * predictor's tasks. */
 #include "train/validation.h"
 
 struct validation {
@@ -15,19 +16,27 @@ struct validation {
     int rc;
 };
 
-int validation_new(struct trainer *tr, int64_t n, const struct aster_sample *val, struct validation **out)
+int validation_new(struct trainer *tr, int64_t n, const struct aster_sample *val,
+                   struct validation **out)
 {
     const struct aster_train_config *c = tr->c;
     struct validation *v;
     int rc;
     *out = NULL;
     ASTER_TRY(aster_alloc(tr->ctx, 1, sizeof *v, &v));
-    *v = (struct validation){.tr = tr, .samples = val, .n = n, .n_batches = chunk_of(n, c->batch_size)};
+    *v = (struct validation){
+        .tr = tr, .samples = val, .n = n, .n_batches = chunk_of(n, c->batch_size)};
     pthread_mutex_init(&v->lock, NULL);
     ASTER_GOTO(aster_alloc(tr->ctx, v->n_batches, sizeof *v->batch_loss, &v->batch_loss), fail);
     ASTER_GOTO(eval_program(tr->ctx, &c->model, c->real, c->class_weights, &v->program), fail);
-    struct predictor_setup s = {.program = v->program, .param = tr->param, .running = tr->running, .model = c->model, .real = c->real,
-                                .part = chunk_of(aster_min64(c->batch_size, n), c->shards), .fixed_part = true, .with_loss = true};
+    struct predictor_setup s = {.program = v->program,
+                                .param = tr->param,
+                                .running = tr->running,
+                                .model = c->model,
+                                .real = c->real,
+                                .part = chunk_of(aster_min64(c->batch_size, n), c->shards),
+                                .fixed_part = true,
+                                .with_loss = true};
     ASTER_GOTO(predictor_make(tr->ctx, tr->rt, tr->enc, &s, &v->predictor), fail);
     *out = v;
     return 0;
@@ -49,20 +58,27 @@ void validation_free(struct validation **vp)
     aster_free(vp);
 }
 
-static int add_sample(struct validation *v, const struct aster_sample *s, const float *probs, int32_t status)
+static int add_sample(struct validation *v, const struct aster_sample *s, const float *probs,
+                      int32_t status)
 {
     struct aster_ctx *ctx = v->tr->ctx;
     long long number = s - v->samples + 1;
     if (status == ASTER_ENUMERIC)
-        return aster_fail(ctx, status, "validation sample %lld: a probability is not a number; lower learning_rate or set clip_norm", number);
+        return aster_fail(ctx, status,
+                          "validation sample %lld: a probability is not a number; lower "
+                          "learning_rate or set clip_norm",
+                          number);
     if (status < 0)
-        return aster_fail(ctx, status, "validation sample %lld of %lld cannot be read (code %d): its encoding failed", number,
-                          (long long)v->n, (int)status);
-    return aster_residues_add(ctx, &v->residues, s->length, probs, s->labels, s->loop_begin, s->loop_end, NULL);
+        return aster_fail(
+            ctx, status,
+            "validation sample %lld of %lld cannot be read (code %d): its encoding failed", number,
+            (long long)v->n, (int)status);
+    return aster_residues_add(ctx, &v->residues, s->length, probs, s->labels, s->loop_begin,
+                              s->loop_end, NULL);
 }
 
-static void batch_done(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs, const int32_t *status,
-                       double loss)
+static void batch_done(void *arg, int64_t n, const struct aster_sample *samples,
+                       const float *const *probs, const int32_t *status, double loss)
 {
     struct validation *v = arg;
     pthread_mutex_lock(&v->lock);
@@ -86,12 +102,14 @@ static int submit_all(struct validation *v, int64_t epoch, const struct aster_tr
         ASTER_TRY(rc);
         if (hooks && hooks->progress)
             hooks->progress(hooks->arg, epoch, done, v->n, true);
-        ASTER_TRY(aster_predictor_submit(v->predictor, aster_min64(batch, v->n - first), v->samples + first, batch_done, v));
+        ASTER_TRY(aster_predictor_submit(v->predictor, aster_min64(batch, v->n - first),
+                                         v->samples + first, batch_done, v));
     }
     return 0;
 }
 
-int validation_run(struct validation *v, int64_t epoch, const struct aster_train_hooks *hooks, double *loss, struct aster_metrics *metrics)
+int validation_run(struct validation *v, int64_t epoch, const struct aster_train_hooks *hooks,
+                   double *loss, struct aster_metrics *metrics)
 {
     aster_residues_free(&v->residues);
     v->samples_done = 0;

@@ -6,10 +6,13 @@
 #include "train/trainer.h"
 
 struct validation;
-ASTER_CHECKED int validation_new(struct trainer *tr, int64_t n, const struct aster_sample *val, struct validation **out);
+ASTER_CHECKED int validation_new(struct trainer *tr, int64_t n, const struct aster_sample *val,
+                                 struct validation **out);
 void validation_free(struct validation **v);
-/* After the steps submitted so far. stop: asked between batches; ASTER_ESTOP then, without a sentence. */
-ASTER_CHECKED int validation_run(struct validation *v, int64_t epoch, const struct aster_train_hooks *hooks, double *loss,
+/* After the steps submitted so far. stop: asked between batches; ASTER_ESTOP then, without a
+ * sentence. */
+ASTER_CHECKED int validation_run(struct validation *v, int64_t epoch,
+                                 const struct aster_train_hooks *hooks, double *loss,
                                  struct aster_metrics *metrics);
 
 #endif

@@ -5,16 +5,20 @@
 
 #include <string.h>
 
-static int make_vectors(struct aster_ctx *ctx, const struct aster_program *p, struct aster_weights *w)
+static int make_vectors(struct aster_ctx *ctx, const struct aster_program *p,
+                        struct aster_weights *w)
 {
-    ASTER_TRY(aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), (size_t)aster_dtype_size(w->real), &w->params));
-    return aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_BUFFER), sizeof *w->buffers, &w->buffers);
+    ASTER_TRY(aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM),
+                          (size_t)aster_dtype_size(w->real), &w->params));
+    return aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_BUFFER), sizeof *w->buffers,
+                       &w->buffers);
 }
 
 /* ---- HDF5 ---- */
 
 /* What a file of ours says about its model. */
-static int read_ours(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *model, struct aster_weights *w)
+static int read_ours(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *model,
+                     struct aster_weights *w)
 {
     ASTER_TRY(model_from_json(ctx, path, model, &w->model));
     ASTER_TRY(aster_h5_attr_str(f, "/", "provenance", &w->provenance));
@@ -22,8 +26,10 @@ static int read_ours(struct aster_ctx *ctx, struct aster_h5 *f, const char *path
     return aster_h5_attr_f64(f, "/", "class_weight_1", &w->class_weights[1]);
 }
 
-/* A file of the reference's weights: attribute model is the bare name, model_config has the rest as JSON. */
-static int read_theirs(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, const char *model, struct aster_weights *w)
+/* A file of the reference's weights: attribute model is the bare name, model_config has the rest as
+ * JSON. */
+static int read_theirs(struct aster_ctx *ctx, struct aster_h5 *f, const char *path,
+                       const char *model, struct aster_weights *w)
 {
     struct aster_encoding enc;
     int64_t dim = 1280, max_length;
@@ -43,11 +49,15 @@ static int read_theirs(struct aster_ctx *ctx, struct aster_h5 *f, const char *pa
     return aster_strdup(ctx, "", &w->provenance);
 }
 
-static int read_h5(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, struct aster_weights *w, struct aster_program **program)
+static int read_h5(struct aster_ctx *ctx, struct aster_h5 *f, const char *path,
+                   struct aster_weights *w, struct aster_program **program)
 {
     char *text = NULL, *encoding = NULL;
     if (!aster_h5_attr_has(f, "/", "model") || !aster_h5_attr_has(f, "/", "encoding"))
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: is no model file of this program (attributes model and encoding are missing)", path);
+        return aster_fail(
+            ctx, ASTER_EFORMAT,
+            "%s: is no model file of this program (attributes model and encoding are missing)",
+            path);
     ASTER_TRY(aster_h5_attr_str(f, "/", "encoding", &encoding));
     snprintf(w->encoding, sizeof w->encoding, "%s", encoding);
     aster_free(&encoding);
@@ -61,7 +71,8 @@ static int read_h5(struct aster_ctx *ctx, struct aster_h5 *f, const char *path, 
     return tensors_read(ctx, f, path, "buffers", *program, true, w->buffers);
 }
 
-static int load_h5(struct aster_ctx *ctx, const char *path, struct aster_weights *w, struct aster_program **program)
+static int load_h5(struct aster_ctx *ctx, const char *path, struct aster_weights *w,
+                   struct aster_program **program)
 {
     struct aster_h5 *f;
     ASTER_TRY(aster_h5_open(ctx, path, &f));
@@ -71,7 +82,8 @@ static int load_h5(struct aster_ctx *ctx, const char *path, struct aster_weights
 }
 
 /* What read_h5 reads. */
-static int write_h5(struct aster_ctx *ctx, struct aster_h5 *f, const struct aster_weights *w, const struct aster_program *program)
+static int write_h5(struct aster_ctx *ctx, struct aster_h5 *f, const struct aster_weights *w,
+                    const struct aster_program *program)
 {
     struct aster_str model = {0};
     model_to_json(&w->model, &model);
@@ -130,15 +142,16 @@ static double element(const struct aster_st_tensor *t, int64_t i)
     return aster_bf16_to_f32(h);
 }
 
-static int read_tensor(struct aster_ctx *ctx, struct aster_st *f, const char *path, const struct aster_param_info *info, enum aster_dtype real,
-                       void *flat)
+static int read_tensor(struct aster_ctx *ctx, struct aster_st *f, const char *path,
+                       const struct aster_param_info *info, enum aster_dtype real, void *flat)
 {
     const struct aster_st_tensor *t = find(f, info->name);
     void *theirs = NULL;
     if (!t)
         return aster_fail(ctx, ASTER_EFORMAT, "%s: has no tensor '%s'", path, info->name);
     if (strcmp(t->dtype, "F32") && strcmp(t->dtype, "F64") && strcmp(t->dtype, "BF16"))
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: '%s' is of type %s, expected F32, F64 or BF16", path, info->name, t->dtype);
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: '%s' is of type %s, expected F32, F64 or BF16",
+                          path, info->name, t->dtype);
     ASTER_TRY(tensor_check_shape(ctx, path, info, t->rank, t->dim));
     ASTER_TRY(aster_alloc(ctx, info->n, (size_t)aster_dtype_size(real), &theirs));
     for (int64_t i = 0; i < info->n; i++)
@@ -153,29 +166,36 @@ static int read_tensor(struct aster_ctx *ctx, struct aster_st *f, const char *pa
     return rc;
 }
 
-static int read_st(struct aster_ctx *ctx, struct aster_st *f, const char *path, struct aster_weights *w, struct aster_program **program)
+static int read_st(struct aster_ctx *ctx, struct aster_st *f, const char *path,
+                   struct aster_weights *w, struct aster_program **program)
 {
     const char *model = aster_st_metadata(f, "model"), *encoding = aster_st_metadata(f, "encoding");
-    const char *weights = aster_st_metadata(f, "class_weights"), *provenance = aster_st_metadata(f, "provenance");
+    const char *weights = aster_st_metadata(f, "class_weights"),
+               *provenance = aster_st_metadata(f, "provenance");
     if (!model || !encoding)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its metadata name no model and encoding; only files written by this program can be used",
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: its metadata name no model and encoding; only files written by this "
+                          "program can be used",
                           path);
     ASTER_TRY(model_from_json(ctx, path, model, &w->model));
     snprintf(w->encoding, sizeof w->encoding, "%s", encoding);
     ASTER_TRY(aster_strdup(ctx, provenance ? provenance : "", &w->provenance));
     w->class_weights[0] = w->class_weights[1] = 1;
     if (weights && sscanf(weights, "%lf %lf", &w->class_weights[0], &w->class_weights[1]) != 2)
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: metadata class_weights: '%s', expected two numbers", path, weights);
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: metadata class_weights: '%s', expected two numbers", path, weights);
     ASTER_TRY(eval_program(ctx, &w->model, w->real, w->class_weights, program));
     ASTER_TRY(make_vectors(ctx, *program, w));
     for (int k = 0; k < aster_program_n_params(*program); k++)
         ASTER_TRY(read_tensor(ctx, f, path, aster_program_param(*program, k), w->real, w->params));
     for (int k = 0; k < aster_program_n_buffers(*program); k++)
-        ASTER_TRY(read_tensor(ctx, f, path, aster_program_buffer(*program, k), ASTER_F64, w->buffers));
+        ASTER_TRY(
+            read_tensor(ctx, f, path, aster_program_buffer(*program, k), ASTER_F64, w->buffers));
     return 0;
 }
 
-static int load_st(struct aster_ctx *ctx, const char *path, struct aster_weights *w, struct aster_program **program)
+static int load_st(struct aster_ctx *ctx, const char *path, struct aster_weights *w,
+                   struct aster_program **program)
 {
     struct aster_st *f;
     ASTER_TRY(aster_st_open(ctx, path, &f));
@@ -191,22 +211,27 @@ static int check_encoding(struct aster_ctx *ctx, const char *path, const struct 
     if (!strcmp(w->encoding, "esm2") || !strcmp(w->encoding, "esm2_650m"))
         return 0;
     if (strcmp(w->encoding, "onehot") && strcmp(w->encoding, "blosum"))
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its encoding is '%s', expected onehot, blosum, esm2 or esm2_650m", path, w->encoding);
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: its encoding is '%s', expected onehot, blosum, esm2 or esm2_650m",
+                          path, w->encoding);
     ASTER_TRY(aster_encoding_table(ctx, w->encoding, &enc));
     if (enc.dim == w->model.input_dim)
         return 0;
-    return aster_fail(ctx, ASTER_EFORMAT, "%s: its model reads %lld values per residue, its encoding %s gives %lld", path,
-                      (long long)w->model.input_dim, w->encoding, (long long)enc.dim);
+    return aster_fail(ctx, ASTER_EFORMAT,
+                      "%s: its model reads %lld values per residue, its encoding %s gives %lld",
+                      path, (long long)w->model.input_dim, w->encoding, (long long)enc.dim);
 }
 
-int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype real, struct aster_weights **out)
+int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype real,
+                       struct aster_weights **out)
 {
     const char *end = strrchr(aster_path_base(path), '.');
     struct aster_program *program = NULL;
     *out = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     (*out)->real = real;
-    int rc = end && !strcmp(end, ".safetensors") ? load_st(ctx, path, *out, &program) : load_h5(ctx, path, *out, &program);
+    int rc = end && !strcmp(end, ".safetensors") ? load_st(ctx, path, *out, &program)
+                                                 : load_h5(ctx, path, *out, &program);
     aster_program_free(&program);
     if (rc == 0)
         rc = check_encoding(ctx, path, *out);
@@ -216,37 +241,42 @@ int aster_weights_load(struct aster_ctx *ctx, const char *path, enum aster_dtype
 }
 
 /* The tensors of one vector, in the reference's layout; data are the caller's to free. */
-static int list_tensors(struct aster_ctx *ctx, const struct aster_program *p, bool buffers, enum aster_dtype t, const void *flat,
-                        struct aster_st_out *out)
+static int list_tensors(struct aster_ctx *ctx, const struct aster_program *p, bool buffers,
+                        enum aster_dtype t, const void *flat, struct aster_st_out *out)
 {
     int n = buffers ? aster_program_n_buffers(p) : aster_program_n_params(p);
     for (int k = 0; k < n; k++) {
-        const struct aster_param_info *info = buffers ? aster_program_buffer(p, k) : aster_program_param(p, k);
+        const struct aster_param_info *info =
+            buffers ? aster_program_buffer(p, k) : aster_program_param(p, k);
         int64_t dim[ASTER_MAX_RANK];
         void *theirs;
         ASTER_TRY(aster_alloc(ctx, info->n, (size_t)aster_dtype_size(t), &theirs));
         aster_param_to_reference(info, t, flat, theirs);
         aster_param_reference_shape(info, dim);
-        out[k] = (struct aster_st_out){.name = info->name, .dtype = t, .rank = info->rank, .data = theirs};
+        out[k] = (struct aster_st_out){
+            .name = info->name, .dtype = t, .rank = info->rank, .data = theirs};
         memcpy(out[k].dim, dim, (size_t)info->rank * sizeof *dim);
     }
     return 0;
 }
 
-static int write_st(struct aster_ctx *ctx, const struct aster_weights *w, const char *path, int64_t n, const struct aster_st_out *tensors)
+static int write_st(struct aster_ctx *ctx, const struct aster_weights *w, const char *path,
+                    int64_t n, const struct aster_st_out *tensors)
 {
     struct aster_str model = {0}, weights = {0};
     model_to_json(&w->model, &model);
     aster_str_printf(&weights, "%.17g %.17g", w->class_weights[0], w->class_weights[1]);
     const char *const keys[] = {"model", "encoding", "class_weights", "provenance"};
-    const char *const values[] = {aster_str_get(&model), w->encoding, aster_str_get(&weights), w->provenance ? w->provenance : ""};
+    const char *const values[] = {aster_str_get(&model), w->encoding, aster_str_get(&weights),
+                                  w->provenance ? w->provenance : ""};
     int rc = aster_st_write(ctx, path, n, tensors, 4, keys, values);
     aster_str_free(&model);
     aster_str_free(&weights);
     return rc;
 }
 
-int aster_weights_save_safetensors(struct aster_ctx *ctx, const struct aster_weights *w, const char *path)
+int aster_weights_save_safetensors(struct aster_ctx *ctx, const struct aster_weights *w,
+                                   const char *path)
 {
     struct aster_program *program = NULL;
     struct aster_st_out *list = NULL;

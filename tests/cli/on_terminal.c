@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Runs a command on a terminal of its own and prints what a person would have seen: the screen whenever nothing came for a while, and
- * at the end. on-terminal ROWS COLUMNS PICTURES [NEW_COLUMNS] COMMAND...: after PICTURES screens control-C is typed; with NEW_COLUMNS
- * the terminal gets that width after the first half of them. Knows only the controls that the dashboard uses; any other is an error. */
+/* Runs a command on a terminal of its own and prints what a person would have seen: the screen
+ * whenever nothing came for a while, and at the end. on-terminal ROWS COLUMNS PICTURES
+ * [NEW_COLUMNS] COMMAND...: after PICTURES screens control-C is typed; with NEW_COLUMNS the
+ * terminal gets that width after the first half of them. Knows only the controls that the dashboard
+ * uses; any other is an error. */
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
@@ -103,14 +105,17 @@ int main(int argc, char **argv)
 {
     if (argc < 5)
         return 2;
-    int pictures = atoi(argv[3]), wider = isdigit((unsigned char)*argv[4]) ? atoi(argv[4]) : 0, seen = 0, fd, status;
+    int pictures = atoi(argv[3]), wider = isdigit((unsigned char)*argv[4]) ? atoi(argv[4]) : 0,
+        seen = 0, fd, status;
     screen.rows = atoi(argv[1]);
     screen.columns = atoi(argv[2]);
-    if (screen.rows < 2 || screen.rows > MOST_ROWS || screen.columns < 2 || screen.columns > MOST_COLUMNS || wider > MOST_COLUMNS)
+    if (screen.rows < 2 || screen.rows > MOST_ROWS || screen.columns < 2 ||
+        screen.columns > MOST_COLUMNS || wider > MOST_COLUMNS)
         return 2;
     for (int r = 0; r < screen.rows; r++)
         blank(r, 0);
-    struct winsize size = {.ws_row = (unsigned short)screen.rows, .ws_col = (unsigned short)screen.columns};
+    struct winsize size = {.ws_row = (unsigned short)screen.rows,
+                           .ws_col = (unsigned short)screen.columns};
     pid_t child = forkpty(&fd, NULL, NULL, &size);
     if (child < 0)
         return 77; /* no terminals here */
@@ -128,7 +133,8 @@ int main(int argc, char **argv)
             fresh = false;
             if (++seen == pictures && write(fd, "\003", 1) != 1)
                 return 1;
-            if (wider && seen == pictures / 2) { /* what stands there stays as it is; a real terminal may also break lines anew */
+            if (wider && seen == pictures / 2) { /* what stands there stays as it is; a real
+                                                    terminal may also break lines anew */
                 size.ws_col = (unsigned short)wider;
                 screen.columns = wider;
                 ioctl(fd, TIOCSWINSZ, &size);

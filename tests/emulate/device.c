@@ -15,7 +15,8 @@ const bool gpu_is_emulated = true;
 
 struct aster_device *gpu_device(void)
 {
-    static struct aster_device d = {.sm_count = 6, .shared_limit = 99 << 10, .work_bytes = WORK_BYTES};
+    static struct aster_device d = {
+        .sm_count = 6, .shared_limit = 99 << 10, .work_bytes = WORK_BYTES};
     if (!d.work)
         d.work = aligned_alloc(256, WORK_BYTES);
     if (!d.work)
@@ -46,7 +47,9 @@ void gpu_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t 
 
 const char *gpu_error(void)
 {
-    return aster_emulate_error() ? aster_emulate_error() : gpu_device()->error[0] ? gpu_device()->error : NULL;
+    return aster_emulate_error()    ? aster_emulate_error()
+           : gpu_device()->error[0] ? gpu_device()->error
+                                    : NULL;
 }
 
 static bool launched(const char *name, size_t n)
@@ -57,7 +60,8 @@ static bool launched(const char *name, size_t n)
     return false;
 }
 
-/* The name that __global__ declares: the first word before a parenthesis that is not an attribute */
+/* The name that __global__ declares: the first word before a parenthesis that is not an attribute
+ */
 static const char *declared(const char *p, size_t *n)
 {
     for (;;) {
@@ -103,7 +107,8 @@ void gpu_end(void)
     DIR *d = opendir(folder);
     for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
         const char *dot = strrchr(e->d_name, '.');
-        if (!dot || (strcmp(dot, ".cu") != 0 && strcmp(dot, ".h") != 0) || !strcmp(e->d_name, "emulate.h"))
+        if (!dot || (strcmp(dot, ".cu") != 0 && strcmp(dot, ".h") != 0) ||
+            !strcmp(e->d_name, "emulate.h"))
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         count_file(path, &found, &ran);

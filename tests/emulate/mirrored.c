@@ -61,13 +61,15 @@ static void check_bands(void)
 {
     struct aster_backend bad = aster_backend_cuda;
     float x[5] = {1, 2, 3, 4, 5}, y[6] = {0, 0, 0, 0, 0, 7};
-    struct aster_args a = {.n_in = 1, .n_out = 1, .in = {{x, ASTER_F32, 1, {5}}}, .out = {{y, ASTER_F32, 1, {5}}}};
+    struct aster_args a = {
+        .n_in = 1, .n_out = 1, .in = {{x, ASTER_F32, 1, {5}}}, .out = {{y, ASTER_F32, 1, {5}}}};
     bad.op[ASTER_OP_cast] = as_it_should;
     bad.op[ASTER_OP_reshape] = too_far;
     const struct aster_backend *be = mirror_backend(&bad, gpu_device(), &host);
     begin(0);
     be->op[ASTER_OP_cast](&a);
-    tap_ok(!mirror_error() && !memcmp(x, y, sizeof x) && y[5] == 7, "results come back, and nothing else");
+    tap_ok(!mirror_error() && !memcmp(x, y, sizeof x) && y[5] == 7,
+           "results come back, and nothing else");
     be->op[ASTER_OP_reshape](&a);
     tap_ok(mirror_error() && strstr(mirror_error(), "beside"), "a write behind an output is seen");
     tap_ok(y[5] == 7, "and does not reach the host's memory");
@@ -101,8 +103,12 @@ int main(void)
 {
     static char *ops[] = {"kernel-mirror", "binary", "gather", "xent", "layernorm", "conv1d_dx"};
     target = (struct kt_target){.be = mirror_backend(&aster_backend_cuda, gpu_device(), &host),
-                                .name = "mirrored", .device = gpu_device(), .n_alone = 1,
-                                .is_slow = true, .begin = begin, .caught = caught};
+                                .name = "mirrored",
+                                .device = gpu_device(),
+                                .n_alone = 1,
+                                .is_slow = true,
+                                .begin = begin,
+                                .caught = caught};
     kt_run_ops(sizeof ops / sizeof *ops, ops);
     update_check(target.be, gpu_device());
     check_encoding();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that training and prediction through StarPU work with a worker whose device is an emulated GPU: the same numbers as a CPU
- * worker's to rounding, in f64; and that a device that gives up ends a run with an error, nothing of it kept, and can be gone on from. */
+/* Proves that training and prediction through StarPU work with a worker whose device is an emulated
+ * GPU: the same numbers as a CPU worker's to rounding, in f64; and that a device that gives up ends
+ * a run with an error, nothing of it kept, and can be gone on from. */
 #include "cuda/device.h"
 #include "cuda/emulate.h"
 #include "gpu/gpu.h"
@@ -43,20 +44,22 @@ static bool break_device(void *arg)
     return false;
 }
 
-static void keep_probs(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs, const int32_t *status, double loss)
+static void keep_probs(void *arg, int64_t n, const struct aster_sample *samples,
+                       const float *const *probs, const int32_t *status, double loss)
 {
     struct result *r = arg;
     for (int64_t k = 0; k < n; k++) {
         int64_t at = samples[k].key - N_TRAIN;
         r->status[at] = status[k];
         if (status[k] == 0)
-            memcpy(r->probs + at * MAX_LENGTH, probs[k], (size_t)samples[k].length * sizeof *r->probs);
+            memcpy(r->probs + at * MAX_LENGTH, probs[k],
+                   (size_t)samples[k].length * sizeof *r->probs);
     }
     (void)loss;
 }
 
-static int predict(struct aster_ctx *ctx, struct aster_runtime *rt, const char *dir, const struct aster_encoding *enc, const struct proteins *p,
-                   struct result *r)
+static int predict(struct aster_ctx *ctx, struct aster_runtime *rt, const char *dir,
+                   const struct aster_encoding *enc, const struct proteins *p, struct result *r)
 {
     struct aster_weights *w;
     struct aster_predictor *predictor;
@@ -75,7 +78,8 @@ static int predict(struct aster_ctx *ctx, struct aster_runtime *rt, const char *
     return rc;
 }
 
-static int whole_run(enum aster_model_kind model, bool gpu, const char *name, bool resume, struct result *r)
+static int whole_run(enum aster_model_kind model, bool gpu, const char *name, bool resume,
+                     struct result *r)
 {
     struct aster_ctx *ctx;
     struct aster_runtime *rt = NULL;
@@ -120,7 +124,8 @@ static double losses_apart(const struct result *a, const struct result *b)
 {
     double worst = a->n == EPOCHS && b->n == EPOCHS ? 0 : NAN;
     for (int k = 0; k < EPOCHS; k++) {
-        double t = fabs(a->epoch[k].train_loss / b->epoch[k].train_loss - 1), v = fabs(a->epoch[k].val_loss / b->epoch[k].val_loss - 1);
+        double t = fabs(a->epoch[k].train_loss / b->epoch[k].train_loss - 1),
+               v = fabs(a->epoch[k].val_loss / b->epoch[k].val_loss - 1);
         if (!(t <= worst))
             worst = t;
         if (!(v <= worst))
@@ -152,9 +157,11 @@ static void check_model(enum aster_model_kind model)
     const char *found = gpu_error();
     if (!tap_ok(rc == 0 && rc2 == 0 && !found, "%s: trains and predicts on an emulated GPU", name))
         tap_note("%d %s, %d %s; %s", rc, cpu->message, rc2, gpu->message, found ? found : "");
-    tap_ok(aster_emulate_n_kernels() > before, "%s: %d more kernels have run there", name, aster_emulate_n_kernels() - before);
+    tap_ok(aster_emulate_n_kernels() > before, "%s: %d more kernels have run there", name,
+           aster_emulate_n_kernels() - before);
     double losses = losses_apart(gpu, cpu), probs = probs_apart(gpu, cpu);
-    tap_ok(losses <= 1e-9, "%s: losses of all epochs as on a CPU: %.2g", name, losses); /* rounding, through the root of Adam */
+    tap_ok(losses <= 1e-9, "%s: losses of all epochs as on a CPU: %.2g", name,
+           losses); /* rounding, through the root of Adam */
     tap_ok(probs <= 1e-6 && cpu->probs[0] > 0, "%s: probabilities as on a CPU: %.2g", name, probs);
     *other = *cpu;
     other->epoch[1].val_loss *= 1 + 1e-8;
@@ -170,7 +177,8 @@ static void check_failure(void)
         abort();
     r->breaks = true;
     int rc = whole_run(ASTER_MODEL_CNN, true, "broken", false, r);
-    if (!tap_ok(rc == ASTER_EDEVICE && strstr(r->message, "cpu 0 gave up: ") && strstr(r->message, "kernel test: made to fail"),
+    if (!tap_ok(rc == ASTER_EDEVICE && strstr(r->message, "cpu 0 gave up: ") &&
+                    strstr(r->message, "kernel test: made to fail"),
                 "a device that gives up ends the run, by name"))
         tap_note("%d %s", rc, r->message);
     tap_ok(r->n == 1, "the first epoch counts, the second does not");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* golden-dnabert FILE...: DNABERT-S against files of reference results (golden.h5), its tokenizer against tables (.tsv); one line per file. */
+/* golden-dnabert FILE...: DNABERT-S against files of reference results (golden.h5), its tokenizer
+ * against tables (.tsv); one line per file. */
 #include "flow/pretrained.h"
 #include "golden/lm_file.h"
 #include "golden/token_tables.h"
@@ -58,7 +59,8 @@ static void generate(void *arg, const char *name, const struct aster_param_info 
     while (!strstr(name, kinds[k][0]))
         k++;
     const struct aster_json *a = aster_json_get(f->scales, kinds[k][1]);
-    lm_generate(name, f->seed, info->n, a ? (float)a->number : NAN, strcmp(kinds[k][1], "ln_weight") == 0, out);
+    lm_generate(name, f->seed, info->n, a ? (float)a->number : NAN,
+                strcmp(kinds[k][1], "ln_weight") == 0, out);
 }
 
 static int read_block(void *arg, int64_t block, const struct aster_program *p, void *flat)
@@ -175,8 +177,10 @@ static void file_close(struct file *f)
 
 /* ---- forward ---- */
 
-/* n values of a set from element first on; where a set has n_whole values in all. Nothing where it is absent. */
-static int judge(struct file *f, const struct sequence *s, const char *array, int64_t first, int64_t n, int64_t n_whole, const double *got)
+/* n values of a set from element first on; where a set has n_whole values in all. Nothing where it
+ * is absent. */
+static int judge(struct file *f, const struct sequence *s, const char *array, int64_t first,
+                 int64_t n, int64_t n_whole, const double *got)
 {
     char set[300];
     double *want = NULL;
@@ -184,8 +188,8 @@ static int judge(struct file *f, const struct sequence *s, const char *array, in
     if (!aster_h5_has(f->h5, set))
         return 0;
     ASTER_TRY(aster_h5_read(f->h5, set, ASTER_F64, n_whole, &want));
-    lm_judge(f->score, n, got, want + first, f->limit[f->type], "%s %s %s %lld", aster_dtype_name(f->type), s->name,
-             array, (long long)(first / n));
+    lm_judge(f->score, n, got, want + first, f->limit[f->type], "%s %s %s %lld",
+             aster_dtype_name(f->type), s->name, array, (long long)(first / n));
     aster_free(&want);
     return 0;
 }
@@ -259,12 +263,14 @@ static int check_table(struct aster_ctx *ctx, const char *path, struct lm_score 
     if (rc == 0 && lines == 0)
         rc = aster_fail(ctx, ASTER_EFORMAT, "%s: has no lines below the first", path);
     if (rc == 0)
-        lm_fraction(s, differ ? (double)INFINITY : 0, "%lld of %lld lines differ", (long long)differ, (long long)lines);
+        lm_fraction(s, differ ? (double)INFINITY : 0, "%lld of %lld lines differ",
+                    (long long)differ, (long long)lines);
     aster_free(&folder);
     return rc;
 }
 
-static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *path, struct lm_score *s)
+static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *path,
+                 struct lm_score *s)
 {
     size_t length = strlen(path);
     if (length > 4 && strcmp(path + length - 4, ".tsv") == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* golden-esm2 FILE.h5...: ESM-2 against files of reference results, forward and gradients; one line per file with its largest error. */
+/* golden-esm2 FILE.h5...: ESM-2 against files of reference results, forward and gradients; one line
+ * per file with its largest error. */
 #include "flow/pretrained.h"
 #include "golden/lm_file.h"
 
@@ -7,10 +8,10 @@
 #include <string.h>
 
 /* of an array's norm */
-#define F64_ROWS 1e-10
-#define F64_GRAD 1e-9
-#define F32_ALL 5e-6
-#define BF16_SMALL 1.5e-2 /* means: half of it */
+#define F64_ROWS       1e-10
+#define F64_GRAD       1e-9
+#define F32_ALL        5e-6
+#define BF16_SMALL     1.5e-2 /* means: half of it */
 #define BF16_PUBLISHED 2.5e-2 /* models of the published sizes */
 
 struct sequence {
@@ -49,7 +50,8 @@ static bool contains(const char *s, const char *part)
 static void generate(void *arg, const char *name, const struct aster_param_info *info, float *out)
 {
     const struct file *f = arg;
-    bool is_norm = contains(name, "LayerNorm.") || contains(name, "layer_norm_after."), is_bias = contains(name, ".bias");
+    bool is_norm = contains(name, "LayerNorm.") || contains(name, "layer_norm_after."),
+         is_bias = contains(name, ".bias");
     float a = 0.1f, shift = 0;
     char full[200];
     if (contains(name, "word_embeddings")) {
@@ -58,7 +60,9 @@ static void generate(void *arg, const char *name, const struct aster_param_info 
         a = 0.25f;
         shift = 1;
     } else if (!is_bias) {
-        double s = contains(name, ".query.") || contains(name, ".key.") ? 1.5 : contains(name, ".value.") || contains(name, "intermediate.") ? 1 : 0.5;
+        double s = contains(name, ".query.") || contains(name, ".key.")           ? 1.5
+                   : contains(name, ".value.") || contains(name, "intermediate.") ? 1
+                                                                                  : 0.5;
         a = (float)(s * sqrt(3 / (double)info->fan_in));
     }
     snprintf(full, sizeof full, "esm.%s", name);
@@ -91,7 +95,9 @@ static int check_frequencies(struct file *f)
     }
     for (int64_t layer = 0; layer < (f->pretrained ? f->c.n_layers : 1); layer++) {
         const float *ours = rule ? rule : aster_pretrained_frequencies(f->pretrained, layer);
-        lm_fraction(f->score, memcmp(ours, f->frequency, (size_t)n * sizeof *ours) ? (double)INFINITY : 0, "inv_freq of layer %lld", (long long)layer);
+        lm_fraction(f->score,
+                    memcmp(ours, f->frequency, (size_t)n * sizeof *ours) ? (double)INFINITY : 0,
+                    "inv_freq of layer %lld", (long long)layer);
     }
     aster_free(&rule);
     return 0;
@@ -108,8 +114,10 @@ static int check_fair(struct file *f, const char *path)
     int rc;
     ASTER_GOTO(aster_weightfile_open(f->ctx, path, &w), done);
     ASTER_GOTO(aster_pretrained_config_fair(f->ctx, w, &c), done);
-    bool same = c.n_layers == f->c.n_layers && c.width == f->c.width && c.n_heads == f->c.n_heads && c.inner == f->c.inner && c.n_ids == f->c.n_ids;
-    lm_fraction(f->score, same ? 0 : (double)INFINITY, "configuration in %s", aster_path_base(path));
+    bool same = c.n_layers == f->c.n_layers && c.width == f->c.width && c.n_heads == f->c.n_heads &&
+                c.inner == f->c.inner && c.n_ids == f->c.n_ids;
+    lm_fraction(f->score, same ? 0 : (double)INFINITY, "configuration in %s",
+                aster_path_base(path));
     ASTER_GOTO(aster_pretrained_open(f->ctx, path, &c, &fair), done);
     for (int k = 0; k < 2; k++)
         ASTER_GOTO(lm_net_new(f->ctx, f->o->be, ASTER_F64, &f->c, &source[k], false, &n[k]), done);
@@ -118,8 +126,8 @@ static int check_fair(struct file *f, const char *path)
         ASTER_GOTO(aster_pretrained_read(f->pretrained, block, p, n[0].params), done);
         ASTER_GOTO(aster_pretrained_read(fair, block, p, n[1].params), done);
         size_t bytes = (size_t)aster_program_class_n(p, ASTER_CLASS_PARAM) * sizeof(double);
-        lm_fraction(f->score, memcmp(n[0].params, n[1].params, bytes) ? (double)INFINITY : 0, "parameters of block %lld in %s", (long long)block,
-                    aster_path_base(path));
+        lm_fraction(f->score, memcmp(n[0].params, n[1].params, bytes) ? (double)INFINITY : 0,
+                    "parameters of block %lld in %s", (long long)block, aster_path_base(path));
     }
 done:
     aster_pretrained_close(&fair);
@@ -182,7 +190,8 @@ static int read_sequences(struct file *f)
     char **names = NULL;
     int64_t n = 0;
     ASTER_TRY(aster_h5_list(f->h5, "sequences", &names, &n));
-    int rc = n > 0 ? aster_alloc(f->ctx, n, sizeof *f->sequence, &f->sequence) : wrong(f, "group sequences is empty");
+    int rc = n > 0 ? aster_alloc(f->ctx, n, sizeof *f->sequence, &f->sequence)
+                   : wrong(f, "group sequences is empty");
     if (rc == 0)
         rc = aster_alloc(f->ctx, n, sizeof *f->tokens, &f->tokens);
     for (int64_t k = 0; rc == 0 && k < n; k++) {
@@ -228,7 +237,8 @@ static void file_close(struct file *f)
 
 /* ---- forward ---- */
 
-static int judge(struct file *f, const struct sequence *s, const char *array, int64_t number, int64_t n, const double *got, double limit)
+static int judge(struct file *f, const struct sequence *s, const char *array, int64_t number,
+                 int64_t n, const double *got, double limit)
 {
     char set[300];
     double *want = NULL;
@@ -236,7 +246,8 @@ static int judge(struct file *f, const struct sequence *s, const char *array, in
     if (!aster_h5_has(f->h5, set))
         return 0;
     ASTER_TRY(aster_h5_read(f->h5, set, ASTER_F64, n, &want));
-    lm_judge(f->score, n, got, want, limit, "%s %s %s_%lld", aster_dtype_name(f->type), s->name, array, (long long)number);
+    lm_judge(f->score, n, got, want, limit, "%s %s %s_%lld", aster_dtype_name(f->type), s->name,
+             array, (long long)number);
     aster_free(&want);
     return 0;
 }
@@ -262,7 +273,10 @@ static int after_block(void *arg, int64_t block, int64_t k, const double *rows)
     struct file *f = arg;
     struct sequence *s = &f->sequence[k];
     int64_t last = f->c.n_layers + 1, n = s->tokens.n * f->c.width;
-    double limit = f->type == ASTER_F64 ? F64_ROWS : f->type == ASTER_F32 ? F32_ALL : f->pretrained ? BF16_SMALL : BF16_PUBLISHED;
+    double limit = f->type == ASTER_F64   ? F64_ROWS
+                   : f->type == ASTER_F32 ? F32_ALL
+                   : f->pretrained        ? BF16_SMALL
+                                          : BF16_PUBLISHED;
     if (block == last - 1) /* before the last norm */
         return 0;
     ASTER_TRY(judge(f, s, "rep", block == last ? last - 1 : block, n, rows, limit));
@@ -289,7 +303,8 @@ static int cotangent(struct file *f, const struct lm_batch *b, void *dy)
     for (int64_t k = 0; k < b->n; k++) {
         char name[300];
         snprintf(name, sizeof name, "cotangent.%s", f->sequence[b->which[k]].name);
-        lm_generate(name, f->seed, f->sequence[b->which[k]].tokens.n * width, 1, 0, c + b->starts[k] * width);
+        lm_generate(name, f->seed, f->sequence[b->which[k]].tokens.n * width, 1, 0,
+                    c + b->starts[k] * width);
     }
     lm_widen(ASTER_F32, b->rows * width, c, wide);
     lm_narrow(f->type, b->rows * width, wide, dy);
@@ -299,7 +314,8 @@ done:
     return rc;
 }
 
-static int judge_gradient(struct file *f, const struct lm_net *n, const struct aster_param_info *info, int64_t block)
+static int judge_gradient(struct file *f, const struct lm_net *n,
+                          const struct aster_param_info *info, int64_t block)
 {
     char name[128], set[200];
     void *theirs = NULL;
@@ -312,7 +328,8 @@ static int judge_gradient(struct file *f, const struct lm_net *n, const struct a
     ASTER_GOTO(aster_h5_read(f->h5, set, ASTER_F64, info->n, &want), done);
     aster_param_to_reference(info, f->type, n->grad, theirs);
     lm_widen(f->type, info->n, theirs, got);
-    lm_judge(f->score, info->n, got, want, f->type == ASTER_F64 ? F64_GRAD : F32_ALL, "%s gradient of %s", aster_dtype_name(f->type), name);
+    lm_judge(f->score, info->n, got, want, f->type == ASTER_F64 ? F64_GRAD : F32_ALL,
+             "%s gradient of %s", aster_dtype_name(f->type), name);
 done:
     aster_free(&theirs);
     aster_free(&got);
@@ -335,7 +352,8 @@ static int judge_loss(struct file *f, const struct lm_batch *b, const void *dy)
         size += fabs(y[k] * c[k]);
     }
     /* terms of both signs: their sum is as exact as they are */
-    lm_fraction(f->score, fabs(loss - want) / size / (f->type == ASTER_F64 ? F64_ROWS : F32_ALL), "%s loss", aster_dtype_name(f->type));
+    lm_fraction(f->score, fabs(loss - want) / size / (f->type == ASTER_F64 ? F64_ROWS : F32_ALL),
+                "%s loss", aster_dtype_name(f->type));
 done:
     aster_free(&y);
     aster_free(&c);
@@ -372,7 +390,9 @@ static int listed(struct file *f, int64_t *which, int64_t *n)
         while (k < f->n && strcmp(f->sequence[k].name, name) != 0)
             k++;
         if (k == f->n || *n == f->n) {
-            int rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: gradients are of sequence '%s', which is not there", f->path, name);
+            int rc =
+                aster_fail(f->ctx, ASTER_EFORMAT,
+                           "%s: gradients are of sequence '%s', which is not there", f->path, name);
             aster_free(&list);
             return rc;
         }
@@ -391,7 +411,8 @@ static int gradients(struct file *f, struct lm_net *n)
     ASTER_GOTO(aster_alloc(f->ctx, f->n, sizeof *which, &which), done);
     ASTER_GOTO(listed(f, which, &count), done);
     ASTER_GOTO(lm_batch_new(n, f->tokens, count, which, true, &b), done);
-    ASTER_GOTO(aster_alloc(f->ctx, b.rows * f->c.width, (size_t)aster_dtype_size(f->type), &dy), done);
+    ASTER_GOTO(aster_alloc(f->ctx, b.rows * f->c.width, (size_t)aster_dtype_size(f->type), &dy),
+               done);
     rc = sweep(f, n, &b, dy);
 done:
     if (b.net)
@@ -418,7 +439,8 @@ static int one_type(struct file *f, enum aster_dtype type)
     return rc;
 }
 
-static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *path, struct lm_score *s)
+static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *path,
+                 struct lm_score *s)
 {
     struct file f = {.ctx = ctx, .o = o, .path = path, .score = s};
     int rc = file_open(&f);

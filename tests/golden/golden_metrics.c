@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* golden-metrics FILE: regions, overlaps, sequence and residue metrics against a file of worked cases. */
+/* golden-metrics FILE: regions, overlaps, sequence and residue metrics against a file of worked
+ * cases. */
 #include "io/io.h"
 #include "train/metric.h"
 
@@ -21,19 +22,23 @@ static void compare(struct check *c, const char *where, double got, double expec
     c->n++;
     if (!(part <= c->worst)) {
         c->worst = isnan(part) ? INFINITY : part;
-        snprintf(c->worst_at, sizeof c->worst_at, "%s: %.17g, expected %.17g", where, got, expected);
+        snprintf(c->worst_at, sizeof c->worst_at, "%s: %.17g, expected %.17g", where, got,
+                 expected);
     }
 }
 
-static const struct aster_json *member(struct check *c, const struct aster_json *o, const char *key, enum aster_json_type t, int *rc)
+static const struct aster_json *member(struct check *c, const struct aster_json *o, const char *key,
+                                       enum aster_json_type t, int *rc)
 {
     const struct aster_json *v = aster_json_get(o, key);
     if (*rc == 0 && (!v || (v->type != t && v->type != ASTER_JSON_NULL)))
-        *rc = aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: '%s' is missing or of another type", c->file, o->line, key);
+        *rc = aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: '%s' is missing or of another type",
+                         c->file, o->line, key);
     return *rc < 0 ? NULL : v;
 }
 
-static double number(struct check *c, const struct aster_json *o, const char *key, double null, int *rc)
+static double number(struct check *c, const struct aster_json *o, const char *key, double null,
+                     int *rc)
 {
     const struct aster_json *v = member(c, o, key, ASTER_JSON_NUMBER, rc);
     return v && v->type == ASTER_JSON_NUMBER ? v->number : null;
@@ -50,7 +55,8 @@ static int paint(struct check *c, const struct aster_json *o, int64_t n, float *
         prob[i] = ground;
     for (const struct aster_json *r = runs->child; r; r = r->next) {
         if (aster_json_count(r) != 3)
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: a run of three numbers is expected", c->file, r->line);
+            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: a run of three numbers is expected",
+                              c->file, r->line);
         const struct aster_json *a = r->child, *b = a->next, *v = b->next;
         for (int64_t i = aster_max64(a->integer, 0); i < b->integer && i < n; i++)
             prob[i] = (float)v->number;
@@ -64,12 +70,13 @@ static int case_length(struct check *c, const struct aster_json *o, int64_t *n)
     *n = (int64_t)number(c, o, "length", 0, &rc);
     ASTER_TRY(rc);
     return *n < 0 || *n > 1 << 24
-               ? aster_fail(c->ctx, ASTER_ELIMIT, "%s:%d: length %lld, expected 0 to 2^24", c->file, o->line, (long long)*n)
+               ? aster_fail(c->ctx, ASTER_ELIMIT, "%s:%d: length %lld, expected 0 to 2^24", c->file,
+                            o->line, (long long)*n)
                : 0;
 }
 
-static int check_region(struct check *c, const struct aster_json *o, const char *key, int64_t n, const float *prob, double threshold,
-                        int64_t least)
+static int check_region(struct check *c, const struct aster_json *o, const char *key, int64_t n,
+                        const float *prob, double threshold, int64_t least)
 {
     int rc = 0;
     const struct aster_json *e = member(c, o, key, ASTER_JSON_OBJECT, &rc);
@@ -117,16 +124,22 @@ static int check_overlaps(struct check *c, const struct aster_json *list)
         for (const struct aster_json *x = o->child; x && n < 5; x = x->next)
             v[n++] = x->type == ASTER_JSON_NUMBER ? x->number : -1;
         if (n != 5)
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: five numbers are expected", c->file, o->line);
+            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: five numbers are expected", c->file,
+                              o->line);
         snprintf(where, sizeof where, "line %d, overlap", o->line);
-        compare(c, where, aster_region_iou((int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3]), v[4], 1e-12);
+        compare(c, where,
+                aster_region_iou((int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3]), v[4],
+                1e-12);
     }
     return 0;
 }
 
 /* ---- a whole data set ---- */
 
-struct item { int64_t n, begin, end; float *prob; };
+struct item {
+    int64_t n, begin, end;
+    float *prob;
+};
 
 static int read_items(struct check *c, const struct aster_json *list, struct item **out, int64_t *n)
 {
@@ -145,10 +158,14 @@ static int read_items(struct check *c, const struct aster_json *list, struct ite
     return 0;
 }
 
-struct named_value { const char *key; double value; };
+struct named_value {
+    const char *key;
+    double value;
+};
 
 /* Every number of the object is known to us, and equal. */
-static int compare_all(struct check *c, const struct aster_json *e, const struct named_value *v, int n)
+static int compare_all(struct check *c, const struct aster_json *e, const struct named_value *v,
+                       int n)
 {
     for (const struct aster_json *x = e->child; x; x = x->next) {
         int k = 0;
@@ -156,19 +173,22 @@ static int compare_all(struct check *c, const struct aster_json *e, const struct
         while (k < n && strcmp(v[k].key, x->key))
             k++;
         if (k == n)
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: unknown metric '%s'", c->file, x->line, x->key);
+            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: unknown metric '%s'", c->file, x->line,
+                              x->key);
         snprintf(where, sizeof where, "line %d, %s", x->line, x->key);
         compare(c, where, v[k].value, x->number, 1e-9 * fmax(1, fabs(x->number)));
     }
     return 0;
 }
 
-static int check_sequences(struct check *c, const struct aster_json *e, const struct item *item, int64_t n)
+static int check_sequences(struct check *c, const struct aster_json *e, const struct item *item,
+                           int64_t n)
 {
     double threshold;
     int least;
     if (sscanf(e->key, "sequence_level thr=%lf min_consecutive=%d", &threshold, &least) != 2)
-        return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: key '%s' is not understood", c->file, e->line, e->key);
+        return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: key '%s' is not understood", c->file,
+                          e->line, e->key);
     struct aster_sequences s = {0};
     struct aster_sequence_metrics m;
     for (int64_t k = 0; k < n; k++) {
@@ -177,41 +197,60 @@ static int check_sequences(struct check *c, const struct aster_json *e, const st
         aster_sequences_add(&s, item[k].begin, item[k].end, &r);
     }
     aster_sequences_result(&s, &m);
-    const struct named_value v[] = {
-        {"binary_accuracy", m.accuracy}, {"binary_precision", m.precision}, {"binary_recall", m.recall}, {"binary_f1", m.f1},
-        {"mean_iou", m.mean_iou}, {"exact_match_pct", m.exact_match_pct}, {"num_sequences", (double)m.n},
-        {"num_true_rcl", (double)m.n_true}, {"num_pred_rcl", (double)m.n_found}, {"true_positives", (double)s.tp},
-        {"false_positives", (double)s.fp}, {"false_negatives", (double)s.fn}};
+    const struct named_value v[] = {{"binary_accuracy", m.accuracy},
+                                    {"binary_precision", m.precision},
+                                    {"binary_recall", m.recall},
+                                    {"binary_f1", m.f1},
+                                    {"mean_iou", m.mean_iou},
+                                    {"exact_match_pct", m.exact_match_pct},
+                                    {"num_sequences", (double)m.n},
+                                    {"num_true_rcl", (double)m.n_true},
+                                    {"num_pred_rcl", (double)m.n_found},
+                                    {"true_positives", (double)s.tp},
+                                    {"false_positives", (double)s.fp},
+                                    {"false_negatives", (double)s.fn}};
     return compare_all(c, e, v, (int)(sizeof v / sizeof *v));
 }
 
-static int check_confusion(struct check *c, const struct aster_json *e, const struct aster_residues *r)
+static int check_confusion(struct check *c, const struct aster_json *e,
+                           const struct aster_residues *r)
 {
     const double v[4] = {(double)r->tn, (double)r->fp, (double)r->fn, (double)r->tp};
     int k = 0;
     for (const struct aster_json *row = e->child; row; row = row->next)
         for (const struct aster_json *x = row->child; x && k < 4; x = x->next)
             compare(c, "confusion matrix", v[k++], x->number, 0.5);
-    return k == 4 ? 0 : aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: a 2 by 2 matrix is expected", c->file, e->line);
+    return k == 4 ? 0
+                  : aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: a 2 by 2 matrix is expected", c->file,
+                               e->line);
 }
 
-static int check_errors(struct check *c, const struct aster_json *e, const int64_t *errors, int64_t n)
+static int check_errors(struct check *c, const struct aster_json *e, const int64_t *errors,
+                        int64_t n)
 {
     int64_t k = 0;
     for (const struct aster_json *x = e->child; x && k < n; x = x->next)
         compare(c, "errors per protein", (double)errors[k++], x->number, 0.5);
-    return k == n ? 0 : aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: %lld numbers are expected", c->file, e->line, (long long)n);
+    return k == n ? 0
+                  : aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: %lld numbers are expected", c->file,
+                               e->line, (long long)n);
 }
 
-static int check_expected(struct check *c, const struct aster_json *expect, const struct item *item, int64_t n,
-                          struct aster_residues *r, int64_t *errors)
+static int check_expected(struct check *c, const struct aster_json *expect, const struct item *item,
+                          int64_t n, struct aster_residues *r, int64_t *errors)
 {
     struct aster_metrics m;
     for (int64_t k = 0; k < n; k++)
-        ASTER_TRY(aster_residues_add(c->ctx, r, item[k].n, item[k].prob, NULL, item[k].begin, item[k].end, &errors[k]));
+        ASTER_TRY(aster_residues_add(c->ctx, r, item[k].n, item[k].prob, NULL, item[k].begin,
+                                     item[k].end, &errors[k]));
     ASTER_TRY(aster_residues_result(c->ctx, r, &m));
-    const struct named_value v[] = {{"accuracy", m.accuracy}, {"precision", m.precision}, {"recall", m.recall}, {"f1", m.f1},
-                                    {"f1_macro", m.f1_macro}, {"mcc", m.mcc}, {"auc", m.auc}};
+    const struct named_value v[] = {{"accuracy", m.accuracy},
+                                    {"precision", m.precision},
+                                    {"recall", m.recall},
+                                    {"f1", m.f1},
+                                    {"f1_macro", m.f1_macro},
+                                    {"mcc", m.mcc},
+                                    {"auc", m.auc}};
     for (const struct aster_json *e = expect->child; e; e = e->next) {
         if (!strncmp(e->key, "sequence_level", 14))
             ASTER_TRY(check_sequences(c, e, item, n));
@@ -222,7 +261,8 @@ static int check_expected(struct check *c, const struct aster_json *expect, cons
         else if (!strcmp(e->key, "errors_per_protein"))
             ASTER_TRY(check_errors(c, e, errors, n));
         else
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: unknown key '%s'", c->file, e->line, e->key);
+            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%d: unknown key '%s'", c->file, e->line,
+                              e->key);
     }
     return 0;
 }
@@ -254,7 +294,8 @@ static int run(struct check *c)
     int rc = 0;
     ASTER_TRY(aster_json_read(c->ctx, c->file, &all));
     const struct aster_json *regions = member(c, all, "extract_cases", ASTER_JSON_ARRAY, &rc);
-    const struct aster_json *overlaps = member(c, all, "iou_cases_pred0_pred1_true0_true1_iou", ASTER_JSON_ARRAY, &rc);
+    const struct aster_json *overlaps =
+        member(c, all, "iou_cases_pred0_pred1_true0_true1_iou", ASTER_JSON_ARRAY, &rc);
     const struct aster_json *dataset = member(c, all, "dataset_case", ASTER_JSON_OBJECT, &rc);
     if (rc == 0)
         rc = check_regions(c, regions);
@@ -282,7 +323,8 @@ int main(int argc, char **argv)
     else if (!(c.worst <= 1))
         fprintf(stderr, "%s: %s\n", aster_path_base(c.file), c.worst_at);
     if (rc == 0)
-        printf("%s: largest error %.3g of the limit in %lld comparisons\n", aster_path_base(c.file), c.worst, (long long)c.n);
+        printf("%s: largest error %.3g of the limit in %lld comparisons\n", aster_path_base(c.file),
+               c.worst, (long long)c.n);
     aster_ctx_free(&c.ctx);
     return rc < 0 || !(c.worst <= 1);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* golden-rcl FILE.h5...: models against files of reference results; one line per file with its largest error. */
+/* golden-rcl FILE.h5...: models against files of reference results; one line per file with its
+ * largest error. */
 #include "golden/kernels.h"
 #include "golden/rcl_check.h"
 
@@ -12,7 +13,8 @@ struct options {
 };
 
 /* 0 when the file agrees, 1 when it does not or cannot be read. */
-static int one_file(struct aster_ctx *ctx, const struct options *o, const struct aster_backend *be, const char *path)
+static int one_file(struct aster_ctx *ctx, const struct options *o, const struct aster_backend *be,
+                    const char *path)
 {
     struct golden g;
     struct score wide = {.verbose = o->verbose}, narrow = {.verbose = o->verbose};
@@ -35,20 +37,23 @@ static int one_file(struct aster_ctx *ctx, const struct options *o, const struct
     if (!poison)
         poison = golden_kernels_error();
     bool good = s->worst <= 1 && !poison;
-    printf("%s: largest error %.3g of the limit (%s)%s%s%s\n", base, s->worst, s->at, s->worst <= 1 ? "" : ", does not agree",
-           poison ? ", " : "", poison ? poison : "");
+    printf("%s: largest error %.3g of the limit (%s)%s%s%s\n", base, s->worst, s->at,
+           s->worst <= 1 ? "" : ", does not agree", poison ? ", " : "", poison ? poison : "");
     fflush(stdout);
     return !good;
 }
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: golden-rcl [--isa NAME] [--dtype f32|f64|both] [--poison] [--perturb] [-v] FILE.h5...\n"
-                    "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
-                    "  --dtype T    what is judged (default both; f32 computes in double too, for its limits)\n"
-                    "  --poison     kernels start from NaN and may not change their inputs\n"
-                    "  --perturb    one weight is moved by 1e-4: to see that this is noticed\n"
-                    "  -v           every compared quantity to stderr\n");
+    fprintf(
+        stderr,
+        "usage: golden-rcl [--isa NAME] [--dtype f32|f64|both] [--poison] [--perturb] [-v] "
+        "FILE.h5...\n"
+        "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
+        "  --dtype T    what is judged (default both; f32 computes in double too, for its limits)\n"
+        "  --poison     kernels start from NaN and may not change their inputs\n"
+        "  --perturb    one weight is moved by 1e-4: to see that this is noticed\n"
+        "  -v           every compared quantity to stderr\n");
     return 1;
 }
 

@@ -18,7 +18,8 @@ void lm_generate(const char *name, int64_t seed, int64_t n, float a, float shift
     }
 }
 
-static int generate_one(struct aster_ctx *ctx, const char *name, const struct aster_param_info *info, lm_one *one, void *arg, void *flat)
+static int generate_one(struct aster_ctx *ctx, const char *name,
+                        const struct aster_param_info *info, lm_one *one, void *arg, void *flat)
 {
     enum aster_dtype t = info->dtype;
     float *narrow = NULL;
@@ -39,8 +40,8 @@ done:
     return rc;
 }
 
-int lm_generate_block(struct aster_ctx *ctx, const struct aster_language_config *c, int64_t block, const struct aster_program *p, lm_one *one,
-                      void *arg, void *flat)
+int lm_generate_block(struct aster_ctx *ctx, const struct aster_language_config *c, int64_t block,
+                      const struct aster_program *p, lm_one *one, void *arg, void *flat)
 {
     for (int k = 0; k < aster_program_n_params(p); k++) {
         const struct aster_param_info *info = aster_program_param(p, k);
@@ -51,7 +52,8 @@ int lm_generate_block(struct aster_ctx *ctx, const struct aster_language_config 
     return 0;
 }
 
-void lm_perturb(const struct lm_options *o, int64_t block, const struct aster_program *p, void *flat)
+void lm_perturb(const struct lm_options *o, int64_t block, const struct aster_program *p,
+                void *flat)
 {
     const enum aster_dtype t = aster_program_param(p, 0)->dtype;
     if (!o->perturb || block != 1)
@@ -86,7 +88,8 @@ void lm_fraction(struct lm_score *s, double fraction, const char *fmt, ...)
     va_end(ap);
 }
 
-void lm_judge(struct lm_score *s, int64_t n, const double *got, const double *want, double limit, const char *fmt, ...)
+void lm_judge(struct lm_score *s, int64_t n, const double *got, const double *want, double limit,
+              const char *fmt, ...)
 {
     double error = 0, size = 0;
     va_list ap;
@@ -118,14 +121,18 @@ static int alone(const struct lm_walk *w, int64_t block, const struct lm_batch *
 }
 
 /* Sequences of the batch against those alone: the same bits */
-static void compare(const struct lm_walk *w, int64_t block, const struct lm_batch *b, const struct lm_batch *single, struct lm_score *s)
+static void compare(const struct lm_walk *w, int64_t block, const struct lm_batch *b,
+                    const struct lm_batch *single, struct lm_score *s)
 {
     int64_t different = 0;
     for (int64_t k = 0; k < b->n; k++) {
         const struct lm_batch *one = &single[b->which[k]];
-        different += memcmp(lm_batch_rows(b, k), one->y, (size_t)(one->rows * w->net->c.width * aster_dtype_size(w->net->real))) != 0;
+        different +=
+            memcmp(lm_batch_rows(b, k), one->y,
+                   (size_t)(one->rows * w->net->c.width * aster_dtype_size(w->net->real))) != 0;
     }
-    lm_fraction(s, different ? (double)INFINITY : 0, "%s block %lld: %lld sequences have other bits than alone", lm_type_name(w->net),
+    lm_fraction(s, different ? (double)INFINITY : 0,
+                "%s block %lld: %lld sequences have other bits than alone", lm_type_name(w->net),
                 (long long)block, (long long)different);
 }
 
@@ -157,7 +164,9 @@ int lm_walk_run(const struct lm_walk *w, struct lm_score *s)
     }
     for (int64_t k = 0; k < w->n + 2; k++) {
         bool one = k < w->n;
-        ASTER_GOTO(lm_batch_new(w->net, w->tokens, one ? 1 : w->n, one ? order + k : order + (k - w->n) * w->n, false, &b[k]), done);
+        ASTER_GOTO(lm_batch_new(w->net, w->tokens, one ? 1 : w->n,
+                                one ? order + k : order + (k - w->n) * w->n, false, &b[k]),
+                   done);
     }
     rc = all_blocks(w, b, s);
 done:
@@ -187,17 +196,21 @@ static const char *name_of(const char *path)
     return at;
 }
 
-static int one_file(struct aster_ctx *ctx, const struct lm_options *o, const char *path, lm_check *check)
+static int one_file(struct aster_ctx *ctx, const struct lm_options *o, const char *path,
+                    lm_check *check)
 {
     struct lm_score s = {.verbose = o->verbose};
     int rc = check(ctx, o, path, &s);
-    const char *base = name_of(path), *poison = golden_kernels_error() ? golden_kernels_error() : o->poison ? aster_poison_error() : NULL;
+    const char *base = name_of(path), *poison = golden_kernels_error() ? golden_kernels_error()
+                                                : o->poison            ? aster_poison_error()
+                                                                       : NULL;
     if (rc < 0) {
         printf("%s: %s\n", base, aster_ctx_message(ctx));
         aster_ctx_clear(ctx);
         return 1;
     }
-    printf("%s: largest error %.3g of the limit (%s)%s%s%s\n", base, s.worst, s.at[0] ? s.at : "everything", s.worst <= 1 ? "" : ", does not agree",
+    printf("%s: largest error %.3g of the limit (%s)%s%s%s\n", base, s.worst,
+           s.at[0] ? s.at : "everything", s.worst <= 1 ? "" : ", does not agree",
            poison ? ", " : "", poison ? poison : "");
     fflush(stdout);
     return !(s.worst <= 1) || poison;
@@ -208,7 +221,8 @@ static int usage(const char *name)
     fprintf(stderr,
             "usage: %s [--isa NAME] [--dtype f64|f32|bf16] [--poison] [--perturb] [-v] FILE...\n"
             "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
-            "  --dtype T    what is computed (default all three); bf16: matrices in bf16, the rest f32\n"
+            "  --dtype T    what is computed (default all three); bf16: matrices in bf16, the rest "
+            "f32\n"
             "  --poison     kernels start from NaN and may not change their inputs\n"
             "  --perturb    one weight is moved by 1%%: to see that this is noticed\n"
             "  -v           every compared quantity to stderr\n",

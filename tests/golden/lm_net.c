@@ -33,17 +33,20 @@ static int programs_new(struct lm_net *n, bool training)
     int64_t most = 0;
     for (int part = 0; part < (n->c.kind == ASTER_LANGUAGE_ESM2 ? 3 : 2); part++) {
         ASTER_TRY(aster_language_program(n->ctx, &n->c, (enum aster_language_part)part, n->real,
-                                         n->is_half ? ASTER_LANGUAGE_BF16 : ASTER_LANGUAGE_EVAL, &n->eval[part]));
+                                         n->is_half ? ASTER_LANGUAGE_BF16 : ASTER_LANGUAGE_EVAL,
+                                         &n->eval[part]));
         if (training)
-            ASTER_TRY(aster_language_program(n->ctx, &n->c, (enum aster_language_part)part, n->real, ASTER_LANGUAGE_TRAIN, &n->train[part]));
+            ASTER_TRY(aster_language_program(n->ctx, &n->c, (enum aster_language_part)part, n->real,
+                                             ASTER_LANGUAGE_TRAIN, &n->train[part]));
         most = aster_max64(most, aster_program_class_n(n->eval[part], ASTER_CLASS_PARAM));
     }
     ASTER_TRY(aster_alloc(n->ctx, most, real_size(n), &n->params));
     return training ? aster_alloc(n->ctx, most, real_size(n), &n->grad) : 0;
 }
 
-int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype t, const struct aster_language_config *c,
-               const struct lm_source *source, bool training, struct lm_net *n)
+int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype t,
+               const struct aster_language_config *c, const struct lm_source *source, bool training,
+               struct lm_net *n)
 {
     *n = (struct lm_net){.ctx = ctx, .be = be, .c = *c, .source = *source, .block = -1};
     n->is_half = t == ASTER_BF16;
@@ -57,7 +60,8 @@ int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster
 int lm_net_load(struct lm_net *n, int64_t block)
 {
     n->block = block;
-    return n->source.read(n->source.arg, block, n->eval[aster_language_part_of(&n->c, block)], n->params);
+    return n->source.read(n->source.arg, block, n->eval[aster_language_part_of(&n->c, block)],
+                          n->params);
 }
 
 void lm_net_free(struct lm_net *n)
@@ -108,7 +112,8 @@ static int make(struct lm_batch *b, const struct lm_tokens *all, const int64_t *
     return fill(b, all);
 }
 
-int lm_batch_new(struct lm_net *net, const struct lm_tokens *all, int64_t n, const int64_t *which, bool keep, struct lm_batch *b)
+int lm_batch_new(struct lm_net *net, const struct lm_tokens *all, int64_t n, const int64_t *which,
+                 bool keep, struct lm_batch *b)
 {
     *b = (struct lm_batch){.net = net, .n = n, .keep = keep};
     int rc = make(b, all, which);
@@ -191,7 +196,8 @@ static int put_inputs(struct run *r)
         ASTER_TRY(put(r, "ids", b->ids, rows * sizeof *b->ids));
         return is_esm2 ? put_reals(r, "factor", b->rows, b->factor) : 0;
     }
-    ASTER_TRY(put(r, "x", b->keep ? b->before[n->block] : b->y, rows * (size_t)n->c.width * real_size(n)));
+    ASTER_TRY(put(r, "x", b->keep ? b->before[n->block] : b->y,
+                  rows * (size_t)n->c.width * real_size(n)));
     if (part == ASTER_PART_LAST)
         return 0;
     ASTER_TRY(put(r, "starts", b->starts, (size_t)(b->n + 1) * sizeof *b->starts));
@@ -208,7 +214,8 @@ static int run_start(struct lm_batch *b, const struct aster_program *p, struct r
     ASTER_TRY(aster_plan_new(b->net->ctx, p, 3, bind, NULL, &r->plan));
     for (int c = 0; c < ASTER_N_CLASSES; c++)
         if (c == ASTER_CLASS_INPUT || c == ASTER_CLASS_OUTPUT || c == ASTER_CLASS_ARENA)
-            ASTER_TRY(aster_alloc(b->net->ctx, aster_plan_bytes(r->plan, (enum aster_class)c), 1, &r->bound.at[c]));
+            ASTER_TRY(aster_alloc(b->net->ctx, aster_plan_bytes(r->plan, (enum aster_class)c), 1,
+                                  &r->bound.at[c]));
     r->bound.at[ASTER_CLASS_PARAM] = b->net->params;
     r->bound.device = golden_device();
     return put_inputs(r);

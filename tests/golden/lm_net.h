@@ -23,8 +23,9 @@ struct lm_net {
     void *params, *grad;
 };
 /* t: f64, f32, or bf16 for f32 with matrices in bf16 */
-ASTER_CHECKED int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype t,
-                             const struct aster_language_config *c, const struct lm_source *source, bool training, struct lm_net *n);
+ASTER_CHECKED int lm_net_new(struct aster_ctx *ctx, const struct aster_backend *be,
+                             enum aster_dtype t, const struct aster_language_config *c,
+                             const struct lm_source *source, bool training, struct lm_net *n);
 ASTER_CHECKED int lm_net_load(struct lm_net *n, int64_t block);
 void lm_net_free(struct lm_net *n);
 
@@ -36,14 +37,15 @@ struct lm_tokens {
 struct lm_batch {
     struct lm_net *net;
     int64_t n, rows, longest;
-    int64_t *which;    /* of the file's sequences */
+    int64_t *which; /* of the file's sequences */
     int32_t *ids, *starts, *position;
     double *factor, *slope;
     bool keep;
     void *y, **before; /* before: by block */
 };
 /* Sequences which[0 .. n - 1] of all, in this order */
-ASTER_CHECKED int lm_batch_new(struct lm_net *net, const struct lm_tokens *all, int64_t n, const int64_t *which, bool keep, struct lm_batch *b);
+ASTER_CHECKED int lm_batch_new(struct lm_net *net, const struct lm_tokens *all, int64_t n,
+                               const int64_t *which, bool keep, struct lm_batch *b);
 /* The loaded block over the rows that are there; afterwards these are its results. */
 ASTER_CHECKED int lm_batch_forward(struct lm_batch *b);
 /* From dy [rows, width] real, which becomes dx, and gradients in net->grad. Needs keep. */

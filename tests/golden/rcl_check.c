@@ -14,14 +14,17 @@ struct run { /* one file in one real type */
     struct net n;
     struct score *s;
     bool f64;
-    double grad_l2, grad_narrow; /* of the whole gradient; its limit where no plateau excuses more */
-    double *first_grad;          /* ours at the start, flat */
-    double *start_stats;         /* running statistics at the start, flat */
-    double f32_diff;             /* of the logits compared last */
-    double update, update_wide;  /* single: relative limits of the whole update after step 3, without and with plateaus */
+    double grad_l2,
+        grad_narrow;            /* of the whole gradient; its limit where no plateau excuses more */
+    double *first_grad;         /* ours at the start, flat */
+    double *start_stats;        /* running statistics at the start, flat */
+    double f32_diff;            /* of the logits compared last */
+    double update, update_wide; /* single: relative limits of the whole update after step 3, without
+                                   and with plateaus */
 };
 
-ASTER_PRINTF(4, 5) static void score(struct run *r, double error, double limit, const char *fmt, ...)
+ASTER_PRINTF(4, 5)
+static void score(struct run *r, double error, double limit, const char *fmt, ...)
 {
     char what[120];
     va_list ap;
@@ -32,7 +35,8 @@ ASTER_PRINTF(4, 5) static void score(struct run *r, double error, double limit, 
     if (isnan(part))
         part = error == 0 ? 0 : INFINITY;
     if (r->s->verbose)
-        fprintf(stderr, "  %s %s: error %.3g, limit %.3g: %.3g\n", r->f64 ? "f64" : "f32", what, error, limit, part);
+        fprintf(stderr, "  %s %s: error %.3g, limit %.3g: %.3g\n", r->f64 ? "f64" : "f32", what,
+                error, limit, part);
     if (!(part <= r->s->worst)) {
         r->s->worst = part;
         snprintf(r->s->at, sizeof r->s->at, "%s %s", r->f64 ? "f64" : "f32", what);
@@ -46,7 +50,8 @@ static double limit_of(const struct run *r, double error, double narrow, double 
     return error <= narrow || !excused ? narrow : fmax(narrow, wide);
 }
 
-/* Limit in single for what steps changed by change: an update off by a share may put it off by that share. */
+/* Limit in single for what steps changed by change: an update off by a share may put it off by that
+ * share. */
 static double stepped_limit(const struct run *r, double error, double narrow, double change)
 {
     return limit_of(r, error, fmax(narrow, r->update * change), r->update_wide * change);
@@ -82,20 +87,27 @@ static int check_values(struct run *r, const char *name, const double *ours)
 {
     struct stored s;
     ASTER_TRY(read_values(r, name, &s));
-    r->f32_diff = s.f32_diff > 0 ? s.f32_diff : r->f32_diff; /* dp2 stores none: then that of the last logits */
-    score(r, farthest(s.n, ours, s.v), r->f64 ? F64_LOGITS : fmax(F32_LOGITS_TIMES * r->f32_diff, F32_LOGITS_FLOOR), "%s", name);
+    r->f32_diff = s.f32_diff > 0 ? s.f32_diff
+                                 : r->f32_diff; /* dp2 stores none: then that of the last logits */
+    score(r, farthest(s.n, ours, s.v),
+          r->f64 ? F64_LOGITS : fmax(F32_LOGITS_TIMES * r->f32_diff, F32_LOGITS_FLOOR), "%s", name);
     stored_free(&s);
     return 0;
 }
 
-static int check_values_after(struct run *r, const char *name, const char *before, const double *ours)
+static int check_values_after(struct run *r, const char *name, const char *before,
+                              const double *ours)
 {
     struct stored s, start;
     ASTER_TRY(read_values(r, name, &s));
     int rc = read_values(r, before, &start);
     if (rc == 0) {
-        double error = farthest(s.n, ours, s.v), narrow = fmax(F32_LOGITS_TIMES * s.f32_diff, F32_LOGITS_FLOOR);
-        score(r, error, r->f64 ? F64_LOGITS_AFTER : stepped_limit(r, error, narrow, farthest(s.n, s.v, start.v)), "%s", name);
+        double error = farthest(s.n, ours, s.v),
+               narrow = fmax(F32_LOGITS_TIMES * s.f32_diff, F32_LOGITS_FLOOR);
+        score(r, error,
+              r->f64 ? F64_LOGITS_AFTER
+                     : stepped_limit(r, error, narrow, farthest(s.n, s.v, start.v)),
+              "%s", name);
         stored_free(&start);
     }
     stored_free(&s);
@@ -118,7 +130,8 @@ static int check_loss(struct run *r, const char *name, double ours)
 }
 
 /* Entry k of n, after steps that began at the loss start. */
-static int check_loss_after(struct run *r, const char *name, int64_t n, int64_t k, double start, double ours)
+static int check_loss_after(struct run *r, const char *name, int64_t n, int64_t k, double start,
+                            double ours)
 {
     double wide[3], single[3];
     char path[80];
@@ -129,7 +142,9 @@ static int check_loss_after(struct run *r, const char *name, int64_t n, int64_t 
     double error = fabs(ours - wide[k]), limit = loss_limit(r, wide[k]);
     if (k > 0 || n == 1)
         limit = r->f64 ? F64_LOSS_AFTER * fmax(1, fabs(wide[k]))
-                       : stepped_limit(r, error, fmax(limit, F32_LOGITS_TIMES * fabs(single[k] - wide[k])), fabs(wide[k] - start));
+                       : stepped_limit(r, error,
+                                       fmax(limit, F32_LOGITS_TIMES * fabs(single[k] - wide[k])),
+                                       fabs(wide[k] - start));
     score(r, error, limit, "%s[%d]", name, (int)k);
     return 0;
 }
@@ -142,7 +157,8 @@ static int metrics_of(struct run *r, const double *probs, struct aster_metrics *
     for (int64_t b = 0; rc == 0 && b < r->g->batch; b++) {
         for (int64_t t = 0; t < r->g->length; t++)
             p[t] = (float)probs[(b * r->g->length + t) * 2 + 1];
-        rc = aster_residues_add(r->g->ctx, &acc, r->g->length, p, r->g->labels + b * r->g->length, 0, 0, NULL);
+        rc = aster_residues_add(r->g->ctx, &acc, r->g->length, p, r->g->labels + b * r->g->length,
+                                0, 0, NULL);
     }
     if (rc == 0)
         rc = aster_residues_result(r->g->ctx, &acc, m);
@@ -161,17 +177,29 @@ static int check_metrics(struct run *r, const double *probs)
     int rc;
     ASTER_GOTO(aster_h5_read_strings(r->g->h5, "outputs/metrics_eval_json", &text, &n), done);
     if (n != 1) {
-        rc = aster_fail(r->g->ctx, ASTER_EFORMAT, "%s: outputs/metrics_eval_json has %lld texts, expected 1", r->g->path, (long long)n);
+        rc = aster_fail(r->g->ctx, ASTER_EFORMAT,
+                        "%s: outputs/metrics_eval_json has %lld texts, expected 1", r->g->path,
+                        (long long)n);
         goto done;
     }
     ASTER_GOTO(aster_json_parse(r->g->ctx, r->g->path, text[0], strlen(text[0]), &all), done);
     ASTER_GOTO(metrics_of(r, probs, &m), done);
-    const struct { const char *key; double v; } known[] = {{"accuracy", m.accuracy}, {"precision", m.precision}, {"recall", m.recall},
-                                                           {"f1", m.f1}, {"f1_macro", m.f1_macro}, {"mcc", m.mcc}, {"auc", m.auc}};
+    const struct {
+        const char *key;
+        double v;
+    } known[] = {{"accuracy", m.accuracy},
+                 {"precision", m.precision},
+                 {"recall", m.recall},
+                 {"f1", m.f1},
+                 {"f1_macro", m.f1_macro},
+                 {"mcc", m.mcc},
+                 {"auc", m.auc}};
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         const struct aster_json *x = aster_json_get(all, known[k].key);
         if (!x || x->type != ASTER_JSON_NUMBER) {
-            rc = aster_fail(r->g->ctx, ASTER_EFORMAT, "%s: outputs/metrics_eval_json has no number '%s'", r->g->path, known[k].key);
+            rc = aster_fail(r->g->ctx, ASTER_EFORMAT,
+                            "%s: outputs/metrics_eval_json has no number '%s'", r->g->path,
+                            known[k].key);
             goto done;
         }
         score(r, fabs(x->number - known[k].v), F64_METRIC, "metrics/%s", known[k].key);
@@ -202,7 +230,8 @@ static int check_eval_after(struct run *r)
     struct net_result e;
     ASTER_TRY(net_run(&r->n, r->n.eval, 1, &r->g->batch, &e));
     double start = 0;
-    int rc = check_values_after(r, "outputs/logits_eval_after3_f64", "outputs/logits_eval_f64", e.logits);
+    int rc = check_values_after(r, "outputs/logits_eval_after3_f64", "outputs/logits_eval_f64",
+                                e.logits);
     if (rc == 0)
         rc = golden_number(r->g, "outputs/loss_eval_f64", 1, &start);
     if (rc == 0)
@@ -213,10 +242,13 @@ static int check_eval_after(struct run *r)
 
 /* ---- gradients ---- */
 
-struct grad_sum { double error2, norm2; };
+struct grad_sum {
+    double error2, norm2;
+};
 
 /* The complete tensor's sum, norm and largest element, where samples only are stored. */
-static void check_totals(struct run *r, const struct stored *s, const double *ours, const char *what)
+static void check_totals(struct run *r, const struct stored *s, const double *ours,
+                         const char *what)
 {
     double sum = 0, sum2 = 0, most = 0;
     for (int64_t i = 0; i < s->n; i++) {
@@ -230,7 +262,8 @@ static void check_totals(struct run *r, const struct stored *s, const double *ou
     score(r, fabs(most - s->max_abs), limit, "%s, largest", what);
 }
 
-static int check_grad(struct run *r, const char *group, const struct aster_param_info *info, const void *flat, struct grad_sum *total)
+static int check_grad(struct run *r, const char *group, const struct aster_param_info *info,
+                      const void *flat, struct grad_sum *total)
 {
     struct stored s;
     double *ours = NULL, most = 0, error2 = 0;
@@ -269,24 +302,32 @@ static int check_grads(struct run *r, const char *group, const void *flat)
     r->grad_narrow = narrow;
     for (int k = 0; k < aster_program_n_params(r->n.train); k++)
         ASTER_TRY(check_grad(r, group, aster_program_param(r->n.train, k), flat, &total));
-    score(r, fabs(sqrt(total.norm2) - l2), (r->f64 ? F64_GRAD : F32_PLATEAU_GRAD) * l2, "%s, norm", group);
+    score(r, fabs(sqrt(total.norm2) - l2), (r->f64 ? F64_GRAD : F32_PLATEAU_GRAD) * l2, "%s, norm",
+          group);
     if (r->f64)
         return 0;
     double error = sqrt(total.error2) / l2;
-    score(r, error, limit_of(r, error, fmax(F32_GRAD_TIMES * narrow, F32_GRAD_FLOOR), F32_PLATEAU_GRAD), "%s", group);
+    score(r, error,
+          limit_of(r, error, fmax(F32_GRAD_TIMES * narrow, F32_GRAD_FLOOR), F32_PLATEAU_GRAD), "%s",
+          group);
     return 0;
 }
 
 /* ---- steps ---- */
 
-struct step_sum { double moved2, error2, decided, outside; };
+struct step_sum {
+    double moved2, error2, decided, outside;
+};
 
-/* One parameter after the optimizer's steps. start, ours: in the reference's layout; grad: ours at the start. Where gradient plus
- * decay is next to nothing, Adam divides rounding by rounding: then it may have gone anywhere within steps times the rate. */
-static void compare_step(struct run *r, const struct stored *s, const double *start, const double *ours, const double *grad, int steps,
-                         const char *what, struct step_sum *total)
+/* One parameter after the optimizer's steps. start, ours: in the reference's layout; grad: ours at
+ * the start. Where gradient plus decay is next to nothing, Adam divides rounding by rounding: then
+ * it may have gone anywhere within steps times the rate. */
+static void compare_step(struct run *r, const struct stored *s, const double *start,
+                         const double *ours, const double *grad, int steps, const char *what,
+                         struct step_sum *total)
 {
-    double decided = r->f64 ? r->g->well_conditioned : F32_DECIDED, limit = steps == 1 ? F64_STEP1 : F64_STEP3;
+    double decided = r->f64 ? r->g->well_conditioned : F32_DECIDED,
+           limit = steps == 1 ? F64_STEP1 : F64_STEP3;
     double reach = steps * r->g->learning_rate, worst = 0, beyond = 0, error2 = 0, moved2 = 0;
     for (int64_t k = 0; k < s->count; k++) {
         int64_t at = stored_position(s, k);
@@ -308,7 +349,8 @@ static void compare_step(struct run *r, const struct stored *s, const double *st
         score(r, worst, limit, "%s", what);
 }
 
-static int check_step_param(struct run *r, const char *group, int steps, const struct aster_param_info *info, struct step_sum *total)
+static int check_step_param(struct run *r, const char *group, int steps,
+                            const struct aster_param_info *info, struct step_sum *total)
 {
     struct stored s = {0};
     double *start = NULL, *ours = NULL, *grad = NULL;
@@ -335,7 +377,8 @@ done:
     return rc;
 }
 
-/* Running statistics after steps (0: one forward). flat: ours; r->start_stats: those of the file's start. */
+/* Running statistics after steps (0: one forward). flat: ours; r->start_stats: those of the file's
+ * start. */
 static int check_stats(struct run *r, const char *group, const double *flat, int steps)
 {
     for (int k = 0; k < aster_program_n_buffers(r->n.train); k++) {
@@ -351,8 +394,14 @@ static int check_stats(struct run *r, const char *group, const double *flat, int
         }
         double narrow = fmax(F32_LOGITS_TIMES * s.f32_diff, F32_STATS_FLOOR * fmax(1, s.max_abs));
         if (steps > 1) /* they follow biases that Adam may have moved either way */
-            narrow = limit_of(r, most, fmax(fmax(narrow, steps * r->g->learning_rate), r->update * change), F32_PLATEAU_STATS * s.max_abs);
-        score(r, most, !r->f64 ? narrow : steps > 1 ? F64_STEP3 : F64_STEP1, "%s/%s", group, info->name);
+            narrow = limit_of(r, most,
+                              fmax(fmax(narrow, steps * r->g->learning_rate), r->update * change),
+                              F32_PLATEAU_STATS * s.max_abs);
+        score(r, most,
+              !r->f64     ? narrow
+              : steps > 1 ? F64_STEP3
+                          : F64_STEP1,
+              "%s/%s", group, info->name);
         stored_free(&s);
     }
     return 0;
@@ -368,7 +417,8 @@ static int check_step(struct run *r, const char *group, int steps)
         return 0;
     if (steps == 1) {
         double outside = total.decided > 0 ? total.outside / total.decided : 0;
-        score(r, outside, limit_of(r, outside, F32_STEP1_OUTSIDE, F32_PLATEAU_OUTSIDE), "%s, share off", group);
+        score(r, outside, limit_of(r, outside, F32_STEP1_OUTSIDE, F32_PLATEAU_OUTSIDE),
+              "%s, share off", group);
         return 0;
     }
     double error = sqrt(total.error2 / total.moved2);
@@ -386,7 +436,8 @@ static int check_dp2(struct run *r)
     struct net_result t = {0};
     int rc, n_shards;
     ASTER_GOTO(aster_h5_shape(r->g->h5, "dp2/shard_sizes", &shape), done);
-    ASTER_GOTO(aster_to_int(r->g->ctx, aster_min64(shape.n, r->g->batch + 1), &n_shards), done); /* more than samples: refused below */
+    ASTER_GOTO(aster_to_int(r->g->ctx, aster_min64(shape.n, r->g->batch + 1), &n_shards),
+               done); /* more than samples: refused below */
     ASTER_GOTO(aster_h5_read(r->g->h5, "dp2/shard_sizes", ASTER_I64, shape.n, &sizes), done);
     ASTER_GOTO(net_run(&r->n, r->n.train, n_shards, sizes, &t), done);
     ASTER_GOTO(check_values(r, "dp2/logits_train_f64", t.logits), done);
@@ -416,13 +467,16 @@ static int check_sync(struct run *r, const struct net_result *whole)
 {
     struct net_result parts = {0};
     int64_t b = r->g->batch, sizes[2] = {(b + 1) / 2, b / 2};
-    int64_t np = aster_program_class_n(r->n.train, ASTER_CLASS_GRAD), nb = aster_program_class_n(r->n.train, ASTER_CLASS_AUX);
+    int64_t np = aster_program_class_n(r->n.train, ASTER_CLASS_GRAD),
+            nb = aster_program_class_n(r->n.train, ASTER_CLASS_AUX);
     if (b < 2)
         return 0;
     ASTER_TRY(net_run(&r->n, r->n.sync, 2, sizes, &parts));
     score(r, fabs(whole->loss - parts.loss), F64_LAW, "two shards, loss");
-    score(r, farthest(b * r->g->length * 2, whole->logits, parts.logits), F64_LAW, "two shards, logits");
-    score(r, farthest(np, whole->grad, parts.grad), F64_LAW * fmax(1, r->grad_l2), "two shards, gradient");
+    score(r, farthest(b * r->g->length * 2, whole->logits, parts.logits), F64_LAW,
+          "two shards, logits");
+    score(r, farthest(np, whole->grad, parts.grad), F64_LAW * fmax(1, r->grad_l2),
+          "two shards, gradient");
     score(r, farthest(nb, whole->aux, parts.aux), F64_LAW, "two shards, statistics");
     net_result_free(&parts);
     return 0;
@@ -479,11 +533,13 @@ static int check_order(struct run *r)
         size_t n = strcspn(at, "\n");
         total += info->n;
         if (n != strlen(info->name) || strncmp(at, info->name, n))
-            return aster_fail(r->g->ctx, ASTER_EFORMAT, "%s: parameter %d is '%.*s', ours is '%s'", r->g->path, k + 1, (int)n, at, info->name);
+            return aster_fail(r->g->ctx, ASTER_EFORMAT, "%s: parameter %d is '%.*s', ours is '%s'",
+                              r->g->path, k + 1, (int)n, at, info->name);
         at += n + (at[n] == '\n');
     }
     if (*at || total != r->g->n_parameters)
-        return aster_fail(r->g->ctx, ASTER_EFORMAT, "%s: %lld parameters and '%.40s' beyond ours, which are %lld", r->g->path,
+        return aster_fail(r->g->ctx, ASTER_EFORMAT,
+                          "%s: %lld parameters and '%.40s' beyond ours, which are %lld", r->g->path,
                           (long long)r->g->n_parameters, at, (long long)total);
     return 0;
 }
@@ -501,7 +557,8 @@ static int start(struct run *r)
     return 0;
 }
 
-int check_file(struct golden *g, const struct aster_backend *be, enum aster_dtype real, struct score *s)
+int check_file(struct golden *g, const struct aster_backend *be, enum aster_dtype real,
+               struct score *s)
 {
     struct run r = {.g = g, .s = s, .f64 = real == ASTER_F64};
     int rc;

@@ -56,7 +56,8 @@ static int read_model(struct golden *g)
     ASTER_GOTO(aster_h5_attr_str(g->h5, "/", "model", &name), done);
     ASTER_GOTO(aster_h5_attr_str(g->h5, "/", "model_config", &text), done);
     ASTER_GOTO(aster_json_parse(g->ctx, g->path, text, strlen(text), &fields), done);
-    while (kind < ASTER_N_MODEL_KINDS && strcmp(aster_model_name((enum aster_model_kind)kind), name))
+    while (kind < ASTER_N_MODEL_KINDS &&
+           strcmp(aster_model_name((enum aster_model_kind)kind), name))
         kind++;
     if (kind == ASTER_N_MODEL_KINDS) {
         rc = wrong(g, "attribute model: cnn, unet or lstm is expected");
@@ -92,14 +93,17 @@ static int read_attributes(struct golden *g)
     ASTER_TRY(aster_h5_attr_f64s(g->h5, "/", "loss_weights", 2, g->class_weights));
     ASTER_TRY(aster_h5_attr_str(g->h5, "/", "encoding", &g->encoding));
     ASTER_TRY(aster_h5_attr_str(g->h5, "/", "parameter_order", &g->order));
-    if (g->batch < 1 || g->batch > 1 << 16 || g->length < 1 || g->length > 1 << 20 || g->dim < 1 || g->dim > 1 << 16)
+    if (g->batch < 1 || g->batch > 1 << 16 || g->length < 1 || g->length > 1 << 20 || g->dim < 1 ||
+        g->dim > 1 << 16)
         return wrong(g, "attributes batch, max_length, input_dim: positive numbers are expected");
     return 0;
 }
 
 /* ---- the inputs ---- */
 
-struct truth { int64_t *length, *begin, *end; }; /* per sample */
+struct truth {
+    int64_t *length, *begin, *end;
+}; /* per sample */
 
 static int read_labels(struct golden *g, const struct truth *t)
 {
@@ -116,9 +120,13 @@ static int read_labels(struct golden *g, const struct truth *t)
         g->labels[i] = inside ? loop : 255;
         g->counted += inside;
         float expected[2] = {inside ? !loop : 9999, inside ? loop : 9999};
-        if (pairs[2 * i] != expected[0] || pairs[2 * i + 1] != expected[1] || (mask[i] != 0) != inside) {
-            rc = aster_fail(g->ctx, ASTER_EFORMAT, "%s: inputs/labels or mask of sample %lld, position %lld is not what lengths and "
-                            "loop bounds say", g->path, (long long)b, (long long)at);
+        if (pairs[2 * i] != expected[0] || pairs[2 * i + 1] != expected[1] ||
+            (mask[i] != 0) != inside) {
+            rc = aster_fail(
+                g->ctx, ASTER_EFORMAT,
+                "%s: inputs/labels or mask of sample %lld, position %lld is not what lengths and "
+                "loop bounds say",
+                g->path, (long long)b, (long long)at);
             goto done;
         }
     }
@@ -136,11 +144,15 @@ static int compare_encoding(struct golden *g, const struct truth *t, char *const
         return wrong(g, "input_dim is not the encoding's");
     for (int64_t i = 0; i < g->batch * g->length; i++) {
         int64_t b = i / g->length, at = i % g->length;
-        const double *row = at < t->length[b] ? e.table + e.code[(unsigned char)sequences[b][at]] * e.dim : NULL;
+        const double *row =
+            at < t->length[b] ? e.table + e.code[(unsigned char)sequences[b][at]] * e.dim : NULL;
         for (int64_t k = 0; k < g->dim; k++)
             if (g->x[i * g->dim + k] != (row ? (float)row[k] : 0))
-                return aster_fail(g->ctx, ASTER_EFORMAT, "%s: sample %lld, position %lld, column %lld: our encoding gives %g, inputs/x has %g",
-                                  g->path, (long long)b, (long long)at, (long long)k, row ? row[k] : 0, (double)g->x[i * g->dim + k]);
+                return aster_fail(g->ctx, ASTER_EFORMAT,
+                                  "%s: sample %lld, position %lld, column %lld: our encoding gives "
+                                  "%g, inputs/x has %g",
+                                  g->path, (long long)b, (long long)at, (long long)k,
+                                  row ? row[k] : 0, (double)g->x[i * g->dim + k]);
     }
     return 0;
 }
@@ -174,7 +186,8 @@ static int read_inputs(struct golden *g)
             rc = wrong(g, "inputs/lengths: 0 to max_length is expected");
             goto done;
         }
-    ASTER_GOTO(aster_h5_read(g->h5, "inputs/x", ASTER_F32, g->batch * g->length * g->dim, &g->x), done);
+    ASTER_GOTO(aster_h5_read(g->h5, "inputs/x", ASTER_F32, g->batch * g->length * g->dim, &g->x),
+               done);
     ASTER_GOTO(read_labels(g, &t), done);
     rc = check_encoding(g, &t);
 done:
@@ -210,7 +223,8 @@ void golden_close(struct golden *g)
 
 /* ---- stored tensors ---- */
 
-int golden_attr(struct golden *g, const char *object, const char *name, double fallback, double *out)
+int golden_attr(struct golden *g, const char *object, const char *name, double fallback,
+                double *out)
 {
     *out = fallback;
     return aster_h5_attr_has(g->h5, object, name) ? aster_h5_attr_f64(g->h5, object, name, out) : 0;
@@ -225,7 +239,8 @@ int golden_number(struct golden *g, const char *name, int64_t n, double *out)
     return 0;
 }
 
-int stored_read(struct golden *g, const char *group, const char *name, int64_t n, struct stored *out)
+int stored_read(struct golden *g, const char *group, const char *name, int64_t n,
+                struct stored *out)
 {
     char path[256];
     struct aster_h5_shape shape;
@@ -235,9 +250,11 @@ int stored_read(struct golden *g, const char *group, const char *name, int64_t n
     ASTER_TRY(aster_h5_shape(g->h5, path, &shape));
     ASTER_TRY(golden_attr(g, path, "sampled", 0, &sampled));
     ASTER_TRY(golden_attr(g, path, "n", (double)shape.n, &complete));
-    if (complete != (double)n || (sampled == 0 && shape.n != n) || (sampled != 0 && (shape.n < 1 || shape.n > n)))
-        return aster_fail(g->ctx, ASTER_EFORMAT, "%s: %s has %lld entries of %.0f, expected a tensor of %lld", g->path, path,
-                          (long long)shape.n, complete, (long long)n);
+    if (complete != (double)n || (sampled == 0 && shape.n != n) ||
+        (sampled != 0 && (shape.n < 1 || shape.n > n)))
+        return aster_fail(g->ctx, ASTER_EFORMAT,
+                          "%s: %s has %lld entries of %.0f, expected a tensor of %lld", g->path,
+                          path, (long long)shape.n, complete, (long long)n);
     out->count = shape.n;
     ASTER_TRY(golden_attr(g, path, "sum", NAN, &out->sum));
     ASTER_TRY(golden_attr(g, path, "l2", NAN, &out->l2));
@@ -268,8 +285,11 @@ static void generate(const struct golden *g, const struct aster_param_info *info
 {
     size_t length = strlen(info->name);
     uint64_t base = aster_fnv1a64(info->name, length) ^ (uint64_t)g->seed * 0x9E3779B97F4A7C15ULL;
-    bool norm_weight = info->fan_in == 0 && length > 7 && !strcmp(info->name + length - 7, ".weight");
-    float scale = info->fan_in ? (float)(g->bound_scale / sqrt((double)info->fan_in)) : norm_weight ? 0.25f : 0.1f;
+    bool norm_weight =
+        info->fan_in == 0 && length > 7 && !strcmp(info->name + length - 7, ".weight");
+    float scale = info->fan_in  ? (float)(g->bound_scale / sqrt((double)info->fan_in))
+                  : norm_weight ? 0.25f
+                                : 0.1f;
     for (int64_t i = 0; i < info->n; i++) {
         uint64_t z = aster_mix64(base + (uint64_t)(i + 1) * 0x9E3779B97F4A7C15ULL);
         float r = (float)((double)(z >> 40) * 0x1p-23 - 1);
@@ -290,7 +310,9 @@ int golden_weights(struct golden *g, const struct aster_param_info *info, float 
         if (s.count == s.n)
             theirs[at] = (float)s.v[k];
         else if (theirs[at] != (float)s.v[k]) {
-            rc = aster_fail(g->ctx, ASTER_EFORMAT, "%s: weights/%s is sampled and not from the generator: element %lld is %.9g, generated %.9g",
+            rc = aster_fail(g->ctx, ASTER_EFORMAT,
+                            "%s: weights/%s is sampled and not from the generator: element %lld is "
+                            "%.9g, generated %.9g",
                             g->path, info->name, (long long)at, s.v[k], (double)theirs[at]);
             goto done;
         }

@@ -20,7 +20,8 @@ static int load_weights(struct net *n)
         for (int64_t i = 0; rc == 0 && i < info->n; i++)
             wide[i] = theirs[i];
         if (rc == 0)
-            aster_param_from_reference(info, n->real, n->real == ASTER_F64 ? (void *)wide : (void *)theirs, n->params);
+            aster_param_from_reference(
+                info, n->real, n->real == ASTER_F64 ? (void *)wide : (void *)theirs, n->params);
         aster_free(&theirs);
         aster_free(&wide);
         ASTER_TRY(rc);
@@ -30,7 +31,8 @@ static int load_weights(struct net *n)
         struct stored s;
         int rc = stored_read(n->g, "buffers", info->name, info->n, &s);
         if (rc == 0 && s.count != s.n)
-            rc = aster_fail(n->g->ctx, ASTER_EFORMAT, "%s: buffers/%s is not complete", n->g->path, info->name);
+            rc = aster_fail(n->g->ctx, ASTER_EFORMAT, "%s: buffers/%s is not complete", n->g->path,
+                            info->name);
         if (rc == 0)
             memcpy(n->buffers + info->offset, s.v, (size_t)info->n * sizeof *n->buffers);
         stored_free(&s);
@@ -45,10 +47,13 @@ int net_new(struct golden *g, const struct aster_backend *be, enum aster_dtype r
     int rc;
     *n = (struct net){.g = g, .be = be, .real = real};
     ASTER_GOTO(aster_model_program(g->ctx, &g->model, real, ASTER_USE_EVAL, &loss, &n->eval), fail);
-    ASTER_GOTO(aster_model_program(g->ctx, &g->model, real, ASTER_USE_TRAIN, &loss, &n->train), fail);
+    ASTER_GOTO(aster_model_program(g->ctx, &g->model, real, ASTER_USE_TRAIN, &loss, &n->train),
+               fail);
     loss.sync_bn = true;
-    ASTER_GOTO(aster_model_program(g->ctx, &g->model, real, ASTER_USE_TRAIN, &loss, &n->sync), fail);
-    int64_t np = aster_program_class_n(n->train, ASTER_CLASS_PARAM), nb = aster_program_class_n(n->train, ASTER_CLASS_BUFFER);
+    ASTER_GOTO(aster_model_program(g->ctx, &g->model, real, ASTER_USE_TRAIN, &loss, &n->sync),
+               fail);
+    int64_t np = aster_program_class_n(n->train, ASTER_CLASS_PARAM),
+            nb = aster_program_class_n(n->train, ASTER_CLASS_BUFFER);
     size_t size = (size_t)aster_dtype_size(real);
     ASTER_GOTO(aster_alloc(g->ctx, np, size, &n->params), fail);
     ASTER_GOTO(aster_alloc(g->ctx, np, size, &n->m), fail);
@@ -74,7 +79,11 @@ void net_free(struct net *n)
 
 /* ---- one shard ---- */
 
-struct part { int64_t first, count; struct aster_plan *plan; struct aster_bound bound; };
+struct part {
+    int64_t first, count;
+    struct aster_plan *plan;
+    struct aster_bound bound;
+};
 
 /* Element (b, t) of the shard stands here in inputs and outputs. */
 static int64_t row_of(const struct golden *g, const struct part *s, int64_t b, int64_t t)
@@ -104,9 +113,11 @@ static int fill_inputs(struct net *n, struct part *s)
     return 0;
 }
 
-static int part_new(struct net *n, const struct aster_program *p, int64_t first, int64_t count, struct part *s)
+static int part_new(struct net *n, const struct aster_program *p, int64_t first, int64_t count,
+                    struct part *s)
 {
-    struct aster_bind bind[] = {{"B", count}, {"L", n->g->length}, {"BG", n->g->batch}, {"S", n->g->length}};
+    struct aster_bind bind[] = {
+        {"B", count}, {"L", n->g->length}, {"BG", n->g->batch}, {"S", n->g->length}};
     *s = (struct part){.first = first, .count = count};
     ASTER_TRY(aster_plan_new(n->g->ctx, p, 4, bind, NULL, &s->plan));
     for (int c = 0; c < ASTER_N_CLASSES; c++)
@@ -115,7 +126,8 @@ static int part_new(struct net *n, const struct aster_program *p, int64_t first,
         else if (c == ASTER_CLASS_BUFFER)
             s->bound.at[c] = n->buffers;
         else if (p != n->eval || (c != ASTER_CLASS_GRAD && c != ASTER_CLASS_AUX))
-            ASTER_TRY(aster_alloc(n->g->ctx, aster_plan_bytes(s->plan, (enum aster_class)c), 1, &s->bound.at[c]));
+            ASTER_TRY(aster_alloc(n->g->ctx, aster_plan_bytes(s->plan, (enum aster_class)c), 1,
+                                  &s->bound.at[c]));
     s->bound.run.sample0 = first;
     return fill_inputs(n, s);
 }
@@ -136,8 +148,10 @@ static int collect(struct net *n, const struct part *s, const char *name, double
     for (int64_t b = 0; b < s->count; b++)
         for (int64_t t = 0; t < n->g->length; t++)
             for (int k = 0; k < 2; k++) {
-                int64_t from = row_of(n->g, s, b, t) * 2 + k, to = ((s->first + b) * n->g->length + t) * 2 + k;
-                whole[to] = n->real == ASTER_F64 ? ((const double *)out)[from] : ((const float *)out)[from];
+                int64_t from = row_of(n->g, s, b, t) * 2 + k,
+                        to = ((s->first + b) * n->g->length + t) * 2 + k;
+                whole[to] =
+                    n->real == ASTER_F64 ? ((const double *)out)[from] : ((const float *)out)[from];
             }
     return 0;
 }
@@ -154,7 +168,8 @@ static int take_results(struct net *n, int n_shards, struct part *s, struct net_
         ASTER_TRY(collect(n, &s[k], "logits", r->logits));
         ASTER_TRY(collect(n, &s[k], "probs", r->probs));
         if (k > 0 && s[k].bound.at[ASTER_CLASS_GRAD])
-            n->be->update.add_into(NULL, n->real, np, s[0].bound.at[ASTER_CLASS_GRAD], s[k].bound.at[ASTER_CLASS_GRAD]);
+            n->be->update.add_into(NULL, n->real, np, s[0].bound.at[ASTER_CLASS_GRAD],
+                                   s[k].bound.at[ASTER_CLASS_GRAD]);
     }
     r->grad = s[0].bound.at[ASTER_CLASS_GRAD];
     r->aux = s[0].bound.at[ASTER_CLASS_AUX];
@@ -162,26 +177,30 @@ static int take_results(struct net *n, int n_shards, struct part *s, struct net_
     return 0;
 }
 
-static int run_parts(struct net *n, const struct aster_program *p, int n_shards, const int64_t *sizes, struct part *s,
-                     const struct aster_plan **plans, struct aster_bound *bounds)
+static int run_parts(struct net *n, const struct aster_program *p, int n_shards,
+                     const int64_t *sizes, struct part *s, const struct aster_plan **plans,
+                     struct aster_bound *bounds)
 {
     int64_t first = 0;
     for (int k = 0; k < n_shards; k++) {
         if (sizes[k] < 1 || sizes[k] > n->g->batch - first)
-            return aster_fail(n->g->ctx, ASTER_EFORMAT, "%s: shard %d of %lld samples, 1 to %lld are expected", n->g->path, k + 1,
-                              (long long)sizes[k], (long long)(n->g->batch - first));
+            return aster_fail(n->g->ctx, ASTER_EFORMAT,
+                              "%s: shard %d of %lld samples, 1 to %lld are expected", n->g->path,
+                              k + 1, (long long)sizes[k], (long long)(n->g->batch - first));
         ASTER_TRY(part_new(n, p, first, sizes[k], &s[k]));
         first += sizes[k];
         plans[k] = s[k].plan;
         bounds[k] = s[k].bound;
     }
     if (first != n->g->batch)
-        return aster_fail(n->g->ctx, ASTER_EFORMAT, "%s: shards of %lld samples, the batch has %lld", n->g->path, (long long)first,
-                          (long long)n->g->batch);
+        return aster_fail(n->g->ctx, ASTER_EFORMAT,
+                          "%s: shards of %lld samples, the batch has %lld", n->g->path,
+                          (long long)first, (long long)n->g->batch);
     return aster_exec_all(n->g->ctx, n->be, n_shards, plans, bounds);
 }
 
-int net_run(struct net *n, const struct aster_program *p, int n_shards, const int64_t *sizes, struct net_result *r)
+int net_run(struct net *n, const struct aster_program *p, int n_shards, const int64_t *sizes,
+            struct net_result *r)
 {
     struct aster_ctx *ctx = n->g->ctx;
     struct part *s = NULL;
@@ -219,13 +238,21 @@ void net_result_free(struct net_result *r)
 void net_update(struct net *n, const struct net_result *r, int64_t step)
 {
     const struct golden *g = n->g;
-    struct aster_update u = {.lr = g->learning_rate, .beta1 = g->beta1, .beta2 = g->beta2, .eps = g->eps,
-                             .weight_decay = g->weight_decay, .step = step, .grad_scale = 1};
-    n->be->update.adam(NULL, n->real, aster_program_class_n(n->train, ASTER_CLASS_PARAM), &u, n->params, r->grad, n->m, n->v);
-    n->be->update.ema(NULL, ASTER_F64, aster_program_class_n(n->train, ASTER_CLASS_BUFFER), 0.1, n->buffers, r->aux);
+    struct aster_update u = {.lr = g->learning_rate,
+                             .beta1 = g->beta1,
+                             .beta2 = g->beta2,
+                             .eps = g->eps,
+                             .weight_decay = g->weight_decay,
+                             .step = step,
+                             .grad_scale = 1};
+    n->be->update.adam(NULL, n->real, aster_program_class_n(n->train, ASTER_CLASS_PARAM), &u,
+                       n->params, r->grad, n->m, n->v);
+    n->be->update.ema(NULL, ASTER_F64, aster_program_class_n(n->train, ASTER_CLASS_BUFFER), 0.1,
+                      n->buffers, r->aux);
 }
 
-int net_theirs(const struct net *n, const struct aster_param_info *info, const void *flat, double **out)
+int net_theirs(const struct net *n, const struct aster_param_info *info, const void *flat,
+               double **out)
 {
     float *narrow = NULL;
     *out = NULL;

@@ -93,8 +93,10 @@ static bool parse_window(char *line, struct window *w)
         if (tab)
             *tab = '\0';
     }
-    *w = (struct window){.file = field[0], .record = field[1], .hash = strtoull(field[5], NULL, 16)};
-    return aster_parse_i64(field[2], &w->start) == 0 && aster_parse_i64(field[3], &w->length) == 0 &&
+    *w =
+        (struct window){.file = field[0], .record = field[1], .hash = strtoull(field[5], NULL, 16)};
+    return aster_parse_i64(field[2], &w->start) == 0 &&
+           aster_parse_i64(field[3], &w->length) == 0 &&
            aster_parse_i64(field[4], &w->n_ids) == 0 && w->start >= 0 && w->length >= 0;
 }
 
@@ -112,12 +114,14 @@ struct genome { /* the record read last */
     char name[300], *bases;
 };
 
-static int one_window(struct tokenizer *t, struct genome *g, const char *path, char *line, bool *agrees)
+static int one_window(struct tokenizer *t, struct genome *g, const char *path, char *line,
+                      bool *agrees)
 {
     struct window w;
     char name[sizeof g->name], file[PATH_MAX];
     if (!parse_window(line, &w))
-        return aster_fail(t->ctx, ASTER_EFORMAT, "%s: a line is not file, record, start, length, n_ids and hash", path);
+        return aster_fail(t->ctx, ASTER_EFORMAT,
+                          "%s: a line is not file, record, start, length, n_ids and hash", path);
     snprintf(name, sizeof name, "%.140s %.140s", w.file, w.record);
     if (strcmp(name, g->name) != 0) {
         aster_free(&g->bases);
@@ -136,14 +140,16 @@ static int one_text(struct tokenizer *t, const char *path, char *line, bool *agr
 {
     char *ids = strchr(line, '\t');
     if (!ids)
-        return aster_fail(t->ctx, ASTER_EFORMAT, "%s: a line has no tab between text and ids", path);
+        return aster_fail(t->ctx, ASTER_EFORMAT, "%s: a line has no tab between text and ids",
+                          path);
     *ids++ = '\0';
     ASTER_TRY(tokenizer_encode(t, line, unescape(line)));
     *agrees = token_ids_same(t->ids, t->n, ids);
     return 0;
 }
 
-int token_table(struct tokenizer *t, const char *path, const char *genomes, int64_t *lines, int64_t *wrong)
+int token_table(struct tokenizer *t, const char *path, const char *genomes, int64_t *lines,
+                int64_t *wrong)
 {
     struct aster_lines *l = NULL;
     struct genome g = {.folder = genomes};
@@ -154,10 +160,13 @@ int token_table(struct tokenizer *t, const char *path, const char *genomes, int6
     int rc = aster_lines_next(l, &line, &n);
     bool has_windows = rc > 0 && !strncmp(line, "file\t", 5);
     if (rc >= 0 && !has_windows && (rc == 0 || strncmp(line, "text\t", 5) != 0))
-        rc = aster_fail(t->ctx, ASTER_EFORMAT, "%s: the first line names neither columns text, ids nor those of windows", path);
+        rc = aster_fail(t->ctx, ASTER_EFORMAT,
+                        "%s: the first line names neither columns text, ids nor those of windows",
+                        path);
     while (rc >= 0 && (rc = aster_lines_next(l, &line, &n)) > 0) {
         bool agrees = false;
-        rc = has_windows ? one_window(t, &g, path, line, &agrees) : one_text(t, path, line, &agrees);
+        rc =
+            has_windows ? one_window(t, &g, path, line, &agrees) : one_text(t, path, line, &agrees);
         *wrong += !agrees;
         ++*lines;
     }

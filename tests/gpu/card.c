@@ -32,7 +32,8 @@ struct aster_device *gpu_device(void)
     }
     must(cudaSetDevice(0), "the first GPU");
     must(cudaGetDeviceProperties(&card, 0), "its properties");
-    must(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0), "shared memory");
+    must(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0),
+         "shared memory");
     must(cudaStreamCreateWithFlags(&d.stream, cudaStreamNonBlocking), "a stream");
     must(cudaMalloc(&d.work, ASTER_DEVICE_WORK_BYTES), "scratch memory");
     d.sm_count = card.multiProcessorCount;
@@ -61,7 +62,8 @@ static void put(void *to, const void *from, int64_t bytes)
 /* A kernel that ran into an error has taken the whole context with it: nothing after it counts. */
 static void take(void *to, const void *from, int64_t bytes)
 {
-    must(cudaStreamSynchronize(gpu_device()->stream), gpu_device()->op ? gpu_device()->op : "a kernel");
+    must(cudaStreamSynchronize(gpu_device()->stream),
+         gpu_device()->op ? gpu_device()->op : "a kernel");
     must(cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, gpu_device()->stream),
          "a copy from the GPU");
     must(cudaStreamSynchronize(gpu_device()->stream), "a copy from the GPU");
@@ -96,6 +98,6 @@ const char *gpu_error(void)
 
 void gpu_end(void)
 {
-    tap_ok(card.multiProcessorCount > 0, "on %s, sm_%d%d, %d multiprocessors", card.name, card.major,
-           card.minor, card.multiProcessorCount);
+    tap_ok(card.multiProcessorCount > 0, "on %s, sm_%d%d, %d multiprocessors", card.name,
+           card.major, card.minor, card.multiProcessorCount);
 }

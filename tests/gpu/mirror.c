@@ -37,7 +37,8 @@ void mirror_forget(void)
 static void wrong(const char *what)
 {
     if (!error_text[0])
-        snprintf(error_text, sizeof error_text, "%s: %s", device->op ? device->op : "a kernel", what);
+        snprintf(error_text, sizeof error_text, "%s: %s", device->op ? device->op : "a kernel",
+                 what);
 }
 
 /* Ranges that overlap become one: outputs may lie on inputs. */
@@ -195,8 +196,8 @@ static void step(step4 *four, enum aster_dtype t, int64_t n, const struct aster_
     end(&c);
 }
 
-static void adam(struct aster_device *d, enum aster_dtype t, int64_t n, const struct aster_update *u,
-                 void *w, const void *g, void *m, void *v)
+static void adam(struct aster_device *d, enum aster_dtype t, int64_t n,
+                 const struct aster_update *u, void *w, const void *g, void *m, void *v)
 {
     (void)d;
     step(inner->update.adam, t, n, u, w, g, m, v);
@@ -308,11 +309,12 @@ const struct aster_backend *mirror_backend(const struct aster_backend *of, struc
 {
     static const struct aster_backend table = {
         .name = "mirror",
-        .op = {
+        .op =
+            {
 #define ASTER_OP(name, family) [ASTER_OP_##name] = run_##name,
 #include "ops.def"
 #undef ASTER_OP
-        },
+            },
         .update = {adam, adamw, sgd, add_into, fill, sum_squares, ema},
         .zero = zero,
         .copy = copy,

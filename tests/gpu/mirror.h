@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Kernels of a GPU for memory of the host: every call is made on copies in the GPU's memory, between
- * bands that must stay whole, and its results are copied back. */
+/* Kernels of a GPU for memory of the host: every call is made on copies in the GPU's memory,
+ * between bands that must stay whole, and its results are copied back. */
 #ifndef ASTER_TESTS_GPU_MIRROR_H
 #define ASTER_TESTS_GPU_MIRROR_H
 
@@ -16,7 +16,8 @@ struct mirror_memory {
 enum { MIRROR_STATUS = 64 }; /* the least number of status codes that a caller has */
 
 /* device: for calls that name none. */
-const struct aster_backend *mirror_backend(const struct aster_backend *inner, struct aster_device *device,
+const struct aster_backend *mirror_backend(const struct aster_backend *inner,
+                                           struct aster_device *device,
                                            const struct mirror_memory *memory);
 void mirror_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t n_positions,
                    int64_t dim, const struct aster_encode_codes *c, void *x);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that whole models give the same losses, logits, gradients and batch statistics with the CUDA kernels as with the
- * CPU's: forward and backward, several segments and shards, dropout, under the poison table; emulated: threads in all orders. */
+/* Proves that whole models give the same losses, logits, gradients and batch statistics with the
+ * CUDA kernels as with the CPU's: forward and backward, several segments and shards, dropout, under
+ * the poison table; emulated: threads in all orders. */
 #include "gpu/gpu.h"
 #include "lib/tap.h"
 #include "model/model.h"
@@ -58,7 +59,8 @@ static int fill(struct trial *s, const struct model_case *c, int shard)
     const struct aster_model_config *m = &c->model;
     const struct aster_plan *plan = s->plan[shard];
     char *in = s->bound[shard].at[ASTER_CLASS_INPUT];
-    int64_t x, labels, n, first = shard == 0 ? 0 : SAMPLES - 1, count = samples_of(c, shard), counted = 0;
+    int64_t x, labels, n, first = shard == 0 ? 0 : SAMPLES - 1, count = samples_of(c, shard),
+                          counted = 0;
     ASTER_TRY(aster_plan_find(ctx, plan, ASTER_CLASS_INPUT, "x", NULL, &x));
     ASTER_TRY(aster_plan_find(ctx, plan, ASTER_CLASS_INPUT, "labels", NULL, &labels));
     ASTER_TRY(aster_plan_find(ctx, plan, ASTER_CLASS_INPUT, "n", NULL, &n));
@@ -67,10 +69,13 @@ static int fill(struct trial *s, const struct model_case *c, int shard)
     *(double *)(void *)(in + n) = (double)counted;
     for (int64_t b = 0; b < count; b++)
         for (int64_t t = 0; t < m->max_length; t++) {
-            int64_t row = aster_model_time_major(m->kind) ? t * count + b : b * m->max_length + t, sample = first + b;
-            ((uint8_t *)in)[labels + row] = t >= m->max_length - 2 * sample ? 255 : (sample + t) % 5 == 0;
+            int64_t row = aster_model_time_major(m->kind) ? t * count + b : b * m->max_length + t,
+                    sample = first + b;
+            ((uint8_t *)in)[labels + row] =
+                t >= m->max_length - 2 * sample ? 255 : (sample + t) % 5 == 0;
             for (int64_t d = 0; d < m->input_dim; d++)
-                put(c->real, in + x, row * m->input_dim + d, unit(1, (sample * m->max_length + t) * m->input_dim + d));
+                put(c->real, in + x, row * m->input_dim + d,
+                    unit(1, (sample * m->max_length + t) * m->input_dim + d));
         }
     return 0;
 }
@@ -82,22 +87,29 @@ static int trial_new(const struct model_case *c, struct trial *s)
     ASTER_TRY(aster_model_program(ctx, &c->model, c->real, c->use, &loss, &s->p));
     s->n_shards = c->n_shards;
     for (int k = 0; k < c->n_shards; k++) {
-        struct aster_bind bind[] = {{"B", samples_of(c, k)}, {"L", c->model.max_length}, {"BG", SAMPLES}, {"S", c->model.max_length}};
+        struct aster_bind bind[] = {{"B", samples_of(c, k)},
+                                    {"L", c->model.max_length},
+                                    {"BG", SAMPLES},
+                                    {"S", c->model.max_length}};
         ASTER_TRY(aster_plan_new(ctx, s->p, 4, bind, NULL, &s->plan[k]));
         for (int cls = 0; cls < ASTER_N_CLASSES; cls++)
-            ASTER_TRY(aster_alloc(ctx, aster_plan_bytes(s->plan[k], (enum aster_class)cls), 1, &s->bound[k].at[cls]));
+            ASTER_TRY(aster_alloc(ctx, aster_plan_bytes(s->plan[k], (enum aster_class)cls), 1,
+                                  &s->bound[k].at[cls]));
         params = s->bound[k].at[ASTER_CLASS_PARAM];
         buffers = s->bound[k].at[ASTER_CLASS_BUFFER];
         aster_program_init_params(s->p, 5, params);
         aster_program_init_buffers(s->p, buffers);
-        for (int64_t i = 0; i < aster_program_class_n(s->p, ASTER_CLASS_PARAM); i++) /* batch norm's start is too regular */
+        for (int64_t i = 0; i < aster_program_class_n(s->p, ASTER_CLASS_PARAM);
+             i++) /* batch norm's start is too regular */
             if (get(c->real, params, i) != 0)
                 put(c->real, params, i, get(c->real, params, i) + 0.2 * unit(2, i));
-        s->bound[k].run = (struct aster_run_info){.seed = 3, .step = 8, .sample0 = k == 0 ? 0 : SAMPLES - 1};
+        s->bound[k].run =
+            (struct aster_run_info){.seed = 3, .step = 8, .sample0 = k == 0 ? 0 : SAMPLES - 1};
         s->bound[k].device = s->device;
         ASTER_TRY(fill(s, c, k));
     }
-    return aster_exec_all(ctx, s->be, s->n_shards, (const struct aster_plan *const *)s->plan, s->bound);
+    return aster_exec_all(ctx, s->be, s->n_shards, (const struct aster_plan *const *)s->plan,
+                          s->bound);
 }
 
 static void trial_free(struct trial *s)
@@ -124,7 +136,8 @@ static double apart(enum aster_dtype t, const void *a, const void *b, int64_t n)
     return most == 0 ? 0 : most / top;
 }
 
-static double output_apart(const struct trial *a, const struct trial *b, int shard, const char *name)
+static double output_apart(const struct trial *a, const struct trial *b, int shard,
+                           const char *name)
 {
     struct aster_tensor t;
     int64_t at, n = 1;
@@ -132,7 +145,8 @@ static double output_apart(const struct trial *a, const struct trial *b, int sha
         return INFINITY;
     for (int k = 0; k < t.rank; k++)
         n *= t.dim[k];
-    return apart(t.dtype, (char *)a->bound[shard].at[ASTER_CLASS_OUTPUT] + at, (char *)b->bound[shard].at[ASTER_CLASS_OUTPUT] + at, n);
+    return apart(t.dtype, (char *)a->bound[shard].at[ASTER_CLASS_OUTPUT] + at,
+                 (char *)b->bound[shard].at[ASTER_CLASS_OUTPUT] + at, n);
 }
 
 static double all_apart(const struct model_case *c, const struct trial *a, const struct trial *b)
@@ -144,15 +158,20 @@ static double all_apart(const struct model_case *c, const struct trial *a, const
         most = fmax(most, output_apart(a, b, k, "probs"));
         if (c->use != ASTER_USE_TRAIN)
             continue;
-        most = fmax(most, apart(c->real, a->bound[k].at[ASTER_CLASS_GRAD], b->bound[k].at[ASTER_CLASS_GRAD], aster_program_class_n(a->p, ASTER_CLASS_PARAM)));
-        most = fmax(most, apart(ASTER_F64, a->bound[k].at[ASTER_CLASS_AUX], b->bound[k].at[ASTER_CLASS_AUX], aster_program_class_n(a->p, ASTER_CLASS_BUFFER)));
+        most = fmax(most, apart(c->real, a->bound[k].at[ASTER_CLASS_GRAD],
+                                b->bound[k].at[ASTER_CLASS_GRAD],
+                                aster_program_class_n(a->p, ASTER_CLASS_PARAM)));
+        most = fmax(most, apart(ASTER_F64, a->bound[k].at[ASTER_CLASS_AUX],
+                                b->bound[k].at[ASTER_CLASS_AUX],
+                                aster_program_class_n(a->p, ASTER_CLASS_BUFFER)));
     }
     return most;
 }
 
 static void check(const struct model_case *c, int number)
 {
-    struct trial cpu = {.be = aster_backend_cpu(aster_isa_best())}, gpu = {.be = aster_backend_poison(gpu_backend()), .device = gpu_device()};
+    struct trial cpu = {.be = aster_backend_cpu(aster_isa_best())},
+                 gpu = {.be = aster_backend_poison(gpu_backend()), .device = gpu_device()};
     double far = INFINITY, spoilt = 0;
     gpu_begin(number);
     int rc = trial_new(c, &cpu);
@@ -163,11 +182,14 @@ static void check(const struct model_case *c, int number)
     else
         far = all_apart(c, &cpu, &gpu);
     const char *wrong = gpu_error() ? gpu_error() : aster_poison_error();
-    tap_ok(rc == 0 && !wrong && far <= c->limit, "%s, %s, %s, %s, %d shard%s: apart by %.1e of %.0e%s%s", c->name, aster_dtype_name(c->real),
-           c->use == ASTER_USE_TRAIN ? "training" : "evaluation", c->sync ? "synchronised" : "per shard", c->n_shards, c->n_shards == 1 ? "" : "s", far,
+    tap_ok(rc == 0 && !wrong && far <= c->limit,
+           "%s, %s, %s, %s, %d shard%s: apart by %.1e of %.0e%s%s", c->name,
+           aster_dtype_name(c->real), c->use == ASTER_USE_TRAIN ? "training" : "evaluation",
+           c->sync ? "synchronised" : "per shard", c->n_shards, c->n_shards == 1 ? "" : "s", far,
            c->limit, wrong ? "; " : "", wrong ? wrong : "");
     if (rc == 0 && number == 0) {
-        put(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0, get(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0) + 1e-3);
+        put(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0,
+            get(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0) + 1e-3);
         spoilt = all_apart(c, &cpu, &gpu);
         tap_ok(spoilt > c->limit, "a spoilt gradient is seen");
     }
@@ -176,9 +198,26 @@ static void check(const struct model_case *c, int number)
 }
 
 static const struct aster_model_config models[] = {
-    {.kind = ASTER_MODEL_CNN, .input_dim = 5, .max_length = 21, .n_layers = 2, .channels = {12, 20}, .kernel_sizes = {3, 5}, .dropout = 0.3},
-    {.kind = ASTER_MODEL_UNET, .input_dim = 4, .max_length = 19, .base_filters = 4, .depth = 2, .attention = true, .dropout = 0.25},
-    {.kind = ASTER_MODEL_LSTM, .input_dim = 5, .max_length = 9, .hidden_dim = 20, .num_layers = 2, .dropout = 0.3},
+    {.kind = ASTER_MODEL_CNN,
+     .input_dim = 5,
+     .max_length = 21,
+     .n_layers = 2,
+     .channels = {12, 20},
+     .kernel_sizes = {3, 5},
+     .dropout = 0.3},
+    {.kind = ASTER_MODEL_UNET,
+     .input_dim = 4,
+     .max_length = 19,
+     .base_filters = 4,
+     .depth = 2,
+     .attention = true,
+     .dropout = 0.25},
+    {.kind = ASTER_MODEL_LSTM,
+     .input_dim = 5,
+     .max_length = 9,
+     .hidden_dim = 20,
+     .num_layers = 2,
+     .dropout = 0.3},
 };
 
 int main(void)
@@ -188,9 +227,15 @@ int main(void)
         return 1;
     for (size_t k = 0; k < sizeof models / sizeof *models; k++)
         for (enum aster_dtype t = ASTER_F32; t <= ASTER_F64; t++)
-            for (int mode = 0; mode < 3; mode++) { /* training in one shard and in two that are normalised together; evaluation */
-                const struct model_case c = {aster_model_name(models[k].kind), models[k], t, mode == 2 ? ASTER_USE_EVAL : ASTER_USE_TRAIN, mode == 1,
-                                             mode == 1 ? 2 : 1, t == ASTER_F64 ? 1e-12 : 1e-4};
+            for (int mode = 0; mode < 3; mode++) { /* training in one shard and in two that are
+                                                      normalised together; evaluation */
+                const struct model_case c = {aster_model_name(models[k].kind),
+                                             models[k],
+                                             t,
+                                             mode == 2 ? ASTER_USE_EVAL : ASTER_USE_TRAIN,
+                                             mode == 1,
+                                             mode == 1 ? 2 : 1,
+                                             t == ASTER_F64 ? 1e-12 : 1e-4};
                 check(&c, number++);
             }
     aster_ctx_free(&ctx);

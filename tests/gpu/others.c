@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Optimizer steps and sums against their formulas, and encoding against its definition, on the GPU. */
+/* Optimizer steps and sums against their formulas, and encoding against its definition, on the GPU.
+ */
 #include "gpu/others.h"
 
 #include "gpu/gpu.h"
@@ -39,7 +40,9 @@ static bool encoded_right(enum aster_dtype t, bool time_major, int64_t dim)
                 double want = l < lengths[b] ? table[codes[start[b] + l] * dim + d] : 0;
                 if (t == ASTER_F32)
                     want = (double)(float)want;
-                good &= value_at(t, x, ((time_major ? l * SAMPLES + b : b * POSITIONS + l) * dim) + d) == want;
+                good &= value_at(t, x,
+                                 ((time_major ? l * SAMPLES + b : b * POSITIONS + l) * dim) + d) ==
+                        want;
             }
     return good;
 }
@@ -49,9 +52,11 @@ void gpu_others(void)
     gpu_begin(2);
     update_check(gpu_backend(), gpu_device());
     update_check_sees(gpu_backend());
-    tap_ok(!gpu_error(), "optimizer steps and sums: nothing was caught%s%s", gpu_error() ? ", but: " : "", gpu_error() ? gpu_error() : "");
+    tap_ok(!gpu_error(), "optimizer steps and sums: nothing was caught%s%s",
+           gpu_error() ? ", but: " : "", gpu_error() ? gpu_error() : "");
     for (enum aster_dtype t = ASTER_F32; t <= ASTER_F64; t++)
         for (int time_major = 0; time_major < 2; time_major++)
             for (int64_t dim = 1; dim <= MOST_DIM; dim += 11)
-                tap_ok(encoded_right(t, time_major, dim), "encoding, %s, %s first, %d columns", aster_dtype_name(t), time_major ? "time" : "batch", (int)dim);
+                tap_ok(encoded_right(t, time_major, dim), "encoding, %s, %s first, %d columns",
+                       aster_dtype_name(t), time_major ? "time" : "batch", (int)dim);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that the gradients of whole models are those of finite differences in double: odd lengths, dropout, batch norm of a shard and
- * of all shards, one shard and three; and that three shards normalised together are one. */
+/* Proves that the gradients of whole models are those of finite differences in double: odd lengths,
+ * dropout, batch norm of a shard and of all shards, one shard and three; and that three shards
+ * normalised together are one. */
 #include "lib/tap.h"
 #include "model/model.h"
 
@@ -21,7 +22,10 @@ struct model_case {
     bool cut;       /* and for which no results are computed */
 };
 
-struct shard { struct aster_plan *plan; int64_t n; };
+struct shard {
+    struct aster_plan *plan;
+    int64_t n;
+};
 
 struct trial {
     const struct model_case *c;
@@ -50,7 +54,8 @@ static int fill(struct trial *s, int k, int64_t first)
     int64_t at_x, at_labels, at_n, counted = 0, n = s->shard[k].n;
     char *in = s->bound[k].at[ASTER_CLASS_INPUT];
     ASTER_TRY(aster_plan_find(ctx, s->shard[k].plan, ASTER_CLASS_INPUT, "x", NULL, &at_x));
-    ASTER_TRY(aster_plan_find(ctx, s->shard[k].plan, ASTER_CLASS_INPUT, "labels", NULL, &at_labels));
+    ASTER_TRY(
+        aster_plan_find(ctx, s->shard[k].plan, ASTER_CLASS_INPUT, "labels", NULL, &at_labels));
     ASTER_TRY(aster_plan_find(ctx, s->shard[k].plan, ASTER_CLASS_INPUT, "n", NULL, &at_n));
     for (int64_t b = 0; b < SAMPLES; b++)
         for (int64_t t = 0; t < m->max_length; t++)
@@ -85,13 +90,18 @@ static int trial_new(const struct model_case *c, struct trial *s)
     }
     for (int k = 0; k < c->n_shards; k++) {
         int64_t n = s->shard[k].n = sizes[c->n_shards][k];
-        struct aster_bind bind[] = {{"B", n}, {"L", c->model.max_length}, {"BG", SAMPLES}, {"S", c->model.max_length - (c->cut ? c->behind : 0)}};
+        struct aster_bind bind[] = {{"B", n},
+                                    {"L", c->model.max_length},
+                                    {"BG", SAMPLES},
+                                    {"S", c->model.max_length - (c->cut ? c->behind : 0)}};
         ASTER_TRY(aster_plan_new(ctx, s->p, 4, bind, NULL, &s->shard[k].plan));
         for (int cls = 0; cls < ASTER_N_CLASSES; cls++)
             if (cls == ASTER_CLASS_PARAM)
                 s->bound[k].at[cls] = s->params;
             else
-                ASTER_TRY(aster_alloc(ctx, aster_plan_bytes(s->shard[k].plan, (enum aster_class)cls), 1, &s->bound[k].at[cls]));
+                ASTER_TRY(aster_alloc(ctx,
+                                      aster_plan_bytes(s->shard[k].plan, (enum aster_class)cls), 1,
+                                      &s->bound[k].at[cls]));
         s->bound[k].run = (struct aster_run_info){.seed = 3, .step = 8, .sample0 = first};
         ASTER_TRY(fill(s, k, first));
         first += n;
@@ -150,7 +160,8 @@ static int difference(struct trial *s, int64_t i, double h, double *slope)
     return 0;
 }
 
-/* Errors relative to the largest derivative. A ReLU may have its kink inside the wide step; then the narrow one decides. */
+/* Errors relative to the largest derivative. A ReLU may have its kink inside the wide step; then
+ * the narrow one decides. */
 static int worst_error(struct trial *s, double *worst, double *perturbed)
 {
     double loss, most = 0;
@@ -183,12 +194,13 @@ static void check(const struct model_case *c)
         rc = worst_error(&s, &worst, &perturbed);
     if (rc < 0)
         tap_note("%s", aster_ctx_message(ctx));
-    tap_ok(rc == 0 && worst <= 1e-7 && !(perturbed <= 1e-7), "%s, %s, %d shard%s: %.1e", c->name, c->sync ? "synchronised" : "per shard",
-           c->n_shards, c->n_shards == 1 ? "" : "s", worst);
+    tap_ok(rc == 0 && worst <= 1e-7 && !(perturbed <= 1e-7), "%s, %s, %d shard%s: %.1e", c->name,
+           c->sync ? "synchronised" : "per shard", c->n_shards, c->n_shards == 1 ? "" : "s", worst);
     trial_free(&s);
 }
 
-/* Three shards normalised together against one shard normalised for itself: loss, gradient, running statistics. */
+/* Three shards normalised together against one shard normalised for itself: loss, gradient, running
+ * statistics. */
 static void check_law(struct model_case c)
 {
     struct model_case whole = c, parts = c;
@@ -210,8 +222,10 @@ static void check_law(struct model_case c)
     int64_t n = rc == 0 ? aster_program_class_n(a.p, ASTER_CLASS_AUX) : 0;
     for (int64_t i = 0; i < n; i++)
         for (int k = 0; k < 3; k++)
-            far = fmax(far, fabs(((double *)a.bound[0].at[ASTER_CLASS_AUX])[i] - ((double *)b.bound[k].at[ASTER_CLASS_AUX])[i]));
-    tap_ok(rc == 0 && fabs(la - lb) <= 1e-13 && far <= 1e-12, "%s: three synchronised shards are one (%.1e)", c.name, far);
+            far = fmax(far, fabs(((double *)a.bound[0].at[ASTER_CLASS_AUX])[i] -
+                                 ((double *)b.bound[k].at[ASTER_CLASS_AUX])[i]));
+    tap_ok(rc == 0 && fabs(la - lb) <= 1e-13 && far <= 1e-12,
+           "%s: three synchronised shards are one (%.1e)", c.name, far);
     trial_free(&a);
     trial_free(&b);
 }
@@ -236,19 +250,63 @@ static void check_cut(struct model_case c)
         far = fmax(far, fabs(a.grad[i] - b.grad[i]));
         most = fmax(most, fabs(a.grad[i]));
     }
-    tap_ok(rc == 0 && fabs(la - lb) <= 1e-14 && far <= 1e-14 && most > 1e-3, "%s: nothing is lost without the last positions (%.1e)", c.name, far);
+    tap_ok(rc == 0 && fabs(la - lb) <= 1e-14 && far <= 1e-14 && most > 1e-3,
+           "%s: nothing is lost without the last positions (%.1e)", c.name, far);
     trial_free(&a);
     trial_free(&b);
 }
 
 static const struct model_case cases[] = {
-    {.name = "cnn", .model = {.kind = ASTER_MODEL_CNN, .input_dim = 5, .max_length = 11, .n_layers = 2, .channels = {4, 3}, .kernel_sizes = {3, 5}, .dropout = 0.3}},
-    {.name = "cnn of one layer and one position", .model = {.kind = ASTER_MODEL_CNN, .input_dim = 2, .max_length = 1, .n_layers = 1, .channels = {3}, .kernel_sizes = {7}}},
-    {.name = "unet, lengths 13, 6, 3", .model = {.kind = ASTER_MODEL_UNET, .input_dim = 3, .max_length = 13, .base_filters = 2, .depth = 2, .attention = true, .dropout = 0.25}},
-    {.name = "unet, lengths 12, 6", .model = {.kind = ASTER_MODEL_UNET, .input_dim = 3, .max_length = 12, .base_filters = 2, .depth = 1, .attention = true}},
-    {.name = "unet without gates", .model = {.kind = ASTER_MODEL_UNET, .input_dim = 3, .max_length = 9, .base_filters = 1, .depth = 2, .attention = false}},
-    {.name = "lstm", .model = {.kind = ASTER_MODEL_LSTM, .input_dim = 3, .max_length = 6, .hidden_dim = 3, .num_layers = 2, .dropout = 0.3}},
-    {.name = "lstm of one layer", .model = {.kind = ASTER_MODEL_LSTM, .input_dim = 2, .max_length = 5, .hidden_dim = 2, .num_layers = 1}},
+    {.name = "cnn",
+     .model = {.kind = ASTER_MODEL_CNN,
+               .input_dim = 5,
+               .max_length = 11,
+               .n_layers = 2,
+               .channels = {4, 3},
+               .kernel_sizes = {3, 5},
+               .dropout = 0.3}},
+    {.name = "cnn of one layer and one position",
+     .model = {.kind = ASTER_MODEL_CNN,
+               .input_dim = 2,
+               .max_length = 1,
+               .n_layers = 1,
+               .channels = {3},
+               .kernel_sizes = {7}}},
+    {.name = "unet, lengths 13, 6, 3",
+     .model = {.kind = ASTER_MODEL_UNET,
+               .input_dim = 3,
+               .max_length = 13,
+               .base_filters = 2,
+               .depth = 2,
+               .attention = true,
+               .dropout = 0.25}},
+    {.name = "unet, lengths 12, 6",
+     .model = {.kind = ASTER_MODEL_UNET,
+               .input_dim = 3,
+               .max_length = 12,
+               .base_filters = 2,
+               .depth = 1,
+               .attention = true}},
+    {.name = "unet without gates",
+     .model = {.kind = ASTER_MODEL_UNET,
+               .input_dim = 3,
+               .max_length = 9,
+               .base_filters = 1,
+               .depth = 2,
+               .attention = false}},
+    {.name = "lstm",
+     .model = {.kind = ASTER_MODEL_LSTM,
+               .input_dim = 3,
+               .max_length = 6,
+               .hidden_dim = 3,
+               .num_layers = 2,
+               .dropout = 0.3}},
+    {.name = "lstm of one layer",
+     .model = {.kind = ASTER_MODEL_LSTM,
+               .input_dim = 2,
+               .max_length = 5,
+               .hidden_dim = 2,
+               .num_layers = 1}},
 };
 
 int main(void)

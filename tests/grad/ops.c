@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that every op's derivative, and the second derivative where there is one, is that of finite differences in double. */
+/* Proves that every op's derivative, and the second derivative where there is one, is that of
+ * finite differences in double. */
 #include "lib/tap.h"
 #include "program/internal.h"
 #include "program/program.h"
@@ -8,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_INPUTS 6
+#define MAX_INPUTS   6
 #define MAX_ELEMENTS 600
 
-struct shape { int rank; int64_t dim[4]; };
+struct shape {
+    int rank;
+    int64_t dim[4];
+};
 
 struct grad_case {
     const char *name;
@@ -42,7 +46,8 @@ static int64_t count(const struct shape *s)
     return n;
 }
 
-static aster_val constant_shape(struct aster_program *p, const char *name, int rank, const int64_t *dim)
+static aster_val constant_shape(struct aster_program *p, const char *name, int rank,
+                                const int64_t *dim)
 {
     aster_sz d[ASTER_MAX_RANK];
     for (int k = 0; k < rank; k++)
@@ -56,7 +61,8 @@ static aster_val dot(struct aster_program *p, aster_val a, aster_val b)
     aster_sz ones[ASTER_MAX_RANK], one = aster_size(p, 1);
     for (int k = 0; k < ASTER_MAX_RANK; k++)
         ones[k] = one;
-    return aster_emit_reshape(p, aster_emit_sum_to(p, aster_emit_binary(p, ASTER_BIN_MUL, a, b), ones), 1, &one);
+    return aster_emit_reshape(
+        p, aster_emit_sum_to(p, aster_emit_binary(p, ASTER_BIN_MUL, a, b), ones), 1, &one);
 }
 
 struct running {
@@ -75,14 +81,18 @@ static double *at(struct running *r, enum aster_class c, const char *name)
 
 static void run(struct running *r)
 {
-    struct aster_bound b = {.at = {[ASTER_CLASS_INPUT] = r->input, [ASTER_CLASS_OUTPUT] = r->output, [ASTER_CLASS_ARENA] = r->arena},
+    struct aster_bound b = {.at = {[ASTER_CLASS_INPUT] = r->input,
+                                   [ASTER_CLASS_OUTPUT] = r->output,
+                                   [ASTER_CLASS_ARENA] = r->arena},
                             .run = {.seed = 3, .step = 2}};
     if (aster_exec_all(NULL, r->be, 1, (const struct aster_plan *const *)&r->plan, &b) < 0)
         abort();
 }
 
-/* Largest difference between analytic (output name<k>) and finite differences of the scalar, relative to the largest entry. */
-static double compare(struct running *r, const struct grad_case *c, const char *scalar, const char *prefix, double spoil)
+/* Largest difference between analytic (output name<k>) and finite differences of the scalar,
+ * relative to the largest entry. */
+static double compare(struct running *r, const struct grad_case *c, const char *scalar,
+                      const char *prefix, double spoil)
 {
     double worst = 0;
     for (int k = 0; k < c->n; k++) {
@@ -91,7 +101,8 @@ static double compare(struct running *r, const struct grad_case *c, const char *
         char name[16], dname[16];
         snprintf(name, sizeof name, "x%d", k);
         snprintf(dname, sizeof dname, "%s%d", prefix, k);
-        double *x = at(r, ASTER_CLASS_INPUT, name), *d = at(r, ASTER_CLASS_OUTPUT, dname), *s = at(r, ASTER_CLASS_OUTPUT, scalar);
+        double *x = at(r, ASTER_CLASS_INPUT, name), *d = at(r, ASTER_CLASS_OUTPUT, dname),
+               *s = at(r, ASTER_CLASS_OUTPUT, scalar);
         int64_t n = count(&c->in[k]);
         double got[MAX_ELEMENTS], want[MAX_ELEMENTS], most = 0;
         run(r);
@@ -190,7 +201,8 @@ static void check(struct aster_ctx *ctx, const struct aster_backend *be, const s
             ((double *)r.input)[i] = draw(c->positive);
         double e = compare(&r, c, "s", "d", 0);
         tap_ok(e <= 2e-8, "%s: first derivative, error %.1e", c->name, e);
-        tap_ok(!(compare(&r, c, "s", "d", 2e-7) <= 2e-8), "%s: a first derivative off by 2e-7 is noticed", c->name);
+        tap_ok(!(compare(&r, c, "s", "d", 2e-7) <= 2e-8),
+               "%s: a first derivative off by 2e-7 is noticed", c->name);
         if (c->second) {
             e = compare(&r, c, "t", "dd", 0);
             tap_ok(e <= 2e-8, "%s: second derivative, error %.1e", c->name, e);
@@ -203,10 +215,10 @@ static void check(struct aster_ctx *ctx, const struct aster_backend *be, const s
     aster_program_free(&p);
 }
 
-#define UNARY(fn)                                                                                                              \
-    static aster_val build_##fn(struct aster_program *p, const aster_val *x)                                                    \
-    {                                                                                                                           \
-        return aster_emit_unary(p, ASTER_FN_##fn, x[0]);                                                                        \
+#define UNARY(fn)                                                                                  \
+    static aster_val build_##fn(struct aster_program *p, const aster_val *x)                       \
+    {                                                                                              \
+        return aster_emit_unary(p, ASTER_FN_##fn, x[0]);                                           \
     }
 UNARY(RELU)
 UNARY(SIGMOID)
@@ -225,10 +237,10 @@ UNARY(SOFTPLUS)
 UNARY(SIN)
 UNARY(COS)
 
-#define BUILD(name, expr)                                                                                                      \
-    static aster_val build_##name(struct aster_program *p, const aster_val *x)                                                  \
-    {                                                                                                                           \
-        return expr;                                                                                                            \
+#define BUILD(name, expr)                                                                          \
+    static aster_val build_##name(struct aster_program *p, const aster_val *x)                     \
+    {                                                                                              \
+        return expr;                                                                               \
     }
 BUILD(add, aster_emit_binary(p, ASTER_BIN_ADD, x[0], x[1]))
 BUILD(sub, aster_emit_binary(p, ASTER_BIN_SUB, x[0], x[1]))
@@ -238,12 +250,19 @@ BUILD(affine, aster_emit_affine(p, x[0], 1.7, -0.3))
 BUILD(by_size, aster_emit_scale_by_size(p, x[0], 3, aster_size(p, 7)))
 BUILD(dropout, aster_emit_dropout(p, x[0], 0.4, 1))
 BUILD(cast, aster_emit_cast(p, x[0], ASTER_F64))
-BUILD(sum_to, aster_emit_sum_to(p, x[0], (aster_sz[]){aster_size(p, 3), aster_size(p, 1), aster_size(p, 2)}))
-BUILD(broadcast, aster_emit_broadcast_to(p, x[0], (aster_sz[]){aster_size(p, 3), aster_size(p, 5), aster_size(p, 2)}))
+BUILD(sum_to, aster_emit_sum_to(p, x[0],
+                                (aster_sz[]){aster_size(p, 3), aster_size(p, 1), aster_size(p, 2)}))
+BUILD(broadcast,
+      aster_emit_broadcast_to(p, x[0],
+                              (aster_sz[]){aster_size(p, 3), aster_size(p, 5), aster_size(p, 2)}))
 BUILD(slice, aster_emit_slice(p, x[0], 1, aster_size(p, 2), aster_size(p, 3)))
 BUILD(unslice, aster_emit_unslice(p, x[0], 1, aster_size(p, 2), aster_size(p, 9)))
 BUILD(concat, aster_emit_concat(p, 3, x, -1))
-BUILD(gather, aster_emit_unary(p, ASTER_FN_TANH, aster_emit_gather(p, x[0], aster_emit_cast(p, aster_emit_affine(p, x[1], 5, 0), ASTER_I32))))
+BUILD(gather,
+      aster_emit_unary(p, ASTER_FN_TANH,
+                       aster_emit_gather(p, x[0],
+                                         aster_emit_cast(p, aster_emit_affine(p, x[1], 5, 0),
+                                                         ASTER_I32))))
 BUILD(transpose, aster_emit_transpose(p, x[0], (int[]){2, 0, 1}))
 BUILD(reshape, aster_emit_reshape(p, x[0], 2, (aster_sz[]){aster_size(p, 6), aster_size(p, 5)}))
 BUILD(matmul_nn, aster_emit_matmul(p, x[0], x[1], false, false))
@@ -265,28 +284,53 @@ BUILD(attention_causal, aster_emit_attention(p, x[0], x[1], x[2], -1, 0.4, true)
 /* Sequences of 3, 0 and 4 rows; whatever x is, the starts are these numbers. */
 static aster_val starts_of(struct aster_program *p, aster_val x)
 {
-    aster_val at[] = {aster_emit_affine(p, x, 0, 0), aster_emit_affine(p, x, 0, 3), aster_emit_affine(p, x, 0, 3), aster_emit_affine(p, x, 0, 7)};
+    aster_val at[] = {aster_emit_affine(p, x, 0, 0), aster_emit_affine(p, x, 0, 3),
+                      aster_emit_affine(p, x, 0, 3), aster_emit_affine(p, x, 0, 7)};
     return aster_emit_cast(p, aster_emit_concat(p, 4, at, 0), ASTER_I32);
 }
-BUILD(ragged, aster_emit_ragged_attention(p, &(struct aster_ragged){x[0], x[1], x[2], starts_of(p, x[3]), -1, 2, 0.7, aster_size(p, 4)}))
-BUILD(ragged_slopes, aster_emit_ragged_attention(p, &(struct aster_ragged){x[0], x[1], x[2], starts_of(p, x[3]), x[4], 2, 0.7, aster_size(p, 5)}))
-BUILD(rotary, aster_emit_rotary(p, x[0], aster_emit_cast(p, aster_emit_affine(p, x[1], 3, 0), ASTER_I32), x[2], 2))
+BUILD(ragged,
+      aster_emit_ragged_attention(p, &(struct aster_ragged){x[0], x[1], x[2], starts_of(p, x[3]),
+                                                            -1, 2, 0.7, aster_size(p, 4)}))
+BUILD(ragged_slopes,
+      aster_emit_ragged_attention(p, &(struct aster_ragged){x[0], x[1], x[2], starts_of(p, x[3]),
+                                                            x[4], 2, 0.7, aster_size(p, 5)}))
+BUILD(rotary,
+      aster_emit_rotary(p, x[0], aster_emit_cast(p, aster_emit_affine(p, x[1], 3, 0), ASTER_I32),
+                        x[2], 2))
 BUILD(gated, aster_emit_gated(p, x[0]))
 BUILD(linear_gelu, aster_emit_linear(p, x[0], x[1], x[2], ASTER_ACT_GELU))
 BUILD(linear_gelu_plain, aster_emit_linear(p, x[0], x[1], -1, ASTER_ACT_GELU))
 BUILD(lstm, aster_emit_lstm(p, x[0], x[1], false))
 BUILD(lstm_reverse, aster_emit_lstm(p, x[0], x[1], true))
 BUILD(sync, aster_emit_sync_sum(p, x[0]))
-BUILD(chain, aster_emit_softmax(p, aster_emit_matmul(p, aster_emit_unary(p, ASTER_FN_TANH, x[0]), aster_emit_unary(p, ASTER_FN_SILU, x[1]), false, true)))
+BUILD(chain, aster_emit_softmax(p, aster_emit_matmul(p, aster_emit_unary(p, ASTER_FN_TANH, x[0]),
+                                                     aster_emit_unary(p, ASTER_FN_SILU, x[1]),
+                                                     false, true)))
 
-#define X357 {3, {3, 5, 2}}
+#define X357                                                                                       \
+    {                                                                                              \
+        3,                                                                                         \
+        {                                                                                          \
+            3, 5, 2                                                                                \
+        }                                                                                          \
+    }
 /* clang-format off */
 #define ONE(name, ...) {#name, 1, {__VA_ARGS__}, build_##name, true, false, 0}
 /* clang-format on */
 
 static const struct grad_case cases[] = {
-    ONE(RELU, X357), ONE(SIGMOID, X357), ONE(TANH, X357), ONE(EXP, X357), ONE(SQUARE, X357), ONE(ABS, X357), ONE(GELU, X357),
-    ONE(GELU_TANH, X357), ONE(SILU, X357), ONE(SOFTPLUS, X357), ONE(SIN, X357), ONE(COS, X357),
+    ONE(RELU, X357),
+    ONE(SIGMOID, X357),
+    ONE(TANH, X357),
+    ONE(EXP, X357),
+    ONE(SQUARE, X357),
+    ONE(ABS, X357),
+    ONE(GELU, X357),
+    ONE(GELU_TANH, X357),
+    ONE(SILU, X357),
+    ONE(SOFTPLUS, X357),
+    ONE(SIN, X357),
+    ONE(COS, X357),
     {"LOG", 1, {X357}, build_LOG, true, true, 0},
     {"SQRT", 1, {X357}, build_SQRT, true, true, 0},
     {"RSQRT", 1, {X357}, build_RSQRT, true, true, 0},
@@ -296,11 +340,18 @@ static const struct grad_case cases[] = {
     {"mul, last axis broadcast", 2, {X357, {3, {3, 5, 1}}}, build_mul, true, false, 0},
     {"mul, both broadcast", 2, {{3, {3, 1, 2}}, {3, {1, 5, 1}}}, build_mul, true, false, 0},
     {"div", 2, {X357, X357}, build_div, true, true, 0},
-    ONE(affine, X357), ONE(by_size, X357), ONE(dropout, X357), ONE(cast, X357), ONE(sum_to, X357),
-    ONE(broadcast, {3, {3, 1, 2}}), ONE(slice, {3, {3, 7, 2}}), ONE(unslice, X357),
+    ONE(affine, X357),
+    ONE(by_size, X357),
+    ONE(dropout, X357),
+    ONE(cast, X357),
+    ONE(sum_to, X357),
+    ONE(broadcast, {3, {3, 1, 2}}),
+    ONE(slice, {3, {3, 7, 2}}),
+    ONE(unslice, X357),
     {"concat", 3, {{2, {3, 2}}, {2, {3, 1}}, {2, {3, 4}}}, build_concat, true, false, 0},
     {"gather, some rows twice", 2, {{2, {9, 3}}, {1, {12}}}, build_gather, true, true, 2},
-    ONE(transpose, X357), ONE(reshape, X357),
+    ONE(transpose, X357),
+    ONE(reshape, X357),
     {"matmul nn", 2, {{2, {3, 4}}, {2, {4, 5}}}, build_matmul_nn, true, false, 0},
     {"matmul tn", 2, {{2, {4, 3}}, {2, {4, 5}}}, build_matmul_tn, true, false, 0},
     {"matmul nt", 2, {{2, {3, 4}}, {2, {5, 4}}}, build_matmul_nt, true, false, 0},
@@ -313,23 +364,71 @@ static const struct grad_case cases[] = {
     {"linear", 3, {{3, {2, 3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear, true, false, 0},
     {"linear relu", 3, {{2, {3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear_relu, true, false, 0},
     {"conv1d k5", 3, {{3, {2, 7, 3}}, {3, {5, 3, 4}}, {1, {4}}}, build_conv1d, true, false, 0},
-    {"conv1d k3 relu", 3, {{3, {2, 7, 3}}, {3, {3, 3, 4}}, {1, {4}}}, build_conv1d_relu, true, false, 0},
-    {"conv1d k2, pads 0 and 3, no bias", 2, {{3, {2, 5, 3}}, {3, {2, 3, 2}}}, build_conv1d_lop, true, false, 0},
-    {"conv1d k5 over 1 position", 3, {{3, {2, 1, 3}}, {3, {5, 3, 4}}, {1, {4}}}, build_conv1d, true, false, 0},
+    {"conv1d k3 relu",
+     3,
+     {{3, {2, 7, 3}}, {3, {3, 3, 4}}, {1, {4}}},
+     build_conv1d_relu,
+     true,
+     false,
+     0},
+    {"conv1d k2, pads 0 and 3, no bias",
+     2,
+     {{3, {2, 5, 3}}, {3, {2, 3, 2}}},
+     build_conv1d_lop,
+     true,
+     false,
+     0},
+    {"conv1d k5 over 1 position",
+     3,
+     {{3, {2, 1, 3}}, {3, {5, 3, 4}}, {1, {4}}},
+     build_conv1d,
+     true,
+     false,
+     0},
     {"avgpool2", 1, {{3, {2, 7, 3}}}, build_avgpool2, true, false, 0},
     {"resize 6 to 13", 1, {{3, {2, 6, 3}}}, build_resize_up, true, false, 0},
     {"resize 7 to 4", 1, {{3, {2, 7, 3}}}, build_resize_down, true, false, 0},
     {"resize 1 to 13", 1, {{3, {2, 1, 3}}}, build_resize_up, true, false, 0},
     {"layernorm", 3, {{3, {2, 3, 6}}, {1, {6}}, {1, {6}}}, build_layernorm, false, false, 0},
     ONE(softmax, {3, {2, 3, 5}}),
-    {"attention", 3, {{3, {2, 3, 4}}, {3, {2, 5, 4}}, {3, {2, 5, 4}}}, build_attention, false, false, 0},
-    {"attention causal", 3, {{3, {2, 4, 3}}, {3, {2, 4, 3}}, {3, {2, 4, 3}}}, build_attention_causal, false, false, 0},
-    {"ragged attention", 4, {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}}, build_ragged, false, false, 8},
-    {"ragged attention, slopes", 5, {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}, {1, {2}}}, build_ragged_slopes, false, false, 24},
+    {"attention",
+     3,
+     {{3, {2, 3, 4}}, {3, {2, 5, 4}}, {3, {2, 5, 4}}},
+     build_attention,
+     false,
+     false,
+     0},
+    {"attention causal",
+     3,
+     {{3, {2, 4, 3}}, {3, {2, 4, 3}}, {3, {2, 4, 3}}},
+     build_attention_causal,
+     false,
+     false,
+     0},
+    {"ragged attention",
+     4,
+     {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}},
+     build_ragged,
+     false,
+     false,
+     8},
+    {"ragged attention, slopes",
+     5,
+     {{2, {7, 6}}, {2, {7, 6}}, {2, {7, 6}}, {1, {1}}, {1, {2}}},
+     build_ragged_slopes,
+     false,
+     false,
+     24},
     {"rotary", 3, {{2, {5, 8}}, {1, {5}}, {2, {5, 4}}}, build_rotary, false, true, 6},
     {"gated", 1, {{3, {2, 3, 8}}}, build_gated, true, false, 0},
     {"linear gelu", 3, {{3, {2, 3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear_gelu, true, false, 0},
-    {"linear gelu, no bias", 2, {{2, {3, 4}}, {2, {4, 5}}}, build_linear_gelu_plain, true, false, 0},
+    {"linear gelu, no bias",
+     2,
+     {{2, {3, 4}}, {2, {4, 5}}},
+     build_linear_gelu_plain,
+     true,
+     false,
+     0},
     {"lstm", 2, {{3, {4, 2, 12}}, {2, {3, 12}}}, build_lstm, false, false, 0},
     {"lstm reverse", 2, {{3, {4, 2, 12}}, {2, {3, 12}}}, build_lstm_reverse, false, false, 0},
     {"lstm one step", 2, {{3, {1, 2, 12}}, {2, {3, 12}}}, build_lstm, false, false, 0},
@@ -337,7 +436,8 @@ static const struct grad_case cases[] = {
     {"tanh, silu, matmul, softmax", 2, {{2, {3, 4}}, {2, {5, 4}}}, build_chain, true, false, 0},
 };
 
-/* bn_apply needs the sums of its batch and xent labels: both are in the programs of tests/grad/models.c. */
+/* bn_apply needs the sums of its batch and xent labels: both are in the programs of
+ * tests/grad/models.c. */
 static bool is_elsewhere(int op)
 {
     return op == ASTER_OP_bn_apply || op == ASTER_OP_xent;
@@ -357,7 +457,8 @@ int main(void)
     }
     for (int k = 0; k < ASTER_N_OPS; k++)
         if (aster_op_descs[k]->grad && !is_elsewhere(k))
-            tap_ok(has_case[k], "%s has a derivative and a case", aster_op_name((enum aster_op_kind)k));
+            tap_ok(has_case[k], "%s has a derivative and a case",
+                   aster_op_name((enum aster_op_kind)k));
     aster_ctx_free(&ctx);
     return tap_done();
 }

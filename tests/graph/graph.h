@@ -5,7 +5,11 @@
 
 #include "train/train.h"
 
-enum { N_TRAIN = 29, N_VAL = 11, MAX_LENGTH = 48 }; /* 29 = 8 + 8 + 8 + 5: a last batch of another size */
+enum {
+    N_TRAIN = 29,
+    N_VAL = 11,
+    MAX_LENGTH = 48
+}; /* 29 = 8 + 8 + 8 + 5: a last batch of another size */
 
 struct proteins {
     char text[N_TRAIN + N_VAL][MAX_LENGTH + 1];
@@ -20,10 +24,10 @@ struct run { /* what a child is told */
     int cpus;
     bool f64, local_bn, full_padding;
     int64_t shards, window, epochs, checkpoint_steps, batch;
-    int64_t stop_at;  /* progress calls after which the run is stopped; 0: never */
-    int64_t die_at;   /* or the process ends at once */
+    int64_t stop_at; /* progress calls after which the run is stopped; 0: never */
+    int64_t die_at;  /* or the process ends at once */
     bool resume, clip, rows, cosine, fail_row;
-    int64_t memory;   /* bytes; 0: no limit */
+    int64_t memory; /* bytes; 0: no limit */
     uint64_t seed;
     const char *dir;
 };
@@ -38,7 +42,9 @@ int run_weights(const struct run *r);
 /* Training without StarPU: one thread, plain loops. */
 int run_plain(const struct run *r);
 
-struct history { FILE *f; };
+struct history {
+    FILE *f;
+};
 int history_line(void *history, const struct aster_epoch *e); /* all bits of an epoch's numbers */
 
 #endif

@@ -13,7 +13,8 @@ static void make_protein(int k, char *text, struct aster_sample *s)
     for (int64_t l = 0; l < length; l++)
         text[l] = letters[(int)(aster_uniform(11, 2 + (uint64_t)k, (uint64_t)l) * 21)];
     text[length] = '\0';
-    *s = (struct aster_sample){.sequence = text, .length = length, .loop_begin = -1, .loop_end = -1, .key = k};
+    *s = (struct aster_sample){
+        .sequence = text, .length = length, .loop_begin = -1, .loop_end = -1, .key = k};
     if (k % 3 == 2)
         return;
     s->loop_begin = (int64_t)(aster_uniform(12, 1, (uint64_t)k) * (double)(length - 8 + 1));
@@ -31,7 +32,14 @@ void proteins_make(struct proteins *p)
 
 void run_defaults(struct run *r)
 {
-    *r = (struct run){.model = ASTER_MODEL_CNN, .scheduler = "eager", .cpus = 1, .shards = 4, .window = 3, .epochs = 3, .batch = 8, .seed = 5,
+    *r = (struct run){.model = ASTER_MODEL_CNN,
+                      .scheduler = "eager",
+                      .cpus = 1,
+                      .shards = 4,
+                      .window = 3,
+                      .epochs = 3,
+                      .batch = 8,
+                      .seed = 5,
                       .dir = "."};
 }
 
@@ -49,13 +57,22 @@ int run_parse(int argc, char **argv, struct run *r)
             return -1;
         *v++ = '\0';
         const char *name = argv[k];
-        const struct { const char *name; int64_t *at; } numbers[] = {
-            {"shards", &r->shards}, {"window", &r->window}, {"epochs", &r->epochs}, {"checkpoint_steps", &r->checkpoint_steps},
-            {"batch", &r->batch},   {"stop_at", &r->stop_at}, {"die_at", &r->die_at}, {"memory", &r->memory},
+        const struct {
+            const char *name;
+            int64_t *at;
+        } numbers[] = {
+            {"shards", &r->shards}, {"window", &r->window},
+            {"epochs", &r->epochs}, {"checkpoint_steps", &r->checkpoint_steps},
+            {"batch", &r->batch},   {"stop_at", &r->stop_at},
+            {"die_at", &r->die_at}, {"memory", &r->memory},
         };
-        const struct { const char *name; bool *at; } flags[] = {
-            {"f64", &r->f64},   {"local_bn", &r->local_bn}, {"full_padding", &r->full_padding}, {"resume", &r->resume}, {"clip", &r->clip},
-            {"rows", &r->rows}, {"cosine", &r->cosine},     {"fail_row", &r->fail_row},
+        const struct {
+            const char *name;
+            bool *at;
+        } flags[] = {
+            {"f64", &r->f64},       {"local_bn", &r->local_bn}, {"full_padding", &r->full_padding},
+            {"resume", &r->resume}, {"clip", &r->clip},         {"rows", &r->rows},
+            {"cosine", &r->cosine}, {"fail_row", &r->fail_row},
         };
         for (size_t j = 0; j < sizeof numbers / sizeof *numbers; j++)
             if (!strcmp(name, numbers[j].name))
@@ -64,9 +81,13 @@ int run_parse(int argc, char **argv, struct run *r)
             if (!strcmp(name, flags[j].name))
                 *flags[j].at = flag(v);
         if (!strcmp(name, "model"))
-            r->model = !strcmp(v, "unet") ? ASTER_MODEL_UNET : !strcmp(v, "lstm") ? ASTER_MODEL_LSTM : ASTER_MODEL_CNN;
+            r->model = !strcmp(v, "unet")   ? ASTER_MODEL_UNET
+                       : !strcmp(v, "lstm") ? ASTER_MODEL_LSTM
+                                            : ASTER_MODEL_CNN;
         if (!strcmp(name, "optimizer"))
-            r->optimizer = !strcmp(v, "sgd") ? ASTER_OPTIMIZER_SGD : !strcmp(v, "adamw") ? ASTER_OPTIMIZER_ADAMW : ASTER_OPTIMIZER_ADAM;
+            r->optimizer = !strcmp(v, "sgd")     ? ASTER_OPTIMIZER_SGD
+                           : !strcmp(v, "adamw") ? ASTER_OPTIMIZER_ADAMW
+                                                 : ASTER_OPTIMIZER_ADAM;
         if (!strcmp(name, "scheduler"))
             r->scheduler = v;
         if (!strcmp(name, "cpus"))
@@ -83,14 +104,31 @@ void run_config(const struct run *r, struct aster_train_config *c)
 {
     *c = (struct aster_train_config){
         .real = r->f64 ? ASTER_F64 : ASTER_F32,
-        .epochs = r->epochs, .batch_size = r->batch, .shards = r->shards,
+        .epochs = r->epochs,
+        .batch_size = r->batch,
+        .shards = r->shards,
         .bn = r->local_bn ? ASTER_BN_LOCAL : ASTER_BN_SYNC,
-        .optimizer = r->optimizer, .momentum = 0.9, .min_lr = 1e-3,
-        .learning_rate = 1e-2, .weight_decay = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip_norm = r->clip ? 0.5 : 0,
-        .schedule = r->cosine ? ASTER_SCHEDULE_COSINE : ASTER_SCHEDULE_PLATEAU, .plateau_factor = 0.5, .plateau_threshold = 1e-4,
-        .plateau_patience = 0, .patience = 0,
-        .class_weights = {1, 5}, .seed = r->seed, .monitor = "val_f1", .monitor_max = true, .save_top_k = 2,
-        .checkpoint_steps = r->checkpoint_steps, .window = r->window,
+        .optimizer = r->optimizer,
+        .momentum = 0.9,
+        .min_lr = 1e-3,
+        .learning_rate = 1e-2,
+        .weight_decay = 1e-4,
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .eps = 1e-8,
+        .clip_norm = r->clip ? 0.5 : 0,
+        .schedule = r->cosine ? ASTER_SCHEDULE_COSINE : ASTER_SCHEDULE_PLATEAU,
+        .plateau_factor = 0.5,
+        .plateau_threshold = 1e-4,
+        .plateau_patience = 0,
+        .patience = 0,
+        .class_weights = {1, 5},
+        .seed = r->seed,
+        .monitor = "val_f1",
+        .monitor_max = true,
+        .save_top_k = 2,
+        .checkpoint_steps = r->checkpoint_steps,
+        .window = r->window,
     };
     aster_model_defaults(r->model, 21, &c->model);
     c->model.max_length = MAX_LENGTH;
@@ -107,6 +145,7 @@ void run_config(const struct run *r, struct aster_train_config *c)
 int history_line(void *history, const struct aster_epoch *e)
 {
     struct history *h = history;
-    fprintf(h->f, "%lld %a %a %a %a %a %d\n", (long long)e->epoch, e->train_loss, e->val_loss, e->lr, e->val.f1, e->val.auc, e->best);
+    fprintf(h->f, "%lld %a %a %a %a %a %d\n", (long long)e->epoch, e->train_loss, e->val_loss,
+            e->lr, e->val.f1, e->val.auc, e->best);
     return fflush(h->f) ? ASTER_EIO : 0;
 }

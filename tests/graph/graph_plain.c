@@ -35,8 +35,8 @@ static void *fresh(int64_t bytes)
     return p;
 }
 
-static void fill_input(const struct plain *q, const struct aster_plan *plan, char *input, int64_t n, const struct aster_sample *const *s,
-                       double counted)
+static void fill_input(const struct plain *q, const struct aster_plan *plan, char *input, int64_t n,
+                       const struct aster_sample *const *s, double counted)
 {
     const uint8_t *codes[64];
     uint8_t text[64][MAX_LENGTH];
@@ -57,7 +57,8 @@ static void fill_input(const struct plain *q, const struct aster_plan *plan, cha
             input[labels + at] = l >= s[b]->loop_begin && l < s[b]->loop_end;
         }
     }
-    aster_k_encode_table_cpu(q->c.real, time_major, n, MAX_LENGTH, q->enc.dim, codes, lengths, q->enc.table, input + x);
+    aster_k_encode_table_cpu(q->c.real, time_major, n, MAX_LENGTH, q->enc.dim, codes, lengths,
+                             q->enc.table, input + x);
     *(double *)(input + count) = counted;
 }
 
@@ -69,7 +70,8 @@ static double tree(int64_t n, double *x)
     return x[0];
 }
 
-/* A recurrent model takes the samples of a batch from the longest to the shortest; equal ones as they lie in memory. */
+/* A recurrent model takes the samples of a batch from the longest to the shortest; equal ones as
+ * they lie in memory. */
 static void sort(int64_t n, const struct aster_sample **s)
 {
     for (int64_t k = 0; k < n; k++)
@@ -81,7 +83,8 @@ static void sort(int64_t n, const struct aster_sample **s)
             }
 }
 
-/* Positions for which a recurrent model computes results: as many as the longest of n samples has, in steps of 32. */
+/* Positions for which a recurrent model computes results: as many as the longest of n samples has,
+ * in steps of 32. */
 static int64_t active(int64_t n, const struct aster_sample *const *s)
 {
     int64_t most = 32;
@@ -91,12 +94,15 @@ static int64_t active(int64_t n, const struct aster_sample *const *s)
     return aster_min64(most, MAX_LENGTH);
 }
 
-/* Runs a program over a batch cut into shards; the loss, and P(class 1) of each sample when probs is given. */
-static double run_batch(struct plain *q, const struct aster_program *program, int64_t n, const struct aster_sample **s, int64_t step,
-                        float (*probs)[MAX_LENGTH])
+/* Runs a program over a batch cut into shards; the loss, and P(class 1) of each sample when probs
+ * is given. */
+static double run_batch(struct plain *q, const struct aster_program *program, int64_t n,
+                        const struct aster_sample **s, int64_t step, float (*probs)[MAX_LENGTH])
 {
-    int64_t whole = probs ? aster_min64(q->c.batch_size, N_VAL) : n; /* evaluation cuts a short batch into shards of the same size */
-    int64_t chunk = (whole + q->c.shards - 1) / q->c.shards, shards = (n + chunk - 1) / chunk, offset;
+    int64_t whole = probs ? aster_min64(q->c.batch_size, N_VAL)
+                          : n; /* evaluation cuts a short batch into shards of the same size */
+    int64_t chunk = (whole + q->c.shards - 1) / q->c.shards, shards = (n + chunk - 1) / chunk,
+            offset;
     struct aster_plan *plans[MAX_SHARDS] = {NULL};
     struct aster_bound bounds[MAX_SHARDS];
     double counted = 0, loss[MAX_SHARDS];
@@ -107,17 +113,22 @@ static double run_batch(struct plain *q, const struct aster_program *program, in
         sort(n, s);
     for (int64_t k = 0; k < shards; k++) {
         int64_t b = aster_min64(chunk, n - k * chunk);
-        struct aster_bind bind[] = {{"B", b}, {"L", MAX_LENGTH}, {"BG", n}, {"S", active(b, s + k * chunk)}};
+        struct aster_bind bind[] = {
+            {"B", b}, {"L", MAX_LENGTH}, {"BG", n}, {"S", active(b, s + k * chunk)}};
         must(aster_plan_new(NULL, program, 4, bind, NULL, &plans[k]));
         q->input[k] = fresh(aster_plan_bytes(plans[k], ASTER_CLASS_INPUT));
         q->output[k] = fresh(aster_plan_bytes(plans[k], ASTER_CLASS_OUTPUT));
         q->arena[k] = fresh(aster_plan_bytes(plans[k], ASTER_CLASS_ARENA));
         fill_input(q, plans[k], q->input[k], b, s + k * chunk, counted);
-        bounds[k] = (struct aster_bound){
-            .at = {[ASTER_CLASS_INPUT] = q->input[k], [ASTER_CLASS_PARAM] = q->param, [ASTER_CLASS_BUFFER] = q->running,
-                   [ASTER_CLASS_OUTPUT] = q->output[k], [ASTER_CLASS_GRAD] = q->grad[k], [ASTER_CLASS_AUX] = q->aux[k],
-                   [ASTER_CLASS_ARENA] = q->arena[k]},
-            .run = {.seed = q->c.seed, .step = step, .sample0 = k * chunk}};
+        bounds[k] =
+            (struct aster_bound){.at = {[ASTER_CLASS_INPUT] = q->input[k],
+                                        [ASTER_CLASS_PARAM] = q->param,
+                                        [ASTER_CLASS_BUFFER] = q->running,
+                                        [ASTER_CLASS_OUTPUT] = q->output[k],
+                                        [ASTER_CLASS_GRAD] = q->grad[k],
+                                        [ASTER_CLASS_AUX] = q->aux[k],
+                                        [ASTER_CLASS_ARENA] = q->arena[k]},
+                                 .run = {.seed = q->c.seed, .step = step, .sample0 = k * chunk}};
     }
     must(aster_exec_all(NULL, q->be, (int)shards, (const struct aster_plan *const *)plans, bounds));
     for (int64_t k = 0; k < shards; k++) {
@@ -129,7 +140,9 @@ static double run_batch(struct plain *q, const struct aster_program *program, in
             for (int64_t l = 0; l < s[k * chunk + i]->length; l++) {
                 int64_t at = time_major ? l * b + i : i * MAX_LENGTH + l;
                 const void *from = q->output[k] + offset;
-                probs[k * chunk + i][l] = q->c.real == ASTER_F64 ? (float)((const double *)from)[2 * at + 1] : ((const float *)from)[2 * at + 1];
+                probs[k * chunk + i][l] = q->c.real == ASTER_F64
+                                              ? (float)((const double *)from)[2 * at + 1]
+                                              : ((const float *)from)[2 * at + 1];
             }
         aster_free(&q->input[k]);
         aster_free(&q->output[k]);
@@ -142,8 +155,13 @@ static double run_batch(struct plain *q, const struct aster_program *program, in
 static void update(struct plain *q, int64_t n, int64_t step, double lr)
 {
     int64_t chunk = (n + q->c.shards - 1) / q->c.shards, shards = (n + chunk - 1) / chunk;
-    struct aster_update u = {.lr = lr, .beta1 = q->c.beta1, .beta2 = q->c.beta2, .eps = q->c.eps, .weight_decay = q->c.weight_decay,
-                             .step = step + 1, .grad_scale = 1};
+    struct aster_update u = {.lr = lr,
+                             .beta1 = q->c.beta1,
+                             .beta2 = q->c.beta2,
+                             .eps = q->c.eps,
+                             .weight_decay = q->c.weight_decay,
+                             .step = step + 1,
+                             .grad_scale = 1};
     for (int64_t s = 1; s < shards; s *= 2)
         for (int64_t k = 0; k + s < shards; k += 2 * s)
             q->be->update.add_into(NULL, q->c.real, q->n_param, q->grad[k], q->grad[k + s]);
@@ -193,18 +211,21 @@ static void validate(struct plain *q, struct aster_epoch *e)
             s[k] = &q->p.val[first + k];
         sum += run_batch(q, q->eval, n, s, 0, probs);
         for (int64_t k = 0; k < n; k++)
-            must(aster_residues_add(NULL, &residues, s[k]->length, probs[k], NULL, s[k]->loop_begin, s[k]->loop_end, NULL));
+            must(aster_residues_add(NULL, &residues, s[k]->length, probs[k], NULL, s[k]->loop_begin,
+                                    s[k]->loop_end, NULL));
     }
     e->val_loss = sum / (double)n_batches;
     must(aster_residues_result(NULL, &residues, &e->val));
     aster_residues_free(&residues);
 }
 
-static void write_group(struct plain *q, struct aster_h5 *f, const char *group, bool buffers, const void *flat)
+static void write_group(struct plain *q, struct aster_h5 *f, const char *group, bool buffers,
+                        const void *flat)
 {
     int n = buffers ? aster_program_n_buffers(q->train) : aster_program_n_params(q->train);
     for (int k = 0; k < n; k++) {
-        const struct aster_param_info *info = buffers ? aster_program_buffer(q->train, k) : aster_program_param(q->train, k);
+        const struct aster_param_info *info =
+            buffers ? aster_program_buffer(q->train, k) : aster_program_param(q->train, k);
         enum aster_dtype t = buffers ? ASTER_F64 : q->c.real;
         char name[256];
         int64_t dim[ASTER_MAX_RANK];
@@ -264,10 +285,12 @@ static void release(struct plain *q)
 }
 
 /* Halved after every epoch that is no better; or a half cosine down to min_lr. */
-static double next_rate(const struct aster_train_config *c, int64_t epoch, double value, double lr, double *best)
+static double next_rate(const struct aster_train_config *c, int64_t epoch, double value, double lr,
+                        double *best)
 {
     if (c->schedule == ASTER_SCHEDULE_COSINE)
-        return c->min_lr + (c->learning_rate - c->min_lr) * (1 + cos(acos(-1) * (double)(epoch + 1) / (double)c->epochs)) / 2;
+        return c->min_lr + (c->learning_rate - c->min_lr) *
+                               (1 + cos(acos(-1) * (double)(epoch + 1) / (double)c->epochs)) / 2;
     if (value > *best * (1 + 1e-4)) {
         *best = value;
         return lr;

@@ -26,9 +26,14 @@ static int epoch_hook(void *arg, const struct aster_epoch *e)
     return history_line(&((struct watch *)arg)->history, e);
 }
 
-/* Rows from a callback: those of the one-hot table, so that results must be the same. It runs in workers, between tasks that
- * call libraries: denormals must still be flushed there. */
-struct rows { const struct proteins *p; struct aster_encoding table; _Atomic int calls, bad_mode; bool fail; };
+/* Rows from a callback: those of the one-hot table, so that results must be the same. It runs in
+ * workers, between tasks that call libraries: denormals must still be flushed there. */
+struct rows {
+    const struct proteins *p;
+    struct aster_encoding table;
+    _Atomic int calls, bad_mode;
+    bool fail;
+};
 
 static int rows_of(void *arg, int64_t key, int64_t length, float *out)
 {
@@ -46,7 +51,8 @@ static int rows_of(void *arg, int64_t key, int64_t length, float *out)
     return 0;
 }
 
-static int encoding_of(const struct run *r, const struct proteins *p, struct rows *rows, struct aster_encoding *enc)
+static int encoding_of(const struct run *r, const struct proteins *p, struct rows *rows,
+                       struct aster_encoding *enc)
 {
     ASTER_TRY(aster_encoding_table(NULL, "onehot", enc));
     *rows = (struct rows){.p = p, .table = *enc, .fail = r->fail_row};
@@ -66,7 +72,8 @@ static int open_history(const struct run *r, const char *name, FILE **f)
     return *f ? 0 : ASTER_EIO;
 }
 
-static int finish(struct aster_ctx **ctx, struct aster_runtime **rt, const struct rows *rows, int rc)
+static int finish(struct aster_ctx **ctx, struct aster_runtime **rt, const struct rows *rows,
+                  int rc)
 {
     if (rc < 0 && *aster_ctx_message(*ctx))
         fprintf(stderr, "%s\n", aster_ctx_message(*ctx));
@@ -100,7 +107,8 @@ int run_train(const struct run *r)
         return 2;
     aster_log_level(ctx, ASTER_LOG_WARN);
     ASTER_GOTO(encoding_of(r, &p, &rows, &enc), done);
-    struct aster_runtime_options o = {.cpus = r->cpus, .scheduler = r->scheduler, .memory_limit = r->memory};
+    struct aster_runtime_options o = {
+        .cpus = r->cpus, .scheduler = r->scheduler, .memory_limit = r->memory};
     ASTER_GOTO(aster_runtime_new(ctx, &o, &rt), done);
     rc = aster_train(ctx, rt, &c, &enc, N_TRAIN, p.train, N_VAL, p.val, r->dir, r->resume, &hooks);
 done:
@@ -110,9 +118,14 @@ done:
 
 /* ---- prediction ---- */
 
-struct collected { FILE *f; const struct proteins *p; int calls; };
+struct collected {
+    FILE *f;
+    const struct proteins *p;
+    int calls;
+};
 
-static void collect(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs, const int32_t *status, double loss)
+static void collect(void *arg, int64_t n, const struct aster_sample *samples,
+                    const float *const *probs, const int32_t *status, double loss)
 {
     struct collected *c = arg;
     c->calls++;
@@ -125,13 +138,16 @@ static void collect(void *arg, int64_t n, const struct aster_sample *samples, co
     fprintf(c->f, "loss %d\n", isfinite(loss));
 }
 
-static int make_weights(struct aster_ctx *ctx, const struct aster_train_config *c, struct aster_weights *w)
+static int make_weights(struct aster_ctx *ctx, const struct aster_train_config *c,
+                        struct aster_weights *w)
 {
     struct aster_program *program;
     struct aster_model_loss loss = {.class_weights = {1, 5}};
-    *w = (struct aster_weights){.model = c->model, .encoding = "onehot", .real = c->real, .class_weights = {1, 5}};
+    *w = (struct aster_weights){
+        .model = c->model, .encoding = "onehot", .real = c->real, .class_weights = {1, 5}};
     ASTER_TRY(aster_model_program(ctx, &c->model, c->real, ASTER_USE_EVAL, &loss, &program));
-    int64_t n = aster_program_class_n(program, ASTER_CLASS_PARAM), m = aster_program_class_n(program, ASTER_CLASS_BUFFER);
+    int64_t n = aster_program_class_n(program, ASTER_CLASS_PARAM),
+            m = aster_program_class_n(program, ASTER_CLASS_BUFFER);
     int rc = aster_alloc(ctx, n, (size_t)aster_dtype_size(c->real), &w->params);
     if (rc == 0)
         rc = aster_alloc(ctx, m, sizeof(double), &w->buffers);
@@ -143,15 +159,20 @@ static int make_weights(struct aster_ctx *ctx, const struct aster_train_config *
     return rc;
 }
 
-static int predict_all(struct aster_ctx *ctx, struct aster_runtime *rt, const struct run *r, const struct aster_weights *w,
-                       const struct aster_encoding *enc, const struct proteins *p, struct collected *out)
+static int predict_all(struct aster_ctx *ctx, struct aster_runtime *rt, const struct run *r,
+                       const struct aster_weights *w, const struct aster_encoding *enc,
+                       const struct proteins *p, struct collected *out)
 {
     struct aster_predictor *predictor;
-    struct aster_predict_options o = {.batch_size = r->batch, .window = r->window, .full_padding = r->full_padding, .with_loss = true};
+    struct aster_predict_options o = {.batch_size = r->batch,
+                                      .window = r->window,
+                                      .full_padding = r->full_padding,
+                                      .with_loss = true};
     ASTER_TRY(aster_predictor_new(ctx, rt, w, enc, &o, &predictor));
     int rc = 0, batches = 0;
     for (int64_t k = 0; k < N_VAL && rc == 0; k += r->batch, batches++) {
-        rc = aster_predictor_submit(predictor, aster_min64(r->batch, N_VAL - k), p->val + k, collect, out);
+        rc = aster_predictor_submit(predictor, aster_min64(r->batch, N_VAL - k), p->val + k,
+                                    collect, out);
         if (rc == 0)
             rc = aster_predictor_wait(predictor); /* results in the order of the batches */
     }
@@ -176,7 +197,8 @@ int run_predict(const struct run *r)
         return 2;
     aster_log_level(ctx, ASTER_LOG_ERROR);
     ASTER_GOTO(encoding_of(r, &p, &rows, &enc), done);
-    struct aster_runtime_options o = {.cpus = r->cpus, .scheduler = r->scheduler, .memory_limit = r->memory};
+    struct aster_runtime_options o = {
+        .cpus = r->cpus, .scheduler = r->scheduler, .memory_limit = r->memory};
     ASTER_GOTO(aster_runtime_new(ctx, &o, &rt), done);
     ASTER_GOTO(make_weights(ctx, &c, &w), done);
     rc = predict_all(ctx, rt, r, &w, &enc, &p, &out);
@@ -193,8 +215,9 @@ static bool same_weights(const struct aster_weights *a, const struct aster_weigh
 {
     struct aster_program *program;
     struct aster_model_loss loss = {.class_weights = {1, 1}};
-    if (memcmp(&a->model, &b->model, sizeof a->model) || strcmp(a->encoding, b->encoding) || strcmp(a->provenance, b->provenance) ||
-        a->class_weights[0] != b->class_weights[0] || a->class_weights[1] != b->class_weights[1])
+    if (memcmp(&a->model, &b->model, sizeof a->model) || strcmp(a->encoding, b->encoding) ||
+        strcmp(a->provenance, b->provenance) || a->class_weights[0] != b->class_weights[0] ||
+        a->class_weights[1] != b->class_weights[1])
         return false;
     if (aster_model_program(NULL, &a->model, a->real, ASTER_USE_EVAL, &loss, &program) < 0)
         return false;
@@ -204,16 +227,19 @@ static bool same_weights(const struct aster_weights *a, const struct aster_weigh
     return !memcmp(a->params, b->params, (size_t)n) && !memcmp(a->buffers, b->buffers, (size_t)m);
 }
 
-static void add_residues(void *arg, int64_t n, const struct aster_sample *samples, const float *const *probs, const int32_t *status,
-                         double loss)
+static void add_residues(void *arg, int64_t n, const struct aster_sample *samples,
+                         const float *const *probs, const int32_t *status, double loss)
 {
     for (int64_t k = 0; k < n; k++)
-        if (status[k] != 0 || aster_residues_add(NULL, arg, samples[k].length, probs[k], NULL, samples[k].loop_begin, samples[k].loop_end, NULL) < 0)
+        if (status[k] != 0 ||
+            aster_residues_add(NULL, arg, samples[k].length, probs[k], NULL, samples[k].loop_begin,
+                               samples[k].loop_end, NULL) < 0)
             abort();
 }
 
 /* Metrics of weights over the validation samples. */
-static int metrics_of(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_weights *w, const struct aster_encoding *enc,
+static int metrics_of(struct aster_ctx *ctx, struct aster_runtime *rt,
+                      const struct aster_weights *w, const struct aster_encoding *enc,
                       const struct proteins *p, struct aster_metrics *out)
 {
     struct aster_predictor *predictor;
@@ -239,7 +265,8 @@ static int best_of_history(const char *dir, double *f1, double *auc)
     long long epoch;
     snprintf(path, sizeof path, "%s/history.txt", dir);
     FILE *f = fopen(path, "r");
-    while (f && fscanf(f, "%lld %la %la %la %la %la %d", &epoch, &numbers[0], &numbers[1], &numbers[2], &numbers[3], &numbers[4], &best) == 7)
+    while (f && fscanf(f, "%lld %la %la %la %la %la %d", &epoch, &numbers[0], &numbers[1],
+                       &numbers[2], &numbers[3], &numbers[4], &best) == 7)
         if (best) {
             *f1 = numbers[3];
             *auc = numbers[4];
@@ -278,14 +305,16 @@ int run_weights(const struct run *r)
     double f1 = 0, auc = 0;
     int rc;
     proteins_make(&p);
-    if (aster_ctx_new(&ctx) < 0 || encoding_of(r, &p, &rows, &enc) < 0 || best_of_history(r->dir, &f1, &auc) < 0)
+    if (aster_ctx_new(&ctx) < 0 || encoding_of(r, &p, &rows, &enc) < 0 ||
+        best_of_history(r->dir, &f1, &auc) < 0)
         return 2;
     aster_log_level(ctx, ASTER_LOG_ERROR);
     ASTER_GOTO(aster_runtime_new(ctx, &(struct aster_runtime_options){.cpus = 2}, &rt), done);
     ASTER_GOTO(check_files(ctx, r->dir, &best), done);
     ASTER_GOTO(metrics_of(ctx, rt, best, &enc, &p, &m), done);
     if (m.f1 != f1 || m.auc != auc)
-        rc = aster_fail(ctx, ASTER_EFORMAT, "f1 %g and auc %g, in the history %g and %g", m.f1, m.auc, f1, auc);
+        rc = aster_fail(ctx, ASTER_EFORMAT, "f1 %g and auc %g, in the history %g and %g", m.f1,
+                        m.auc, f1, auc);
 done:
     aster_weights_free(&best);
     return finish(&ctx, &rt, &rows, rc);

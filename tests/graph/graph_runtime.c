@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that the runtime starts quietly within the CPU mask, counts its tasks, refuses a task that can never fit, and frees all. */
+/* Proves that the runtime starts quietly within the CPU mask, counts its tasks, refuses a task that
+ * can never fit, and frees all. */
 #include "lib/tap.h"
 #include "runtime/runtime.h"
 
@@ -12,7 +13,12 @@
 static struct aster_runtime *rt;
 static struct aster_cl_env *env;
 
-struct seen { _Atomic int calls; int first_cpu; bool outside, denormals; double sum; };
+struct seen {
+    _Atomic int calls;
+    int first_cpu;
+    bool outside, denormals;
+    double sum;
+};
 
 static void look(void *arg, const void *const *in)
 {
@@ -20,7 +26,8 @@ static void look(void *arg, const void *const *in)
     const double *x = in[0];
     cpu_set_t mask;
     CPU_ZERO(&mask);
-    if (sched_getaffinity(0, sizeof mask, &mask) != 0 || CPU_COUNT(&mask) != 1 || !CPU_ISSET(s->first_cpu, &mask))
+    if (sched_getaffinity(0, sizeof mask, &mask) != 0 || CPU_COUNT(&mask) != 1 ||
+        !CPU_ISSET(s->first_cpu, &mask))
         s->outside = true;
     s->denormals = !aster_kernel_flushes_denormals();
     s->sum += x[0];
@@ -37,7 +44,8 @@ static void test_mask(struct aster_ctx *ctx)
         return;
     while (!CPU_ISSET(s.first_cpu, &all))
         s.first_cpu++;
-    for (int k = s.first_cpu; k < CPU_SETSIZE; k++) /* the last one: StarPU would take the first by itself */
+    for (int k = s.first_cpu; k < CPU_SETSIZE;
+         k++) /* the last one: StarPU would take the first by itself */
         if (CPU_ISSET(k, &all))
             s.first_cpu = k;
     CPU_ZERO(&one);
@@ -46,8 +54,12 @@ static void test_mask(struct aster_ctx *ctx)
     int rc = aster_runtime_new(ctx, &(struct aster_runtime_options){.cpus = -1}, &rt);
     tap_ok(rc == 0 && aster_runtime_n_workers(rt) == 1, "one core in the mask, one worker");
     if (rc == 0 && aster_buffer_new(rt, 64, &b) == 0) {
-        rc = aster_cl_commit(aster_runtime_env(rt), &(struct aster_commit_task){.name = "look", .n = 1, .in = (const struct aster_buffer *[]){b},
-                                                                             .copy = look, .arg = &s});
+        rc = aster_cl_commit(aster_runtime_env(rt),
+                             &(struct aster_commit_task){.name = "look",
+                                                         .n = 1,
+                                                         .in = (const struct aster_buffer *[]){b},
+                                                         .copy = look,
+                                                         .arg = &s});
         aster_runtime_wait(rt);
         aster_buffer_free(rt, &b);
     }
@@ -86,14 +98,17 @@ static void test_buffers(void)
             *(double *)aster_buffer_open(parts[k], true) = values[k];
             aster_buffer_close(parts[k]);
         }
-        good &= n % 2 ? aster_cl_sum(env, ASTER_F64, 1, n, (const struct aster_buffer *const *)parts) == 0
-                      : aster_cl_add_tree(env, ASTER_F64, 1, n, (const struct aster_buffer *const *)parts) == 0;
+        good &= n % 2 ? aster_cl_sum(env, ASTER_F64, 1, n,
+                                     (const struct aster_buffer *const *)parts) == 0
+                      : aster_cl_add_tree(env, ASTER_F64, 1, n,
+                                          (const struct aster_buffer *const *)parts) == 0;
         double tree = n == 1   ? want[0]
                       : n == 2 ? want[0] + want[1]
                       : n == 3 ? (want[0] + want[1]) + want[2]
                       : n == 4 ? (want[0] + want[1]) + (want[2] + want[3])
                                : ((want[0] + want[1]) + (want[2] + want[3])) + want[4];
-        good &= *(double *)aster_buffer_open(parts[0], false) == tree && aster_tree_sum(n, host) == tree;
+        good &= *(double *)aster_buffer_open(parts[0], false) == tree &&
+                aster_tree_sum(n, host) == tree;
         aster_buffer_close(parts[0]);
         for (int k = 0; k < n; k++)
             aster_buffer_free(rt, &parts[k]);
@@ -109,13 +124,17 @@ static void test_too_large(struct aster_ctx *ctx)
     struct seen s = {0};
     bool good = aster_buffer_new(rt, 64, &small) == 0 && aster_buffer_new(rt, 2 << 20, &large) == 0;
     int rc = aster_cl_add(env, ASTER_F64, 8, large, small);
-    tap_ok(good && rc == ASTER_EDEVICE && strstr(aster_ctx_message(ctx), "memory limit is 1048576"), "a task beyond the limit is refused: %s",
-           aster_ctx_message(ctx));
+    tap_ok(good && rc == ASTER_EDEVICE && strstr(aster_ctx_message(ctx), "memory limit is 1048576"),
+           "a task beyond the limit is refused: %s", aster_ctx_message(ctx));
     aster_ctx_clear(ctx);
     *(double *)aster_buffer_open(small, true) = 2;
     aster_buffer_close(small);
-    rc = aster_cl_commit(env, &(struct aster_commit_task){.name = "look", .n = 1, .in = (const struct aster_buffer *[]){small}, .copy = look,
-                                                          .arg = &s});
+    rc = aster_cl_commit(env,
+                         &(struct aster_commit_task){.name = "look",
+                                                     .n = 1,
+                                                     .in = (const struct aster_buffer *[]){small},
+                                                     .copy = look,
+                                                     .arg = &s});
     aster_runtime_wait(rt);
     tap_ok(rc == 0 && s.sum == 2, "and others run on");
     aster_buffer_free(rt, &small);
@@ -131,26 +150,33 @@ static void test_counters(int workers)
     for (int k = 0; k < workers; k++) {
         aster_runtime_sample(rt, k, &w);
         tasks += w.tasks;
-        good &= w.busy >= 0 && w.busy <= 1 && w.seconds_busy >= 0 && w.memory_used == 0 && w.memory_total == 1 << 20;
+        good &= w.busy >= 0 && w.busy <= 1 && w.seconds_busy >= 0 && w.memory_used == 0 &&
+                w.memory_total == 1 << 20;
         good &= !strncmp(w.name, "cpu ", 4);
     }
     for (int64_t k = 0; k < n; k++)
-        good &= r[k].worker >= 0 && r[k].worker < workers && r[k].start >= 0 && r[k].end >= r[k].start && r[k].codelet != NULL;
+        good &= r[k].worker >= 0 && r[k].worker < workers && r[k].start >= 0 &&
+                r[k].end >= r[k].start && r[k].codelet != NULL;
     tap_ok(good && tasks == n, "%lld tasks counted, %lld recorded", (long long)tasks, (long long)n);
 }
 
 static void test_refusals(struct aster_ctx *ctx)
 {
-    static const struct { struct aster_runtime_options o; const char *words; } cases[] = {
+    static const struct {
+        struct aster_runtime_options o;
+        const char *words;
+    } cases[] = {
         {{.cpus = 0}, "cpus=0: no worker is left"},
         {{.cpus = 100000}, "cpus=100000: this StarPU was built for at most"},
-        {{.cpus = 1, .gpus = "0,0"}, "gpus=0,0: "}, /* why depends on the build and the machine; a GPU named twice is wrong on all */
+        {{.cpus = 1, .gpus = "0,0"}, "gpus=0,0: "}, /* why depends on the build and the machine; a
+                                                       GPU named twice is wrong on all */
         {{.cpus = 1, .scheduler = "dmdass"}, "nearest: dmdas"},
         {{.cpus = 1, .isa = "sse9"}, "isa=sse9: expected auto"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         int rc = aster_runtime_new(ctx, &cases[k].o, &rt);
-        tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), cases[k].words), "%s", aster_ctx_message(ctx));
+        tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), cases[k].words), "%s",
+               aster_ctx_message(ctx));
         aster_ctx_clear(ctx);
         aster_runtime_free(&rt);
     }
@@ -176,13 +202,19 @@ int main(void)
     int fd = catch_stderr(&old);
     test_mask(ctx);
     int workers = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
-    int rc = aster_runtime_new(ctx, &(struct aster_runtime_options){.cpus = workers, .gpus = "none", .memory_limit = 1 << 20, .profile = true}, &rt);
+    int rc = aster_runtime_new(
+        ctx,
+        &(struct aster_runtime_options){
+            .cpus = workers, .gpus = "none", .memory_limit = 1 << 20, .profile = true},
+        &rt);
     tap_ok(rc == 0, "a second runtime in the same process%s", aster_ctx_message(ctx));
     if (rc < 0)
         return tap_done();
     env = aster_runtime_env(rt);
-    tap_ok(!strcmp(aster_runtime_scheduler(rt), "lws") && aster_runtime_memory_limit(rt) == 1 << 20 &&
-               aster_runtime_backend(rt) == aster_backend_cpu(aster_isa_best()) && aster_runtime_starpu_version(rt)[0] == '1',
+    tap_ok(!strcmp(aster_runtime_scheduler(rt), "lws") &&
+               aster_runtime_memory_limit(rt) == 1 << 20 &&
+               aster_runtime_backend(rt) == aster_backend_cpu(aster_isa_best()) &&
+               aster_runtime_starpu_version(rt)[0] == '1',
            "what it says about itself");
     test_buffers();
     test_too_large(ctx);
@@ -193,6 +225,7 @@ int main(void)
     tap_ok(lseek(fd, 0, SEEK_END) == 0, "nothing was written to stderr");
     close(fd);
     aster_ctx_free(&ctx);
-    tap_ok(aster_live_allocations() == 0, "%lld allocations are left", (long long)aster_live_allocations());
+    tap_ok(aster_live_allocations() == 0, "%lld allocations are left",
+           (long long)aster_live_allocations());
     return tap_done();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that a training run has the same bits whatever the workers, scheduler and window, with and without StarPU, stopped or
- * killed and resumed; that predictions do not depend on how batches are cut; that samples fail alone. */
+/* Proves that a training run has the same bits whatever the workers, scheduler and window, with and
+ * without StarPU, stopped or killed and resumed; that predictions do not depend on how batches are
+ * cut; that samples fail alone. */
 #include "graph/graph.h"
 #include "io/io.h"
 #include "lib/tap.h"
@@ -18,7 +19,8 @@ static char top[256];
 
 /* ---- children ---- */
 
-/* Runs this program again as "MODE dir=TOP/NAME args"; its exit status, or -1. What it prints goes to TOP/NAME/out. */
+/* Runs this program again as "MODE dir=TOP/NAME args"; its exit status, or -1. What it prints goes
+ * to TOP/NAME/out. */
 static int child(const char *mode, const char *name, const char *args)
 {
     char dir[300], line[1024], *argv[40];
@@ -89,8 +91,10 @@ static struct aster_h5 *open_model(const char *name, const char *file)
     return aster_h5_open(NULL, path, &f) < 0 ? NULL : f;
 }
 
-/* Largest difference of the tensors of a group, relative to the largest entry; NAN when they cannot be compared. */
-static double group_difference(struct aster_h5 *a, struct aster_h5 *b, const char *group, int64_t *n_compared)
+/* Largest difference of the tensors of a group, relative to the largest entry; NAN when they cannot
+ * be compared. */
+static double group_difference(struct aster_h5 *a, struct aster_h5 *b, const char *group,
+                               int64_t *n_compared)
 {
     char **names, path[300];
     int64_t n;
@@ -103,7 +107,8 @@ static double group_difference(struct aster_h5 *a, struct aster_h5 *b, const cha
         struct aster_h5_shape s;
         double *x = NULL, *y = NULL;
         snprintf(path, sizeof path, "%s/%s", group, names[k]);
-        if (aster_h5_shape(a, path, &s) < 0 || aster_h5_read(a, path, ASTER_F64, -1, &x) < 0 || aster_h5_read(b, path, ASTER_F64, s.n, &y) < 0) {
+        if (aster_h5_shape(a, path, &s) < 0 || aster_h5_read(a, path, ASTER_F64, -1, &x) < 0 ||
+            aster_h5_read(b, path, ASTER_F64, s.n, &y) < 0) {
             worst = NAN;
         } else {
             for (int64_t i = 0; i < s.n; i++) {
@@ -160,9 +165,11 @@ static void test_schedulers(const char *model, const char *more)
         const char *scheduler = schedulers[k / 2];
         int cpus = k % 2 + 1;
         snprintf(name, sizeof name, "%s-%s-%d", model, scheduler, cpus);
-        snprintf(args, sizeof args, "model=%s scheduler=%s cpus=%d %s", model, scheduler, cpus, more);
+        snprintf(args, sizeof args, "model=%s scheduler=%s cpus=%d %s", model, scheduler, cpus,
+                 more);
         bool good = child("train", name, args) == 0;
-        tap_ok(good && same_run(name, plain), "%s: %s with %d workers has the bits of plain loops", model, scheduler, cpus);
+        tap_ok(good && same_run(name, plain), "%s: %s with %d workers has the bits of plain loops",
+               model, scheduler, cpus);
         if (!is_silent(name))
             show_output(name);
     }
@@ -173,14 +180,18 @@ static void test_schedulers(const char *model, const char *more)
 static void test_settings(void)
 {
     bool good = child("train", "other-seed", "seed=6") == 0;
-    tap_ok(good && difference("other-seed", "plain-cnn", "final_model.h5") > 1e-3, "another seed gives another model (the comparison can fail)");
+    tap_ok(good && difference("other-seed", "plain-cnn", "final_model.h5") > 1e-3,
+           "another seed gives another model (the comparison can fail)");
     good = child("train", "window-1", "window=1 cpus=2 scheduler=lws") == 0;
     tap_ok(good && same_run("window-1", "plain-cnn"), "a window of 1 has the same bits");
     good = child("train", "rows", "rows=1 cpus=2 scheduler=lws") == 0;
     show_output("rows");
-    tap_ok(good && same_run("rows", "plain-cnn"), "rows from a callback have the same bits; workers flush denormals between tasks");
-    good = child("plain", "plain-local", "local_bn=1 clip=1") == 0 && child("train", "local", "local_bn=1 clip=1 cpus=2 scheduler=dmdas") == 0;
-    tap_ok(good && same_run("local", "plain-local"), "local statistics and clipping have the bits of plain loops");
+    tap_ok(good && same_run("rows", "plain-cnn"),
+           "rows from a callback have the same bits; workers flush denormals between tasks");
+    good = child("plain", "plain-local", "local_bn=1 clip=1") == 0 &&
+           child("train", "local", "local_bn=1 clip=1 cpus=2 scheduler=dmdas") == 0;
+    tap_ok(good && same_run("local", "plain-local"),
+           "local statistics and clipping have the bits of plain loops");
     static const char *const more[] = {"optimizer=sgd cosine=1", "optimizer=adamw"};
     for (int k = 0; k < 2; k++) {
         char plain[64], name[64], args[100];
@@ -196,8 +207,10 @@ static void test_settings(void)
         good &= child("train", name, args) == 0;
         tap_ok(good && same_run(name, plain), "%s: killed and resumed, too", more[k]);
     }
-    tap_ok(difference("plain-local", "plain-cnn", "final_model.h5") > 1e-3, "and are another model");
-    good = child("plain", "plain-f64", "f64=1 model=unet") == 0 && child("train", "f64", "f64=1 model=unet cpus=2 scheduler=lws") == 0;
+    tap_ok(difference("plain-local", "plain-cnn", "final_model.h5") > 1e-3,
+           "and are another model");
+    good = child("plain", "plain-f64", "f64=1 model=unet") == 0 &&
+           child("train", "f64", "f64=1 model=unet cpus=2 scheduler=lws") == 0;
     tap_ok(good && same_run("f64", "plain-f64"), "double precision has the bits of plain loops");
 }
 
@@ -206,7 +219,8 @@ static void test_shards(const char *model)
     char first[64], name[64], args[100];
     for (int shards = 1; shards <= 8; shards *= 2) {
         snprintf(name, sizeof name, "shards-%s-%d", model, shards);
-        snprintf(args, sizeof args, "model=%s f64=1 shards=%d cpus=2 scheduler=lws epochs=1", model, shards);
+        snprintf(args, sizeof args, "model=%s f64=1 shards=%d cpus=2 scheduler=lws epochs=1", model,
+                 shards);
         bool good = child("train", name, args) == 0;
         if (shards == 1) {
             snprintf(first, sizeof first, "%s", name);
@@ -214,7 +228,9 @@ static void test_shards(const char *model)
             continue;
         }
         double d = good ? difference(name, first, "final_model.h5") : NAN;
-        tap_ok(d <= 1e-10, "%s: %d shards give the model of one (relative difference %.1e, at most 1e-10)", model, shards, d);
+        tap_ok(d <= 1e-10,
+               "%s: %d shards give the model of one (relative difference %.1e, at most 1e-10)",
+               model, shards, d);
     }
 }
 
@@ -224,11 +240,14 @@ static void test_resume(const char *model)
     snprintf(plain, sizeof plain, "plain-%s", model);
     snprintf(name, sizeof name, "stopped-%s", model);
     snprintf(args, sizeof args, "model=%s stop_at=8 cpus=2 scheduler=lws", model);
-    tap_ok(child("train", name, args) == 5, "%s: a stop in the second epoch ends with a checkpoint", model);
+    tap_ok(child("train", name, args) == 5, "%s: a stop in the second epoch ends with a checkpoint",
+           model);
     snprintf(args, sizeof args, "model=%s resume=1 cpus=1 scheduler=eager", model);
     bool good = child("train", name, args) == 0;
     show_output(name);
-    tap_ok(good && same_run(name, plain), "%s: resumed in the middle of an epoch, with other workers, it has the same bits", model);
+    tap_ok(good && same_run(name, plain),
+           "%s: resumed in the middle of an epoch, with other workers, it has the same bits",
+           model);
     snprintf(name, sizeof name, "killed-%s", model);
     snprintf(args, sizeof args, "model=%s die_at=9 checkpoint_steps=2 cpus=2 scheduler=lws", model);
     tap_ok(child("train", name, args) == 9, "%s: a run dies", model);
@@ -258,12 +277,16 @@ static void test_weights(const char *model)
     snprintf(args, sizeof args, "model=%s", model);
     bool good = child("weights", name, args) == 0;
     show_output(name);
-    tap_ok(good, "%s: model files give back their weights, also through safetensors, and the validation metrics of their epoch", model);
+    tap_ok(good,
+           "%s: model files give back their weights, also through safetensors, and the validation "
+           "metrics of their epoch",
+           model);
 }
 
 static void test_refusals(void)
 {
-    tap_ok(says("stopped-cnn", "train", "resume=1 shards=2", "'shards: 4' there, 'shards: 2' here"), "a resume with another configuration names it");
+    tap_ok(says("stopped-cnn", "train", "resume=1 shards=2", "'shards: 4' there, 'shards: 2' here"),
+           "a resume with another configuration names it");
     char path[400];
     snprintf(path, sizeof path, "%s/damaged", top);
     mkdir(path, 0755);
@@ -273,11 +296,18 @@ static void test_refusals(void)
         fputs("not a checkpoint", f);
         fclose(f);
     }
-    tap_ok(says("damaged", "train", "resume=1", "checkpoint.h5: is no HDF5 file"), "a damaged checkpoint is named");
-    tap_ok(says("many-cpus", "train", "cpus=900", "cpus=900: this StarPU was built for at most"), "too many workers are refused");
-    tap_ok(says("scheduler", "train", "scheduler=dmdass", "nearest: dmdas"), "an unknown scheduler is refused");
-    tap_ok(says("small", "train", "memory=100000", "of the memory limit are free; lower batch_size"), "training beyond the memory limit is refused");
-    tap_ok(says("fail-train", "train", "rows=1 fail_row=1", "validation sample 4 of 11 cannot be read"), "a validation sample that cannot be read is named");
+    tap_ok(says("damaged", "train", "resume=1", "checkpoint.h5: is no HDF5 file"),
+           "a damaged checkpoint is named");
+    tap_ok(says("many-cpus", "train", "cpus=900", "cpus=900: this StarPU was built for at most"),
+           "too many workers are refused");
+    tap_ok(says("scheduler", "train", "scheduler=dmdass", "nearest: dmdas"),
+           "an unknown scheduler is refused");
+    tap_ok(
+        says("small", "train", "memory=100000", "of the memory limit are free; lower batch_size"),
+        "training beyond the memory limit is refused");
+    tap_ok(says("fail-train", "train", "rows=1 fail_row=1",
+                "validation sample 4 of 11 cannot be read"),
+           "a validation sample that cannot be read is named");
 }
 
 /* Lines of a file of predictions that are not in another one. */
@@ -312,9 +342,15 @@ static void test_predict(const char *model)
     char base[64], name[64], args[200];
     snprintf(base, sizeof base, "predict-%s", model);
     snprintf(args, sizeof args, "model=%s full_padding=1", model);
-    tap_ok(child("predict", base, args) == 0 && count_of(base, " 0 0x") == N_VAL, "%s: predictions of all samples", model);
-    static const struct { const char *name, *args; } cases[] = {
-        {"extents", "cpus=2 scheduler=lws"}, {"batch of one", "batch=1"}, {"batch of all", "batch=16 cpus=2"}, {"rows", "rows=1"},
+    tap_ok(child("predict", base, args) == 0 && count_of(base, " 0 0x") == N_VAL,
+           "%s: predictions of all samples", model);
+    static const struct {
+        const char *name, *args;
+    } cases[] = {
+        {"extents", "cpus=2 scheduler=lws"},
+        {"batch of one", "batch=1"},
+        {"batch of all", "batch=16 cpus=2"},
+        {"rows", "rows=1"},
     };
     for (int k = 0; k < 4; k++) {
         snprintf(name, sizeof name, "predict-%s-%d", model, k);
@@ -322,13 +358,16 @@ static void test_predict(const char *model)
         bool good = child("predict", name, args) == 0;
         show_output(name);
         /* other batches have other lines of loss */
-        tap_ok(good && (k == 1 || k == 2 || other_lines(name, base) == 0) && count_of(name, " 0 0x") == N_VAL, "%s: %s", model, cases[k].name);
+        tap_ok(good && (k == 1 || k == 2 || other_lines(name, base) == 0) &&
+                   count_of(name, " 0 0x") == N_VAL,
+               "%s: %s", model, cases[k].name);
     }
     snprintf(name, sizeof name, "predict-%s-fail", model);
     snprintf(args, sizeof args, "model=%s rows=1 fail_row=1 cpus=2", model);
     bool good = child("predict", name, args) == 0;
     snprintf(args, sizeof args, "%d %d\n", N_TRAIN + 3, ASTER_EIO);
-    tap_ok(good && other_lines(name, base) == 1 && count_of(name, args) == 1, "%s: a sample that cannot be read fails alone", model);
+    tap_ok(good && other_lines(name, base) == 1 && count_of(name, args) == 1,
+           "%s: a sample that cannot be read fails alone", model);
 }
 
 static void test_memory(void)
@@ -348,7 +387,8 @@ static void test_memory(void)
             good &= computed == 0 && refused == N_VAL;
             alone = true;
         }
-        tap_ok(good, "a limit of %lld KiB: %d samples computed with the same bits, %d refused", (long long)memory >> 10, computed, refused);
+        tap_ok(good, "a limit of %lld KiB: %d samples computed with the same bits, %d refused",
+               (long long)memory >> 10, computed, refused);
     }
     tap_ok(halved && alone, "some limits let samples through, some none");
 }

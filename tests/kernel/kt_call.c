@@ -202,7 +202,8 @@ static bool is_output(const struct aster_args *a, const void *p)
     return false;
 }
 
-const char *kt_call_run(struct kt_call *call, const struct kt_target *target, enum aster_op_kind op, enum kt_kind kind)
+const char *kt_call_run(struct kt_call *call, const struct kt_target *target, enum aster_op_kind op,
+                        enum kt_kind kind)
 {
     struct aster_args *a = &call->a;
     a->work_bytes = work_bytes(op, a);
@@ -213,7 +214,8 @@ const char *kt_call_run(struct kt_call *call, const struct kt_target *target, en
     a->device = target->device;
     if (target->begin)
         target->begin(kind);
-    const struct aster_backend *be = kind == KT_POISON ? aster_backend_poison(target->be) : target->be;
+    const struct aster_backend *be =
+        kind == KT_POISON ? aster_backend_poison(target->be) : target->be;
     be->op[op](a);
     if (target->caught && target->caught())
         return target->caught();

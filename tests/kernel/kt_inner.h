@@ -23,10 +23,11 @@ struct kt_target {
     const struct aster_backend *be;
     const char *name;
     struct aster_device *device;
-    bool is_slow;                /* sizes are cut where a case says so: kt_cut */
-    bool ragged;                 /* it can leave rows out */
-    int n_alone;                 /* samples at either end of a batch that are tried alone */
-    void (*begin)(int number);   /* NULL, or before each call of a case; number: which of its kinds of calls */
+    bool is_slow; /* sizes are cut where a case says so: kt_cut */
+    bool ragged;  /* it can leave rows out */
+    int n_alone;  /* samples at either end of a batch that are tried alone */
+    void (*begin)(
+        int number); /* NULL, or before each call of a case; number: which of its kinds of calls */
     const char *(*caught)(void); /* NULL, or what was wrong with the call, NULL if nothing */
 };
 enum { KT_MOST_TARGETS = 4 };
@@ -69,7 +70,8 @@ void kt_call_new(struct kt_call *call, const struct kt_case *c, int64_t sample, 
 void kt_call_free(struct kt_call *call);
 /* Runs it, KT_POISON: under the poison table; NULL or what was wrong with the memory. */
 enum kt_kind { KT_PLAIN, KT_POISON, KT_OTHER };
-const char *kt_call_run(struct kt_call *call, const struct kt_target *target, enum aster_op_kind op, enum kt_kind kind);
+const char *kt_call_run(struct kt_call *call, const struct kt_target *target, enum aster_op_kind op,
+                        enum kt_kind kind);
 
 double kt_load(enum aster_dtype t, const void *p, int64_t k);
 void kt_store(enum aster_dtype t, void *p, int64_t k, double v);

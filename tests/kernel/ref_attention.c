@@ -74,10 +74,10 @@ static void ref_attention_dx(struct kt_case *c)
     }
 }
 
-static const int64_t shapes[][4] = {
-    {1, 1, 1, 1}, {2, 5, 7, 3},   {3, 64, 64, 16}, {2, 17, 33, 64},   {4, 100, 100, 8},
-    {0, 3, 3, 4}, {2, 1, 70, 32}, {2, 65, 1, 16},  {1, 130, 129, 40}, {5, 16, 16, 64},
-    {3, 6, 9, 150}};
+static const int64_t shapes[][4] = {{1, 1, 1, 1},    {2, 5, 7, 3},     {3, 64, 64, 16},
+                                    {2, 17, 33, 64}, {4, 100, 100, 8}, {0, 3, 3, 4},
+                                    {2, 1, 70, 32},  {2, 65, 1, 16},   {1, 130, 129, 40},
+                                    {5, 16, 16, 64}, {3, 6, 9, 150}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes, N_VARIANTS = 4 };
 
 /* variants: all, masked (one group wholly), causal, both */

@@ -102,10 +102,11 @@ static void ref_bn_dx(struct kt_case *c)
     }
 }
 
-static const int64_t shapes[][3] = {{1, 1, 1},    {2, 7, 3},   {3, 64, 64}, {2, 33, 20},
-                                    {4, 101, 5},  {0, 8, 4},   {2, 1, 31},  {2, 300, 130},
-                                    {3, 1021, 8}, {1, 40, 32}, {2, 5, 700},
-                                    {2, 3, 1030}}; /* a GPU takes rows of more than 1024 in another way */
+static const int64_t
+    shapes[]
+          [3] = {{1, 1, 1},   {2, 7, 3},   {3, 64, 64},   {2, 33, 20},  {4, 101, 5},
+                 {0, 8, 4},   {2, 1, 31},  {2, 300, 130}, {3, 1021, 8}, {1, 40, 32},
+                 {2, 5, 700}, {2, 3, 1030}}; /* a GPU takes rows of more than 1024 in another way */
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 /* Rows are independent: where there is one sample, its positions stand in for samples. */

@@ -139,7 +139,8 @@ static void ref_gated(struct kt_case *c)
 
 void kt_op_gated(struct kt *t)
 {
-    static const int64_t sizes[][2] = {{0, 3}, {2, 0}, {1, 1}, {3, 7}, {5, 16}, {17, 61}, {4, 1021}};
+    static const int64_t sizes[][2] = {{0, 3},  {2, 0},   {1, 1},   {3, 7},
+                                       {5, 16}, {17, 61}, {4, 1021}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         const int64_t *s = sizes[k];
         struct kt_case *c = kt_case_new(t, "%d rows, width %d", (int)s[0], (int)s[1]);

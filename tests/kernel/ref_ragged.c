@@ -42,8 +42,7 @@ static double dot(const double *a, const double *b, int64_t n)
 
 static double score(const struct kt_case *c, const struct part *p, int64_t i, int64_t j)
 {
-    return c->f[0] *
-               dot(c->in[0].v + p->at + i * p->ld, c->in[1].v + p->at + j * p->ld, p->e) -
+    return c->f[0] * dot(c->in[0].v + p->at + i * p->ld, c->in[1].v + p->at + j * p->ld, p->e) -
            p->slope * fabs((double)(i - j));
 }
 
@@ -60,8 +59,7 @@ static void ref_ragged(struct kt_case *c)
             c->out[1].v[(p.first + i) * p.heads + p.head] = top + log(sum);
             for (int64_t j = 0; j < p.n; j++)
                 for (int64_t e = 0; e < p.e; e++)
-                    o[e] += exp(score(c, &p, i, j) - top) / sum *
-                            c->in[2].v[p.at + j * p.ld + e];
+                    o[e] += exp(score(c, &p, i, j) - top) / sum * c->in[2].v[p.at + j * p.ld + e];
         }
     }
 }
@@ -92,10 +90,9 @@ static void ref_ragged_dx(struct kt_case *c)
 /* lengths end with -1 */
 static const struct {
     int64_t heads, width, length[8];
-} shapes[] = {
-    {1, 1, {1, -1}},         {2, 16, {5, 0, 17, 1, -1}},    {3, 24, {33, 2, 64, -1}},
-    {1, 64, {3, 130, 7, -1}}, {5, 3, {0, 0, 11, -1}},        {4, 8, {-1}},
-    {2, 150, {9, 31, -1}},    {1, 5, {257, 1, 1, 40, 97, -1}}};
+} shapes[] = {{1, 1, {1, -1}},          {2, 16, {5, 0, 17, 1, -1}},     {3, 24, {33, 2, 64, -1}},
+              {1, 64, {3, 130, 7, -1}}, {5, 3, {0, 0, 11, -1}},         {4, 8, {-1}},
+              {2, 150, {9, 31, -1}},    {1, 5, {257, 1, 1, 40, 97, -1}}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 struct totals {
@@ -122,7 +119,8 @@ static struct kt_case *ragged_case(struct kt *t, int k, bool has_slopes)
     c->f[0] = 1 / sqrt((double)shapes[k].width);
     c->s[0] = n.longest + (has_slopes ? 9 : 0);
     for (int j = 0; j < 3; j++) {
-        double *x = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(n.rows, shapes[k].heads * shapes[k].width));
+        double *x =
+            kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(n.rows, shapes[k].heads * shapes[k].width));
         if (j == 0)
             kt_fill(t, c->in[0].n, x, -4, 4);
     }
@@ -207,7 +205,7 @@ static void ref_rotary(struct kt_case *c)
 
 void kt_op_rotary(struct kt *t)
 {
-    static const int64_t sizes[][4] = {{0, 2, 4, 3},   {1, 1, 2, 1},    {7, 3, 24, 5},
+    static const int64_t sizes[][4] = {{0, 2, 4, 3},     {1, 1, 2, 1},    {7, 3, 24, 5},
                                        {13, 20, 16, 40}, {31, 5, 6, 100}, {5, 2, 128, 1000}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int back = 0; back < 2; back++) {

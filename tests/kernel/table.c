@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Proves that every op gives the reference's numbers in f32 and f64 on every instruction set of
- * this CPU. Arguments: names of ops or families, and of instruction sets to run; none of a kind runs
- * all of it. */
+ * this CPU. Arguments: names of ops or families, and of instruction sets to run; none of a kind
+ * runs all of it. */
 #include "kt_inner.h"
 #include "lib/tap.h"
 
@@ -47,8 +47,10 @@ int main(int argc, char **argv)
     for (int k = 0; k < ASTER_N_ISAS; k++) {
         enum aster_isa isa = (enum aster_isa)k;
         if (aster_isa_here(isa) && (wanted >> k & 1))
-            targets[n_targets++] = (struct kt_target){
-                .be = aster_backend_cpu(isa), .name = aster_isa_name(isa), .ragged = true, .n_alone = 3};
+            targets[n_targets++] = (struct kt_target){.be = aster_backend_cpu(isa),
+                                                      .name = aster_isa_name(isa),
+                                                      .ragged = true,
+                                                      .n_alone = 3};
     }
     kt_run_ops(argc, argv);
     for (int k = 0; k < ASTER_N_ISAS; k++)

@@ -176,12 +176,16 @@ static void test_numbers(void)
     tap_ok(good && v == 7 && aster_ctx_code(ctx) == 0,
            "texts that are no integers are refused, nothing is touched");
     int64_t size = 0;
-    tap_ok(aster_parse_size("1000", &size) == 0 && size == 1000 && aster_parse_size("1.5K", &size) == 0 && size == 1536 &&
+    tap_ok(aster_parse_size("1000", &size) == 0 && size == 1000 &&
+               aster_parse_size("1.5K", &size) == 0 && size == 1536 &&
                aster_parse_size("2TiB", &size) == 0 && size == (int64_t)2 << 40,
            "sizes");
-    tap_ok(aster_parse_size("0", &size) == ASTER_EPARAM && aster_parse_size("G", &size) == ASTER_EPARAM &&
-               aster_parse_size("1GB", &size) == ASTER_EPARAM && aster_parse_size("-1", &size) == ASTER_EPARAM &&
-               aster_parse_size("", &size) == ASTER_EPARAM && aster_parse_size("1e99", &size) == ASTER_EPARAM,
+    tap_ok(aster_parse_size("0", &size) == ASTER_EPARAM &&
+               aster_parse_size("G", &size) == ASTER_EPARAM &&
+               aster_parse_size("1GB", &size) == ASTER_EPARAM &&
+               aster_parse_size("-1", &size) == ASTER_EPARAM &&
+               aster_parse_size("", &size) == ASTER_EPARAM &&
+               aster_parse_size("1e99", &size) == ASTER_EPARAM,
            "what is no size");
     tap_ok(aster_parse_f64("-1.5e-3", &d) == 0 && d == -1.5e-3 && aster_parse_f64(".5", &d) == 0 &&
                d == 0.5 && aster_parse_f64("1e-400", &d) == 0 && d == 0,
@@ -199,16 +203,19 @@ static void test_numbers(void)
 }
 
 /* Round to nearest even, found by comparing the two neighbours in double precision. */
-/* 1 sign, 5 exponent, 10 fraction bits; 2^-24 is the smallest step. Denormal floats flushed or not. */
+/* 1 sign, 5 exponent, 10 fraction bits; 2^-24 is the smallest step. Denormal floats flushed or not.
+ */
 static void test_f16(void)
 {
     bool good = true;
     for (int h = 0; h < 65536; h++) {
         int exponent = h >> 10 & 31, fraction = h & 1023;
-        double want = exponent == 31 ? fraction ? (double)NAN : (double)INFINITY
-                      : exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+        double want = exponent == 31  ? fraction ? (double)NAN : (double)INFINITY
+                      : exponent == 0 ? ldexp(fraction, -24)
+                                      : ldexp(1024 + fraction, exponent - 25);
         double got = (double)aster_f16_to_f32((uint16_t)h);
-        good &= isnan(want) ? isnan(got) : got == (h < 32768 ? want : -want) && !!signbit(got) == (h > 32767);
+        good &= isnan(want) ? isnan(got)
+                            : got == (h < 32768 ? want : -want) && !!signbit(got) == (h > 32767);
     }
     tap_ok(good, "every half as a float");
 }

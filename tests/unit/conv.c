@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The convolutions of every instruction set equal plain loops in higher precision, and one result's bits depend on
- * nothing but its own inputs. */
+/* The convolutions of every instruction set equal plain loops in higher precision, and one result's
+ * bits depend on nothing but its own inputs. */
 #include "unit/kernels.h"
 
 DECLARE_SETS(conv1d);
 DECLARE_SETS(conv1d_dx);
 DECLARE_SETS(conv1d_dw);
-static aster_kernel *const forward[N_SETS] = SETS(conv1d), *const backward[N_SETS] = SETS(conv1d_dx),
-                                *const weights[N_SETS] = SETS(conv1d_dw);
+static aster_kernel *const forward[N_SETS] = SETS(conv1d),
+                           *const backward[N_SETS] = SETS(conv1d_dx),
+                           *const weights[N_SETS] = SETS(conv1d_dw);
 
 static const struct shape {
     int64_t b, l, k, ci, co, pad_left, pad_right;
 } shapes[] = {
-    {0, 5, 3, 2, 3, 1, 1},      {2, 0, 3, 2, 2, 1, 1},     {2, 0, 3, 2, 2, 2, 2},      {1, 1, 1, 1, 1, 0, 0},
-    {2, 1, 7, 3, 2, 3, 3},      {3, 5, 7, 4, 5, 3, 3},     {2, 2, 1, 0, 3, 0, 0},      {2, 3, 3, 3, 0, 1, 1},
-    {2, 13, 5, 21, 17, 2, 2},   {2, 37, 7, 20, 33, 6, 0},  {2, 64, 3, 32, 2, 1, 1},    {1, 257, 7, 32, 32, 3, 3},
-    {2, 129, 5, 67, 31, 0, 0},  {1, 300, 7, 64, 48, 3, 3}, {1, 9, 3, 4, 4, 5, 4},      {1, 9, 3, 4, 4, 0, 7},
-    {2, 31, 7, 384, 19, 3, 3},  {1, 20, 3, 5, 1100, 1, 1}, {1, 521, 3, 7, 9, 1, 1},    {300, 1, 3, 4, 5, 1, 1},
-    {5, 100, 2, 11, 24, 1, 0},  {2, 40, 101, 3, 2, 50, 50}, {2, 64, 7, 40, 50, 3, 3},  {1, 600, 1, 13, 40, 0, 0},
+    {0, 5, 3, 2, 3, 1, 1},      {2, 0, 3, 2, 2, 1, 1},     {2, 0, 3, 2, 2, 2, 2},
+    {1, 1, 1, 1, 1, 0, 0},      {2, 1, 7, 3, 2, 3, 3},     {3, 5, 7, 4, 5, 3, 3},
+    {2, 2, 1, 0, 3, 0, 0},      {2, 3, 3, 3, 0, 1, 1},     {2, 13, 5, 21, 17, 2, 2},
+    {2, 37, 7, 20, 33, 6, 0},   {2, 64, 3, 32, 2, 1, 1},   {1, 257, 7, 32, 32, 3, 3},
+    {2, 129, 5, 67, 31, 0, 0},  {1, 300, 7, 64, 48, 3, 3}, {1, 9, 3, 4, 4, 5, 4},
+    {1, 9, 3, 4, 4, 0, 7},      {2, 31, 7, 384, 19, 3, 3}, {1, 20, 3, 5, 1100, 1, 1},
+    {1, 521, 3, 7, 9, 1, 1},    {300, 1, 3, 4, 5, 1, 1},   {5, 100, 2, 11, 24, 1, 0},
+    {2, 40, 101, 3, 2, 50, 50}, {2, 64, 7, 40, 50, 3, 3},  {1, 600, 1, 13, 40, 0, 0},
     {7, 61, 4, 6, 8, 2, 1},
 };
 
@@ -28,8 +31,9 @@ static int64_t positions(const struct shape *s)
 }
 
 /* long double sums for f64, double for f32 are both covered by long double; f64 inputs need it */
-static void reference_forward(const struct shape *s, const struct aster_tensor *x, const struct aster_tensor *w,
-                              const struct aster_tensor *bias, bool relu, double *want, double *scale)
+static void reference_forward(const struct shape *s, const struct aster_tensor *x,
+                              const struct aster_tensor *w, const struct aster_tensor *bias,
+                              bool relu, double *want, double *scale)
 {
     int64_t n = positions(s);
     for (int64_t b = 0; b < s->b; b++)
@@ -58,8 +62,9 @@ static void add_term(double *want, double *scale, long double *exact, int64_t i,
 }
 
 /* Both derivatives of sum(dy conv(x, w)), each by scattering every term of the sum. */
-static void reference_backward(const struct shape *s, const struct aster_tensor *x, const struct aster_tensor *w,
-                               const struct aster_tensor *dy, double *want, double *scale, bool of_weights)
+static void reference_backward(const struct shape *s, const struct aster_tensor *x,
+                               const struct aster_tensor *w, const struct aster_tensor *dy,
+                               double *want, double *scale, bool of_weights)
 {
     int64_t n = positions(s), size = of_weights ? s->k * s->ci * s->co : s->b * s->l * s->ci;
     long double *exact = calloc((size_t)size + 1, sizeof *exact);
@@ -96,8 +101,8 @@ static bool bits_hold(aster_kernel *kernel, const struct shape *s, const struct 
         rows[b] = b % 3 == 0 ? (n + 1) / 2 : b % 3 == 1 ? 0 : n + 5;
         int64_t last = rows[b] <= 0 ? 0 : rows[b] - 1 + s->k - s->pad_left;
         last = last < 0 ? 0 : last > s->l ? s->l : last;
-        memcpy((char *)a.in[0].p + b * s->l * s->ci * size, (char *)full->in[0].p + b * s->l * s->ci * size,
-               (size_t)(last * s->ci * size));
+        memcpy((char *)a.in[0].p + b * s->l * s->ci * size,
+               (char *)full->in[0].p + b * s->l * s->ci * size, (size_t)(last * s->ci * size));
     }
     good = run_guarded(kernel, &a, aster_work_conv(ASTER_OP_conv1d, &a)) && good;
     for (int64_t b = 0; b < s->b; b++) {
@@ -124,7 +129,8 @@ static bool bits_hold(aster_kernel *kernel, const struct shape *s, const struct 
 }
 
 /* The last sample alone gives the same derivative of its input. */
-static bool backward_bits_hold(aster_kernel *kernel, const struct shape *s, const struct aster_args *full)
+static bool backward_bits_hold(aster_kernel *kernel, const struct shape *s,
+                               const struct aster_args *full)
 {
     int64_t n = positions(s), size = (int64_t)real_size(full->in[0].dtype);
     if (s->b == 0)
@@ -146,22 +152,42 @@ struct tally { /* what went wrong for one instruction set and type */
 
 static void one_shape(const struct shape *s, enum aster_dtype t, struct tally *tally)
 {
-    int64_t n = positions(s), n_x = s->b * s->l * s->ci, n_y = s->b * n * s->co, n_w = s->k * s->ci * s->co;
+    int64_t n = positions(s), n_x = s->b * s->l * s->ci, n_y = s->b * n * s->co,
+            n_w = s->k * s->ci * s->co;
     int64_t most = (n_x > n_y ? n_x : n_y) + n_w + 1;
     double *want = calloc((size_t)most, sizeof *want), *scale = calloc((size_t)most, sizeof *scale);
     const bool has_bias = s->l % 2, relu = s->k % 4 == 3;
-    struct aster_tensor x = tensor_new(t, true, 3, s->b, s->l, s->ci, 0), w = tensor_new(t, true, 3, s->k, s->ci, s->co, 0);
-    struct aster_tensor bias = tensor_new(t, true, 1, s->co, 0, 0, 0), y = tensor_new(t, false, 3, s->b, n, s->co, 0);
-    struct aster_tensor dy = tensor_new(t, true, 3, s->b, n, s->co, 0), dx = tensor_new(t, false, 3, s->b, s->l, s->ci, 0);
+    struct aster_tensor x = tensor_new(t, true, 3, s->b, s->l, s->ci, 0),
+                        w = tensor_new(t, true, 3, s->k, s->ci, s->co, 0);
+    struct aster_tensor bias = tensor_new(t, true, 1, s->co, 0, 0, 0),
+                        y = tensor_new(t, false, 3, s->b, n, s->co, 0);
+    struct aster_tensor dy = tensor_new(t, true, 3, s->b, n, s->co, 0),
+                        dx = tensor_new(t, false, 3, s->b, s->l, s->ci, 0);
     struct aster_tensor dw = tensor_new(t, false, 3, s->k, s->ci, s->co, 0);
-    struct aster_args f = {.n_in = 3, .n_out = 1, .in = {x, w, bias}, .out = {y}, .i = {s->pad_left, s->pad_right, relu}};
-    struct aster_args g = {.n_in = 2, .n_out = 1, .in = {dy, w}, .out = {dx}, .i = {s->pad_left, s->pad_right}, .s = {s->l}};
-    struct aster_args h = {.n_in = 2, .n_out = 1, .in = {x, dy}, .out = {dw}, .i = {s->pad_left, s->pad_right}, .s = {s->k}};
+    struct aster_args f = {.n_in = 3,
+                           .n_out = 1,
+                           .in = {x, w, bias},
+                           .out = {y},
+                           .i = {s->pad_left, s->pad_right, relu}};
+    struct aster_args g = {.n_in = 2,
+                           .n_out = 1,
+                           .in = {dy, w},
+                           .out = {dx},
+                           .i = {s->pad_left, s->pad_right},
+                           .s = {s->l}};
+    struct aster_args h = {.n_in = 2,
+                           .n_out = 1,
+                           .in = {x, dy},
+                           .out = {dw},
+                           .i = {s->pad_left, s->pad_right},
+                           .s = {s->k}};
     if (!has_bias)
         f.in[2] = (struct aster_tensor){0};
     for (int op = 0; op < 3; op++) {
         const struct aster_tensor *out = op == 0 ? &y : op == 1 ? &dx : &dw;
-        double depth = op == 0 ? (double)(s->k * s->ci) : op == 1 ? (double)(s->k * s->co) : (double)(s->b * n);
+        double depth = op == 0   ? (double)(s->k * s->ci)
+                       : op == 1 ? (double)(s->k * s->co)
+                                 : (double)(s->b * n);
         double units = depth / 2 + 2; /* a sum of n terms is at most n / 2 units off */
         if (op == 0)
             reference_forward(s, &x, &w, has_bias ? &bias : NULL, relu, want, scale);
@@ -172,20 +198,24 @@ static void one_shape(const struct shape *s, enum aster_dtype t, struct tally *t
                 continue;
             struct aster_args *a = op == 0 ? &f : op == 1 ? &g : &h;
             aster_kernel *kernel = op == 0 ? forward[k] : op == 1 ? backward[k] : weights[k];
-            static const enum aster_op_kind kinds[] = {ASTER_OP_conv1d, ASTER_OP_conv1d_dx, ASTER_OP_conv1d_dw};
+            static const enum aster_op_kind kinds[] = {ASTER_OP_conv1d, ASTER_OP_conv1d_dx,
+                                                       ASTER_OP_conv1d_dw};
             tensor_clear(out);
             if (!run_guarded(kernel, a, aster_work_conv(kinds[op], a)))
                 tally[k].guards = false;
             double d = distance(out, want, scale, units);
             if (!(d < 1))
-                tap_note("%s op %d %s: b %d l %d k %d ci %d co %d: off by %g limits", set_names[k], op,
-                         t == ASTER_F64 ? "f64" : "f32", (int)s->b, (int)s->l, (int)s->k, (int)s->ci, (int)s->co, d);
+                tap_note("%s op %d %s: b %d l %d k %d ci %d co %d: off by %g limits", set_names[k],
+                         op, t == ASTER_F64 ? "f64" : "f32", (int)s->b, (int)s->l, (int)s->k,
+                         (int)s->ci, (int)s->co, d);
             if (!(d <= tally[k].worst[op]))
                 tally[k].worst[op] = d;
             if (!distance_sees(out, want, scale, units))
                 tally[k].seen = false;
-            if ((op == 0 && !bits_hold(kernel, s, &f)) || (op == 1 && !backward_bits_hold(kernel, s, &g))) {
-                tap_note("%s op %d: b %d l %d k %d: bits differ", set_names[k], op, (int)s->b, (int)s->l, (int)s->k);
+            if ((op == 0 && !bits_hold(kernel, s, &f)) ||
+                (op == 1 && !backward_bits_hold(kernel, s, &g))) {
+                tap_note("%s op %d: b %d l %d k %d: bits differ", set_names[k], op, (int)s->b,
+                         (int)s->l, (int)s->k);
                 tally[k].bits = false;
             }
         }
@@ -213,10 +243,12 @@ int main(void)
             }
             static const char *const ops[] = {"conv1d", "conv1d_dx", "conv1d_dw"};
             for (int op = 0; op < 3; op++)
-                tap_ok(tally[k].worst[op] < 1, "%s %s %s equals plain loops (worst %.3f of the limit)", ops[op], type, name,
+                tap_ok(tally[k].worst[op] < 1,
+                       "%s %s %s equals plain loops (worst %.3f of the limit)", ops[op], type, name,
                        tally[k].worst[op]);
             tap_ok(tally[k].guards, "%s %s writes inside its buffers only", type, name);
-            tap_ok(tally[k].bits, "%s %s gives the same bits alone, in a batch and with fewer rows", type, name);
+            tap_ok(tally[k].bits, "%s %s gives the same bits alone, in a batch and with fewer rows",
+                   type, name);
             tap_ok(tally[k].seen, "%s %s a wrong result would be seen", type, name);
         }
     }

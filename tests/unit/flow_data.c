@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-/* ---- the table of kinds --------------------------------------------------------------------- */
+/* ---- the table of kinds ---- */
 static bool in_choices(const char *choices, const char *word)
 {
     size_t n = strlen(word);
@@ -97,7 +97,7 @@ static void kinds(void)
     tap_ok(stages, "options that name stages accept what some kind gives");
 }
 
-/* ---- tables --------------------------------------------------------------------------------- */
+/* ---- tables ---- */
 static struct aster_proteins *read_table(const char *name, int64_t max_length, bool upper)
 {
     struct aster_proteins *t = NULL;
@@ -198,7 +198,7 @@ static void annotated(void)
     aster_proteins_free(&t);
 }
 
-/* ---- splits --------------------------------------------------------------------------------- */
+/* ---- splits ---- */
 static struct aster_split *split(struct aster_proteins *t, double share, uint32_t seed,
                                  bool grouped, bool dedup)
 {
@@ -276,7 +276,7 @@ static void splits(void)
     aster_proteins_free(&t);
 }
 
-/* ---- stores of residue vectors -------------------------------------------------------------- */
+/* ---- stores of residue vectors ---- */
 static bool rows_are(struct aster_embeddings *e, int64_t key, int64_t n, float first)
 {
     float rows[64];
@@ -327,7 +327,8 @@ static void store_h5(void)
            "no rows beyond an entry or its length");
     aster_embeddings_free(&e);
     rc = aster_embeddings_open(ctx, in_dir("e.h5"), "esm2", 4, 10, &e);
-    tap_ok(rc == ASTER_EFORMAT && strstr(aster_ctx_message(ctx), "numbers [residues, 4] are expected"),
+    tap_ok(rc == ASTER_EFORMAT &&
+               strstr(aster_ctx_message(ctx), "numbers [residues, 4] are expected"),
            "another width: %s", aster_ctx_message(ctx));
     aster_ctx_clear(ctx);
 }
@@ -376,7 +377,7 @@ static void store_npz(void)
     aster_str_free(&zip);
 }
 
-/* ---- published data ------------------------------------------------------------------------- */
+/* ---- published data ---- */
 static struct aster_proteins *shared_table(const char *name)
 {
     struct aster_proteins *t = NULL;

@@ -35,7 +35,7 @@ static void end(struct aster_run *run)
     aster_free(&run->dir);
 }
 
-/* ---- folder --------------------------------------------------------------------------------- */
+/* ---- folder ---- */
 static void folders(void)
 {
     char old[PATH_MAX];
@@ -97,7 +97,7 @@ static void run_yaml(void)
     end(&run);
 }
 
-/* ---- shards --------------------------------------------------------------------------------- */
+/* ---- shards ---- */
 static struct aster_shard *made_shard(int64_t index, int64_t n)
 {
     struct aster_shard *s = NULL;
@@ -259,7 +259,7 @@ static void ledger(void)
     end(&run);
 }
 
-/* ---- histories and plots -------------------------------------------------------------------- */
+/* ---- histories and plots ---- */
 static struct aster_epoch epoch(int64_t k, double x)
 {
     return (struct aster_epoch){.epoch = k,
@@ -342,8 +342,8 @@ static void plots(void)
     aster_svg_curves(&s, box, "t<", "x", "y", 2, series, 2);
     aster_svg_curves(&s, box, "one point", "x", "y", 1,
                      &(struct aster_series){"p", "#000", 1, x, flat}, NAN);
-    aster_svg_curves(&s, box, "empty", "x", "y", 1,
-                     &(struct aster_series){"p", "#000", 0, x, flat}, 7);
+    aster_svg_curves(&s, box, "empty", "x", "y", 1, &(struct aster_series){"p", "#000", 0, x, flat},
+                     7);
     aster_svg_bars(&s, box, "bars", "x", "y", 2, names, 1, &color, y, 0);
     aster_svg_matrix(&s, box, "matrix", "x", "y", names, counts);
     aster_svg_areas(&s, box, "areas", 2, names, 2, times, shares);

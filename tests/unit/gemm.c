@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* matmul and linear of every instruction set equal plain loops in higher precision; a row's bits do not depend on the
- * other rows. */
+/* matmul and linear of every instruction set equal plain loops in higher precision; a row's bits do
+ * not depend on the other rows. */
 #include "unit/kernels.h"
 
 DECLARE_SETS(matmul);
@@ -10,9 +10,10 @@ static aster_kernel *const matmul[N_SETS] = SETS(matmul), *const linear[N_SETS] 
 static const struct shape {
     int64_t batch, m, k, n;
 } shapes[] = {
-    {1, 0, 3, 2},  {1, 3, 0, 2},    {1, 2, 3, 0},    {0, 2, 3, 4},     {1, 1, 1, 1},      {1, 5, 7, 3},  {3, 5, 6, 7},
-    {2, 13, 17, 19}, {1, 64, 64, 64}, {1, 241, 33, 31}, {1, 7, 700, 40}, {2, 1, 641, 1},  {1, 3, 5, 1100}, {1, 259, 330, 18},
-    {1, 1, 100, 100}, {2, 11, 1, 13}, {1, 12, 320, 32}, {1, 24, 321, 8}, {1, 250, 2, 33},
+    {1, 0, 3, 2},    {1, 3, 0, 2},     {1, 2, 3, 0},    {0, 2, 3, 4},      {1, 1, 1, 1},
+    {1, 5, 7, 3},    {3, 5, 6, 7},     {2, 13, 17, 19}, {1, 64, 64, 64},   {1, 241, 33, 31},
+    {1, 7, 700, 40}, {2, 1, 641, 1},   {1, 3, 5, 1100}, {1, 259, 330, 18}, {1, 1, 100, 100},
+    {2, 11, 1, 13},  {1, 12, 320, 32}, {1, 24, 321, 8}, {1, 250, 2, 33},
 };
 
 struct tally {
@@ -20,8 +21,8 @@ struct tally {
     bool guards, bits, seen;
 };
 
-static void reference(const struct shape *s, const struct aster_args *a, bool ta, bool tb, bool shared, bool relu,
-                      double *want, double *scale)
+static void reference(const struct shape *s, const struct aster_args *a, bool ta, bool tb,
+                      bool shared, bool relu, double *want, double *scale)
 {
     const struct aster_tensor *bias = a->n_in > 2 && a->in[2].p ? &a->in[2] : NULL;
     for (int64_t b = 0; b < s->batch; b++)
@@ -29,8 +30,10 @@ static void reference(const struct shape *s, const struct aster_args *a, bool ta
             for (int64_t j = 0; j < s->n; j++) {
                 long double sum = bias ? get(bias, j) : 0, size = fabsl(sum);
                 for (int64_t k = 0; k < s->k; k++) {
-                    long double x = get(&a->in[0], b * s->m * s->k + (ta ? k * s->m + i : i * s->k + k));
-                    long double y = get(&a->in[1], (shared ? 0 : b * s->k * s->n) + (tb ? j * s->k + k : k * s->n + j));
+                    long double x =
+                        get(&a->in[0], b * s->m * s->k + (ta ? k * s->m + i : i * s->k + k));
+                    long double y = get(&a->in[1], (shared ? 0 : b * s->k * s->n) +
+                                                       (tb ? j * s->k + k : k * s->n + j));
                     sum += x * y;
                     size += fabsl(x * y);
                 }
@@ -39,14 +42,16 @@ static void reference(const struct shape *s, const struct aster_args *a, bool ta
             }
 }
 
-static struct aster_tensor matrices(enum aster_dtype t, bool random, int64_t batch, int64_t rows, int64_t columns)
+static struct aster_tensor matrices(enum aster_dtype t, bool random, int64_t batch, int64_t rows,
+                                    int64_t columns)
 {
-    return batch < 0 ? tensor_new(t, random, 2, rows, columns, 0, 0) : tensor_new(t, random, 3, batch, rows, columns, 0);
+    return batch < 0 ? tensor_new(t, random, 2, rows, columns, 0, 0)
+                     : tensor_new(t, random, 3, batch, rows, columns, 0);
 }
 
 /* Row i of the first batch computed alone. */
-static bool row_alone(aster_kernel *kernel, enum aster_op_kind op, const struct shape *s, const struct aster_args *full,
-                      bool ta, int64_t i)
+static bool row_alone(aster_kernel *kernel, enum aster_op_kind op, const struct shape *s,
+                      const struct aster_args *full, bool ta, int64_t i)
 {
     const enum aster_dtype t = full->in[0].dtype;
     struct aster_args a = *full;
@@ -61,19 +66,23 @@ static bool row_alone(aster_kernel *kernel, enum aster_op_kind op, const struct 
         a.in[1].dim[0] = a.in[1].dim[1];
         a.in[1].dim[1] = a.in[1].dim[2];
     }
-    bool good = run_guarded(kernel, &a, aster_work_gemm(op, &a)) && same_bits(&a.out[0], 0, &full->out[0], i * s->n, s->n);
+    bool good = run_guarded(kernel, &a, aster_work_gemm(op, &a)) &&
+                same_bits(&a.out[0], 0, &full->out[0], i * s->n, s->n);
     tensor_free(&a.in[0]);
     tensor_free(&a.out[0]);
     return good;
 }
 
-/* variant: bits 0 and 1 transposes, bit 2 a shared right operand, bit 3 linear (bit 0 bias, bit 1 relu) */
+/* variant: bits 0 and 1 transposes, bit 2 a shared right operand, bit 3 linear (bit 0 bias, bit 1
+ * relu) */
 static void one_case(const struct shape *s, enum aster_dtype t, int variant, struct tally *tally)
 {
-    const bool is_linear = variant & 8, ta = !is_linear && variant & 1, tb = !is_linear && variant & 2;
+    const bool is_linear = variant & 8, ta = !is_linear && variant & 1,
+               tb = !is_linear && variant & 2;
     const bool shared = is_linear || variant & 4, relu = is_linear && variant & 2;
     const int64_t n_out = s->batch * s->m * s->n;
-    double *want = calloc((size_t)n_out + 1, sizeof *want), *scale = calloc((size_t)n_out + 1, sizeof *scale);
+    double *want = calloc((size_t)n_out + 1, sizeof *want),
+           *scale = calloc((size_t)n_out + 1, sizeof *scale);
     struct aster_args a = {.n_in = 2, .n_out = 1, .i = {is_linear ? relu : ta, tb}};
     a.in[0] = matrices(t, true, s->batch, ta ? s->k : s->m, ta ? s->m : s->k);
     a.in[1] = matrices(t, true, shared ? -1 : s->batch, tb ? s->n : s->k, tb ? s->k : s->n);
@@ -95,8 +104,8 @@ static void one_case(const struct shape *s, enum aster_dtype t, int variant, str
             tally[k].guards = false;
         double d = distance(&a.out[0], want, scale, units);
         if (!(d < 1))
-            tap_note("%s variant %d: batch %d m %d k %d n %d: off by %g limits", set_names[k], variant, (int)s->batch,
-                     (int)s->m, (int)s->k, (int)s->n, d);
+            tap_note("%s variant %d: batch %d m %d k %d n %d: off by %g limits", set_names[k],
+                     variant, (int)s->batch, (int)s->m, (int)s->k, (int)s->n, d);
         if (!(d <= tally[k].worst))
             tally[k].worst = d;
         if (!distance_sees(&a.out[0], want, scale, units))
@@ -127,11 +136,14 @@ int main(void)
                     tap_skip("%s: this CPU does not have it", set_names[k]);
                     continue;
                 }
-                tap_ok(tally[k].worst < 1, "%s %s %s equals plain loops (worst %.3f of the limit)", name, type, set_names[k],
-                       tally[k].worst);
-                tap_ok(tally[k].guards, "%s %s %s writes inside its buffers only", name, type, set_names[k]);
-                tap_ok(tally[k].bits, "%s %s %s gives a row the same bits alone", name, type, set_names[k]);
-                tap_ok(tally[k].seen, "%s %s %s a wrong result would be seen", name, type, set_names[k]);
+                tap_ok(tally[k].worst < 1, "%s %s %s equals plain loops (worst %.3f of the limit)",
+                       name, type, set_names[k], tally[k].worst);
+                tap_ok(tally[k].guards, "%s %s %s writes inside its buffers only", name, type,
+                       set_names[k]);
+                tap_ok(tally[k].bits, "%s %s %s gives a row the same bits alone", name, type,
+                       set_names[k]);
+                tap_ok(tally[k].seen, "%s %s %s a wrong result would be seen", name, type,
+                       set_names[k]);
             }
         }
     return tap_done();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that a list of GPUs chooses what it says on machines with and without them, and that a wrong one is refused by name. */
+/* Proves that a list of GPUs chooses what it says on machines with and without them, and that a
+ * wrong one is refused by name. */
 #include "lib/tap.h"
 #include "runtime/gpus.h"
 
@@ -14,7 +15,8 @@ static void good(const struct aster_gpus *g, const char *list, const char *expec
     int rc = aster_gpus_choose(ctx, g, list, &n, chosen);
     for (int k = 0; rc == 0 && k < n; k++)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d", k ? " " : "", chosen[k]);
-    tap_ok(rc == 0 && !strcmp(text, expected), "of %d, '%s': %s", g->n, list ? list : "(none given)", expected);
+    tap_ok(rc == 0 && !strcmp(text, expected), "of %d, '%s': %s", g->n,
+           list ? list : "(none given)", expected);
     aster_ctx_clear(ctx);
 }
 
@@ -22,7 +24,8 @@ static void bad(const struct aster_gpus *g, const char *list, const char *words)
 {
     int n, chosen[ASTER_MAX_GPUS];
     int rc = aster_gpus_choose(ctx, g, list, &n, chosen);
-    if (!tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), words), "of %d, '%s': %s", g->n, list, words))
+    if (!tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), words), "of %d, '%s': %s",
+                g->n, list, words))
         tap_note("%d: %s", rc, aster_ctx_message(ctx));
     aster_ctx_clear(ctx);
 }
@@ -34,7 +37,8 @@ static void memory(const char *text, const char *expected)
     int64_t limit[2] = {-1, -1};
     char got[400];
     if (aster_gpus_memory(ctx, text, 2, chosen, limit) == 0)
-        snprintf(got, sizeof got, "%lld %lld", (long long)(limit[0] >> 20), (long long)(limit[1] >> 20));
+        snprintf(got, sizeof got, "%lld %lld", (long long)(limit[0] >> 20),
+                 (long long)(limit[1] >> 20));
     else
         snprintf(got, sizeof got, "%s", aster_ctx_message(ctx));
     if (!tap_ok(strstr(got, expected) != NULL, "memory '%s': %s", text, expected))
@@ -86,7 +90,8 @@ int main(void)
     memory("much", "found 'much'");
     struct aster_gpus here;
     aster_gpus_look(&here);
-    tap_ok(here.n > 0 ? !*here.why : *here.why != '\0', "this machine: %d GPUs%s%s", here.n, *here.why ? ", " : "", here.why);
+    tap_ok(here.n > 0 ? !*here.why : *here.why != '\0', "this machine: %d GPUs%s%s", here.n,
+           *here.why ? ", " : "", here.why);
     aster_ctx_free(&ctx);
     tap_ok(aster_live_allocations() == 0, "nothing is left allocated");
     return tap_done();

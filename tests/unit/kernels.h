@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests that call kernels of every instruction set directly: guarded buffers, random numbers, comparison. */
+/* For tests that call kernels of every instruction set directly: guarded buffers, random numbers,
+ * comparison. */
 #ifndef ASTER_TESTS_KERNELS_H
 #define ASTER_TESTS_KERNELS_H
 
@@ -14,19 +15,20 @@
 /* The sets a test can run: vb64 is the 64-byte geometry compiled for avx2. */
 enum { SET_BASE, SET_AVX2, SET_VB64, SET_AVX512, SET_AVX512BF16, N_SETS };
 static const char *const set_names[N_SETS] = {"base", "avx2", "vb64", "avx512", "avx512bf16"};
-#define DECLARE_SETS(op)                                                                                               \
-    aster_kernel aster_k_##op##_cpu_base, aster_k_##op##_cpu_avx2, aster_k_##op##_cpu_vb64, aster_k_##op##_cpu_avx512, \
-        aster_k_##op##_cpu_avx512bf16
-#define SETS(op)                                                                                                       \
-    {                                                                                                                  \
-        aster_k_##op##_cpu_base, aster_k_##op##_cpu_avx2, aster_k_##op##_cpu_vb64, aster_k_##op##_cpu_avx512,          \
-            aster_k_##op##_cpu_avx512bf16                                                                              \
+#define DECLARE_SETS(op)                                                                           \
+    aster_kernel aster_k_##op##_cpu_base, aster_k_##op##_cpu_avx2, aster_k_##op##_cpu_vb64,        \
+        aster_k_##op##_cpu_avx512, aster_k_##op##_cpu_avx512bf16
+#define SETS(op)                                                                                   \
+    {                                                                                              \
+        aster_k_##op##_cpu_base, aster_k_##op##_cpu_avx2, aster_k_##op##_cpu_vb64,                 \
+            aster_k_##op##_cpu_avx512, aster_k_##op##_cpu_avx512bf16                               \
     }
 
 static inline bool set_runs_here(int set)
 {
     __builtin_cpu_init();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                __builtin_cpu_supports("bmi2");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     switch (set) {
@@ -105,8 +107,8 @@ static inline void guarded_free(void *buffer)
 }
 
 /* rank and up to 4 dims; random elements, or NaN */
-static inline struct aster_tensor tensor_new(enum aster_dtype t, bool random, int rank, int64_t d0, int64_t d1,
-                                             int64_t d2, int64_t d3)
+static inline struct aster_tensor tensor_new(enum aster_dtype t, bool random, int rank, int64_t d0,
+                                             int64_t d1, int64_t d2, int64_t d3)
 {
     struct aster_tensor x = {NULL, t, rank, {d0, d1, d2, d3}};
     int64_t n = tensor_size(&x);
@@ -126,7 +128,8 @@ static inline void tensor_clear(const struct aster_tensor *t)
     memset(t->p, 0xff, (size_t)tensor_size(t) * real_size(t->dtype));
 }
 
-/* Runs a kernel with a workspace of exactly the bytes asked for, filled with NaN; false if a guard was hit. */
+/* Runs a kernel with a workspace of exactly the bytes asked for, filled with NaN; false if a guard
+ * was hit. */
 static inline bool run_guarded(aster_kernel *kernel, struct aster_args *a, int64_t work_bytes)
 {
     a->work_bytes = work_bytes;
@@ -134,15 +137,18 @@ static inline bool run_guarded(aster_kernel *kernel, struct aster_args *a, int64
     kernel(a);
     bool good = guarded_whole(a->work, (size_t)work_bytes);
     for (int k = 0; k < a->n_out; k++)
-        good = good && guarded_whole(a->out[k].p, (size_t)tensor_size(&a->out[k]) * real_size(a->out[k].dtype));
+        good = good && guarded_whole(a->out[k].p,
+                                     (size_t)tensor_size(&a->out[k]) * real_size(a->out[k].dtype));
     guarded_free(a->work);
     a->work = NULL;
     return good;
 }
 
-/* How far y is from the reference in units of its limit: |y - want| / (epsilon * units * scale), the worst of all
- * elements; 1 or more is wrong, not finite is infinite. scale: sum of absolute terms. */
-static inline double distance(const struct aster_tensor *y, const double *want, const double *scale, double units)
+/* How far y is from the reference in units of its limit: |y - want| / (epsilon * units * scale),
+ * the worst of all elements; 1 or more is wrong, not finite is infinite. scale: sum of absolute
+ * terms. */
+static inline double distance(const struct aster_tensor *y, const double *want, const double *scale,
+                              double units)
 {
     double worst = 0;
     for (int64_t i = 0, n = tensor_size(y); i < n; i++) {
@@ -155,7 +161,8 @@ static inline double distance(const struct aster_tensor *y, const double *want, 
 }
 
 /* A right result with one element off by ten times its limit has to be seen. */
-static inline bool distance_sees(const struct aster_tensor *y, const double *want, const double *scale, double units)
+static inline bool distance_sees(const struct aster_tensor *y, const double *want,
+                                 const double *scale, double units)
 {
     int64_t n = tensor_size(y), i = n / 2;
     if (n == 0)
@@ -169,10 +176,12 @@ static inline bool distance_sees(const struct aster_tensor *y, const double *wan
     return seen;
 }
 
-static inline bool same_bits(const struct aster_tensor *a, int64_t i, const struct aster_tensor *b, int64_t j, int64_t n)
+static inline bool same_bits(const struct aster_tensor *a, int64_t i, const struct aster_tensor *b,
+                             int64_t j, int64_t n)
 {
     size_t size = real_size(a->dtype);
-    return n <= 0 || !memcmp((char *)a->p + (size_t)i * size, (char *)b->p + (size_t)j * size, (size_t)n * size);
+    return n <= 0 || !memcmp((char *)a->p + (size_t)i * size, (char *)b->p + (size_t)j * size,
+                             (size_t)n * size);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Language models against plain loops in double; batches that change nothing; gradients by finite differences; counts of parameters. */
+/* Language models against plain loops in double; batches that change nothing; gradients by finite
+ * differences; counts of parameters. */
 #include "golden/kernels.h"
 #include "golden/lm_file.h"
 #include "lib/tap.h"
@@ -33,7 +34,8 @@ enum { N_CONFIGS = sizeof configs / sizeof *configs };
 
 static void title(const struct aster_language_config *c, char text[64])
 {
-    snprintf(text, 64, "%s, width %d, %d heads", c->kind == ASTER_LANGUAGE_ESM2 ? "esm2" : "dnabert-s", (int)c->width, (int)c->n_heads);
+    snprintf(text, 64, "%s, width %d, %d heads",
+             c->kind == ASTER_LANGUAGE_ESM2 ? "esm2" : "dnabert-s", (int)c->width, (int)c->n_heads);
 }
 
 /* ---- weights: from the generator, so that all see the same ---- */
@@ -41,7 +43,10 @@ static void title(const struct aster_language_config *c, char text[64])
 struct weights {
     const struct aster_language_config *c;
     float frequency[256];
-    struct { char name[128]; double *v; } tensor[64];
+    struct {
+        char name[128];
+        double *v;
+    } tensor[64];
     int n;
 };
 
@@ -73,7 +78,8 @@ static bool collect(struct weights *w, struct lm_net *n)
         for (int k = 0; k < aster_program_n_params(p); k++) {
             const struct aster_param_info *info = aster_program_param(p, k);
             float *theirs = NULL;
-            aster_language_param_name(w->c, block, info, w->tensor[w->n].name, sizeof w->tensor[w->n].name);
+            aster_language_param_name(w->c, block, info, w->tensor[w->n].name,
+                                      sizeof w->tensor[w->n].name);
             if (!fine(aster_alloc(ctx, info->n, sizeof *theirs, &theirs)) ||
                 !fine(aster_alloc(ctx, info->n, sizeof(double), &w->tensor[w->n].v)))
                 return false;
@@ -141,7 +147,8 @@ static int against(void *arg, int64_t block, int64_t k, const double *rows)
     return 0;
 }
 
-/* Rounding of the type that is computed in; with bf16 that is f32, but where the instruction set multiplies bf16. */
+/* Rounding of the type that is computed in; with bf16 that is f32, but where the instruction set
+ * multiplies bf16. */
 static double rounding(const struct aster_backend *be, enum aster_dtype t)
 {
     if (t == ASTER_BF16 && strstr(be->name, "bf16"))
@@ -149,7 +156,8 @@ static double rounding(const struct aster_backend *be, enum aster_dtype t)
     return t == ASTER_F64 ? 0x1p-53 : 0x1p-24;
 }
 
-static void test_model(const struct aster_backend *be, const struct aster_language_config *c, enum aster_dtype t)
+static void test_model(const struct aster_backend *be, const struct aster_language_config *c,
+                       enum aster_dtype t)
 {
     struct weights w = {.c = c};
     struct lm_source source = {&w, read_block, frequencies};
@@ -163,8 +171,9 @@ static void test_model(const struct aster_backend *be, const struct aster_langua
     bool good = fine(lm_net_new(ctx, be, t, c, &source, false, &n)) && collect(&w, &n);
     struct lm_walk walk = {&n, tokens, N_SEQUENCES, &check, against};
     good = good && fine(lm_walk_run(&walk, &score));
-    tap_ok(good && score.worst <= 1, "%s, %s, %s: as plain loops, and any batch gives the same bits: %.2g of the limit (%s)", be->name, name,
-           aster_dtype_name(t), score.worst, score.at);
+    tap_ok(good && score.worst <= 1,
+           "%s, %s, %s: as plain loops, and any batch gives the same bits: %.2g of the limit (%s)",
+           be->name, name, aster_dtype_name(t), score.worst, score.at);
     weights_free(&w);
     lm_net_free(&n);
 }
@@ -251,7 +260,8 @@ static void test_gradient(const struct aster_backend *be, const struct aster_lan
     char name[64];
     title(c, name);
     aster_esm2_frequencies(c->width / c->n_heads / 2, w.frequency);
-    bool good = fine(lm_net_new(ctx, be, ASTER_F64, c, &source, true, &n)) && fine(slopes_of(&n, slope));
+    bool good =
+        fine(lm_net_new(ctx, be, ASTER_F64, c, &source, true, &n)) && fine(slopes_of(&n, slope));
     for (s.block = 0; good && s.block < aster_language_n_blocks(c); s.block++) {
         double f[4];
         for (int k = 0; good && k < 4; k++) {
@@ -263,7 +273,9 @@ static void test_gradient(const struct aster_backend *be, const struct aster_lan
         double want = (f[0] - 27 * f[1] + 27 * f[2] - f[3]) / (24 * h);
         worst = fmax(worst, fabs(slope[s.block] - want) / fmax(fabs(want), 1e-3));
     }
-    tap_ok(good && worst <= 1e-7, "%s, %s: gradients of all blocks are those of finite differences, error %.1e", be->name, name, worst);
+    tap_ok(good && worst <= 1e-7,
+           "%s, %s: gradients of all blocks are those of finite differences, error %.1e", be->name,
+           name, worst);
     lm_net_free(&n);
 }
 
@@ -274,7 +286,8 @@ static int64_t count(struct aster_language_config c)
     int64_t n = 0;
     for (int part = 0; part < (c.kind == ASTER_LANGUAGE_ESM2 ? 3 : 2); part++) {
         struct aster_program *p = NULL;
-        if (!fine(aster_language_program(ctx, &c, (enum aster_language_part)part, ASTER_F32, ASTER_LANGUAGE_EVAL, &p)))
+        if (!fine(aster_language_program(ctx, &c, (enum aster_language_part)part, ASTER_F32,
+                                         ASTER_LANGUAGE_EVAL, &p)))
             return -1;
         for (int k = 0; k < aster_program_n_params(p); k++)
             n += aster_program_param(p, k)->n * (part == ASTER_PART_LAYER ? c.n_layers : 1);
@@ -285,36 +298,44 @@ static int64_t count(struct aster_language_config c)
 
 static void test_counts(void)
 {
-    static const int64_t size[][4] = {{6, 320, 20, 7408960},        {12, 480, 20, 33269280},     {30, 640, 20, 147728000},
-                                      {33, 1280, 20, 649400320},    {36, 2560, 40, 2832442880LL}, {48, 5120, 40, 15102868480LL}};
+    static const int64_t size[][4] = {{6, 320, 20, 7408960},        {12, 480, 20, 33269280},
+                                      {30, 640, 20, 147728000},     {33, 1280, 20, 649400320},
+                                      {36, 2560, 40, 2832442880LL}, {48, 5120, 40, 15102868480LL}};
     for (size_t k = 0; k < sizeof size / sizeof *size; k++) {
-        const int64_t *s = size[k], n = count((struct aster_language_config){ASTER_LANGUAGE_ESM2, s[0], s[1], s[2], 4 * s[1], 33, 0, 1e-5});
+        const int64_t *s = size[k],
+                      n = count((struct aster_language_config){ASTER_LANGUAGE_ESM2, s[0], s[1],
+                                                               s[2], 4 * s[1], 33, 0, 1e-5});
         tap_ok(n == s[3], "esm2 of %d layers has %lld parameters", (int)s[0], (long long)n);
     }
-    int64_t n = count((struct aster_language_config){ASTER_LANGUAGE_DNABERT, 12, 768, 12, 3072, 4096, 2, 1e-12});
+    int64_t n = count(
+        (struct aster_language_config){ASTER_LANGUAGE_DNABERT, 12, 768, 12, 3072, 4096, 2, 1e-12});
     tap_ok(n == 116477952, "dnabert-s has %lld parameters", (long long)n);
 }
 
 static void test_tables(void)
 {
     double slope[12], factor[4];
-    int exponent_of[12] = {2, 4, 6, 8, 10, 12, 14, 16, 1, 3, 5, 7}, wrong = 0; /* of a half: 2^-1 is 2 halves */
+    int exponent_of[12] = {2, 4, 6, 8, 10, 12, 14, 16, 1, 3, 5, 7},
+        wrong = 0; /* of a half: 2^-1 is 2 halves */
     const int32_t ids[4] = {0, 32, 5, 2};
     aster_alibi_slopes(12, slope);
     for (int k = 0; k < 12; k++)
         wrong += fabs(slope[k] - pow(2, -exponent_of[k] / 2.0)) > 1e-16;
     tap_ok(wrong == 0, "slopes of 12 heads: those of 8, and every second of 16");
     aster_esm2_factors(4, ids, factor);
-    tap_ok(factor[1] == 0 && fabs(factor[0] - 0.88 / 0.75) < 1e-15 && factor[2] == factor[0], "factors where one of four tokens is masked");
+    tap_ok(factor[1] == 0 && fabs(factor[0] - 0.88 / 0.75) < 1e-15 && factor[2] == factor[0],
+           "factors where one of four tokens is masked");
     float f[8];
     aster_esm2_frequencies(8, f);
-    tap_ok(f[0] == 1 && f[4] == 0x1.47cp-7f, "the frequency 10000^-0.5 rounded to half precision: %a", (double)f[4]);
+    tap_ok(f[0] == 1 && f[4] == 0x1.47cp-7f,
+           "the frequency 10000^-0.5 rounded to half precision: %a", (double)f[4]);
 }
 
 static void refused(struct aster_language_config c, const char *field)
 {
     int rc = aster_language_check(ctx, &c);
-    tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), field), "refused: %s", aster_ctx_message(ctx));
+    tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), field), "refused: %s",
+           aster_ctx_message(ctx));
     aster_ctx_clear(ctx);
 }
 
@@ -337,8 +358,15 @@ static void test_too_long(const struct aster_backend *be)
     for (int k = 0; k < ROWS * WIDTH; k++)
         q[k] = (float)weight_of(k);
     struct aster_tensor rows = {q, ASTER_F32, 2, {ROWS, WIDTH}};
-    struct aster_args a = {.n_in = 4, .n_out = 2, .in = {rows, rows, rows, {(void *)starts, ASTER_I32, 1, {4}}}, .i = {2}, .f = {1}, .s = {3},
-                           .work = work, .work_bytes = sizeof work, .device = golden_device()};
+    struct aster_args a = {.n_in = 4,
+                           .n_out = 2,
+                           .in = {rows, rows, rows, {(void *)starts, ASTER_I32, 1, {4}}},
+                           .i = {2},
+                           .f = {1},
+                           .s = {3},
+                           .work = work,
+                           .work_bytes = sizeof work,
+                           .device = golden_device()};
     a.out[0] = (struct aster_tensor){o, ASTER_F32, 2, {ROWS, WIDTH}};
     a.out[1] = (struct aster_tensor){lse, ASTER_F32, 2, {ROWS, 2}};
     int64_t need = aster_work_attention(ASTER_OP_ragged_attention, &a);
@@ -348,7 +376,8 @@ static void test_too_long(const struct aster_backend *be)
         wrong += !isnan(o[k]) != (k / WIDTH < 2 || k / WIDTH >= 8);
     for (int k = 0; k < ROWS * 2; k++)
         wrong += !isnan(lse[k]) != (k / 2 < 2 || k / 2 >= 8);
-    tap_ok(wrong == 0 && need <= (int64_t)sizeof work, "%s: a sequence longer than said gives NaN, its neighbours do not", be->name);
+    tap_ok(wrong == 0 && need <= (int64_t)sizeof work,
+           "%s: a sequence longer than said gives NaN, its neighbours do not", be->name);
 }
 
 int main(void)
@@ -375,8 +404,11 @@ int main(void)
         }
         test_too_long(be);
     }
-    tap_ok(!golden_kernels_error(), "no kernel did anything wrong%s%s", golden_kernels_error() ? ": " : "", golden_kernels_error() ? golden_kernels_error() : "");
+    tap_ok(!golden_kernels_error(), "no kernel did anything wrong%s%s",
+           golden_kernels_error() ? ": " : "",
+           golden_kernels_error() ? golden_kernels_error() : "");
     aster_ctx_free(&ctx);
-    tap_ok(aster_live_allocations() == 0, "nothing is left allocated (%lld)", (long long)aster_live_allocations());
+    tap_ok(aster_live_allocations() == 0, "nothing is left allocated (%lld)",
+           (long long)aster_live_allocations());
     return tap_done();
 }

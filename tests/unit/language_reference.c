@@ -26,7 +26,8 @@ static double *room(int64_t n)
 }
 
 /* y [n, out] = x [n, in] w^T + b; w [out, in] */
-static double *linear(const struct reference *r, int64_t layer, const char *name, int64_t n, int64_t in, int64_t out, const double *x, bool has_bias)
+static double *linear(const struct reference *r, int64_t layer, const char *name, int64_t n,
+                      int64_t in, int64_t out, const double *x, bool has_bias)
 {
     char text[96];
     snprintf(text, sizeof text, "%s.weight", name);
@@ -44,7 +45,8 @@ static double *linear(const struct reference *r, int64_t layer, const char *name
     return y;
 }
 
-static void norm(const struct reference *r, int64_t layer, const char *name, int64_t n, const double *x, double *y)
+static void norm(const struct reference *r, int64_t layer, const char *name, int64_t n,
+                 const double *x, double *y)
 {
     char text[96];
     int64_t d = r->c->width;
@@ -69,7 +71,8 @@ static double gelu(double x)
 }
 
 /* rows of q, k, v are ld apart */
-static double *attend(const struct reference *r, int64_t n, const double *q, const double *k, const double *v, int64_t ld, bool has_slopes)
+static double *attend(const struct reference *r, int64_t n, const double *q, const double *k,
+                      const double *v, int64_t ld, bool has_slopes)
 {
     int64_t d = r->c->width, h = d / r->c->n_heads;
     double *o = room(n * d), *p = room(n), slope[64];
@@ -81,7 +84,8 @@ static double *attend(const struct reference *r, int64_t n, const double *q, con
                 double score = 0;
                 for (int64_t e = head * h; e < (head + 1) * h; e++)
                     score += q[i * ld + e] * k[j * ld + e];
-                p[j] = exp(score / sqrt((double)h) - (has_slopes ? slope[head] * fabs((double)(i - j)) : 0));
+                p[j] = exp(score / sqrt((double)h) -
+                           (has_slopes ? slope[head] * fabs((double)(i - j)) : 0));
                 sum += p[j];
             }
             for (int64_t j = 0; j < n; j++)
@@ -101,7 +105,8 @@ static void rotate(const struct reference *r, int64_t n, double *x)
     for (int64_t i = 0; i < n; i++)
         for (int64_t e = 0; e < d; e++)
             if (e % h < half) {
-                double angle = (double)i * (double)frequency[e % h], a = x[i * d + e], b = x[i * d + e + half];
+                double angle = (double)i * (double)frequency[e % h], a = x[i * d + e],
+                       b = x[i * d + e + half];
                 x[i * d + e] = a * cos(angle) - b * sin(angle);
                 x[i * d + e + half] = b * cos(angle) + a * sin(angle);
             }
@@ -119,7 +124,8 @@ static void esm2_layer(const struct reference *r, int64_t layer, int64_t n, doub
     int64_t d = r->c->width, inner = r->c->inner;
     double *u = room(n * d);
     norm(r, layer, "attention.LayerNorm", n, x, u);
-    double *q = linear(r, layer, "attention.self.query", n, d, d, u, true), *k = linear(r, layer, "attention.self.key", n, d, d, u, true);
+    double *q = linear(r, layer, "attention.self.query", n, d, d, u, true),
+           *k = linear(r, layer, "attention.self.key", n, d, d, u, true);
     double *v = linear(r, layer, "attention.self.value", n, d, d, u, true);
     rotate(r, n, q);
     rotate(r, n, k);
@@ -141,13 +147,15 @@ static void esm2_layer(const struct reference *r, int64_t layer, int64_t n, doub
 static void dnabert_layer(const struct reference *r, int64_t layer, int64_t n, double *x)
 {
     int64_t d = r->c->width, inner = r->c->inner;
-    double *all = linear(r, layer, "attention.self.Wqkv", n, d, 3 * d, x, true), *z = room(n * inner);
+    double *all = linear(r, layer, "attention.self.Wqkv", n, d, 3 * d, x, true),
+           *z = room(n * inner);
     double *o = attend(r, n, all, all + d, all + 2 * d, 3 * d, true);
     add(n * d, x, linear(r, layer, "attention.output.dense", n, d, d, o, true));
     norm(r, layer, "attention.output.LayerNorm", n, x, x);
     double *g = linear(r, layer, "mlp.gated_layers", n, d, 2 * inner, x, false);
     for (int64_t i = 0; i < n * inner; i++)
-        z[i] = gelu(g[i / inner * 2 * inner + i % inner]) * g[(i / inner * 2 + 1) * inner + i % inner];
+        z[i] =
+            gelu(g[i / inner * 2 * inner + i % inner]) * g[(i / inner * 2 + 1) * inner + i % inner];
     add(n * d, x, linear(r, layer, "mlp.wo", n, inner, d, z, true));
     norm(r, layer, "mlp.layernorm", n, x, x);
     free(all);

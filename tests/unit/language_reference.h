@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Language models in plain loops of doubles, one sequence at a time: what the blocks are held against. */
+/* Language models in plain loops of doubles, one sequence at a time: what the blocks are held
+ * against. */
 #ifndef ASTER_TESTS_LANGUAGE_REFERENCE_H
 #define ASTER_TESTS_LANGUAGE_REFERENCE_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Metrics by hand and by definition: areas by counting all pairs, regions by trying all runs, corner cases. */
+/* Metrics by hand and by definition: areas by counting all pairs, regions by trying all runs,
+ * corner cases. */
 #include "lib/tap.h"
 #include "train/metric.h"
 
@@ -40,12 +41,17 @@ static void test_auc(int64_t n, int levels)
         p[i] = random_prob((uint64_t)levels, i, levels);
         y[i] = aster_uniform(9, (uint64_t)levels, (uint64_t)i) < 0.2 ? 1 : i % 17 == 5 ? 255 : 0;
     }
-    bool good = aster_residues_add(ctx, &r, n, p, y, 0, 0, NULL) == 0 && aster_residues_result(ctx, &r, &m) == 0;
-    good = good && aster_residues_add(ctx, &halves, n - n / 3, p + n / 3, y + n / 3, 0, 0, NULL) == 0 &&
-           aster_residues_add(ctx, &halves, n / 3, p, y, 0, 0, NULL) == 0 && aster_residues_result(ctx, &halves, &h) == 0;
+    bool good = aster_residues_add(ctx, &r, n, p, y, 0, 0, NULL) == 0 &&
+                aster_residues_result(ctx, &r, &m) == 0;
+    good = good &&
+           aster_residues_add(ctx, &halves, n - n / 3, p + n / 3, y + n / 3, 0, 0, NULL) == 0 &&
+           aster_residues_add(ctx, &halves, n / 3, p, y, 0, 0, NULL) == 0 &&
+           aster_residues_result(ctx, &halves, &h) == 0;
     double expected = auc_by_pairs(n, p, y);
-    tap_ok(good && near(m.auc, expected) && !near(m.auc, expected + 1e-9), "area under ROC of %d residues on %d levels", (int)n, levels);
-    tap_ok(good && m.auc == h.auc && m.mcc == h.mcc && m.f1_macro == h.f1_macro, "the same bits for the parts in another order");
+    tap_ok(good && near(m.auc, expected) && !near(m.auc, expected + 1e-9),
+           "area under ROC of %d residues on %d levels", (int)n, levels);
+    tap_ok(good && m.auc == h.auc && m.mcc == h.mcc && m.f1_macro == h.f1_macro,
+           "the same bits for the parts in another order");
     aster_residues_free(&r);
     aster_residues_free(&halves);
 }
@@ -57,10 +63,16 @@ static void test_counts(void)
     struct aster_residues r = {0};
     struct aster_metrics m;
     int64_t wrong = -1;
-    bool good = aster_residues_add(ctx, &r, 8, p, NULL, 2, 5, &wrong) == 0 && aster_residues_result(ctx, &r, &m) == 0;
-    tap_ok(good && wrong == 2 && r.tp == 2 && r.fp == 1 && r.fn == 1 && r.tn == 4, "counts; 0.5 is not above 0.5");
-    tap_ok(good && near(m.accuracy, 0.75) && near(m.precision, 2. / 3) && near(m.recall, 2. / 3) && near(m.f1, 2. / 3), "accuracy to f1");
-    tap_ok(good && near(m.f1_macro, (2. / 3 + 0.8) / 2) && near(m.mcc, 7 / 15.0) && near(m.auc, 14 / 15.0), "f1_macro, mcc, auc");
+    bool good = aster_residues_add(ctx, &r, 8, p, NULL, 2, 5, &wrong) == 0 &&
+                aster_residues_result(ctx, &r, &m) == 0;
+    tap_ok(good && wrong == 2 && r.tp == 2 && r.fp == 1 && r.fn == 1 && r.tn == 4,
+           "counts; 0.5 is not above 0.5");
+    tap_ok(good && near(m.accuracy, 0.75) && near(m.precision, 2. / 3) && near(m.recall, 2. / 3) &&
+               near(m.f1, 2. / 3),
+           "accuracy to f1");
+    tap_ok(good && near(m.f1_macro, (2. / 3 + 0.8) / 2) && near(m.mcc, 7 / 15.0) &&
+               near(m.auc, 14 / 15.0),
+           "f1_macro, mcc, auc");
     aster_residues_free(&r);
 }
 
@@ -69,10 +81,14 @@ static void test_one_class(void)
     const float low[3] = {0.1f, 0.2f, 0.3f}, bad[2] = {0.1f, NAN};
     struct aster_residues r = {0};
     struct aster_metrics m;
-    bool good = aster_residues_add(ctx, &r, 3, low, NULL, -1, -1, NULL) == 0 && aster_residues_result(ctx, &r, &m) == 0;
-    tap_ok(good && m.accuracy == 1 && m.precision == 0 && m.recall == 0 && m.f1 == 0 && m.mcc == 0 && m.auc == 0, "no positive: 0 / 0 is 0");
+    bool good = aster_residues_add(ctx, &r, 3, low, NULL, -1, -1, NULL) == 0 &&
+                aster_residues_result(ctx, &r, &m) == 0;
+    tap_ok(good && m.accuracy == 1 && m.precision == 0 && m.recall == 0 && m.f1 == 0 &&
+               m.mcc == 0 && m.auc == 0,
+           "no positive: 0 / 0 is 0");
     tap_ok(good && m.f1_macro == 1, "f1_macro leaves the absent class out");
-    tap_ok(aster_residues_add(ctx, &r, 2, bad, NULL, -1, -1, NULL) == ASTER_ENUMERIC && r.tn == 3, "not a number is refused, nothing added");
+    tap_ok(aster_residues_add(ctx, &r, 2, bad, NULL, -1, -1, NULL) == ASTER_ENUMERIC && r.tn == 3,
+           "not a number is refused, nothing added");
     aster_ctx_clear(ctx);
     aster_residues_free(&r);
     good = aster_residues_result(ctx, &r, &m) == 0;
@@ -80,7 +96,8 @@ static void test_one_class(void)
 }
 
 /* The longest, then first, of all [a, b) that are above, and cannot grow. */
-static struct aster_region region_by_trying(int64_t n, const float *p, double threshold, int64_t least)
+static struct aster_region region_by_trying(int64_t n, const float *p, double threshold,
+                                            int64_t least)
 {
     struct aster_region best = {-1, -1, 0};
     for (int64_t a = 0; a < n; a++)
@@ -118,20 +135,25 @@ static void test_sequences(void)
 {
     struct aster_sequences s = {0};
     struct aster_sequence_metrics m;
-    aster_sequences_add(&s, 10, 30, &(struct aster_region){10, 30, 1});   /* strict */
-    aster_sequences_add(&s, 10, 30, &(struct aster_region){12, 28, 1});   /* close: 16 / 20 */
-    aster_sequences_add(&s, 10, 30, &(struct aster_region){13, 30, 1});   /* 17 / 20 */
-    aster_sequences_add(&s, 10, 30, &(struct aster_region){30, 40, 1});   /* apart */
-    aster_sequences_add(&s, 10, 30, &(struct aster_region){-1, -1, 0});   /* missed */
-    aster_sequences_add(&s, -1, -1, &(struct aster_region){3, 9, 1});     /* false alarm */
+    aster_sequences_add(&s, 10, 30, &(struct aster_region){10, 30, 1}); /* strict */
+    aster_sequences_add(&s, 10, 30, &(struct aster_region){12, 28, 1}); /* close: 16 / 20 */
+    aster_sequences_add(&s, 10, 30, &(struct aster_region){13, 30, 1}); /* 17 / 20 */
+    aster_sequences_add(&s, 10, 30, &(struct aster_region){30, 40, 1}); /* apart */
+    aster_sequences_add(&s, 10, 30, &(struct aster_region){-1, -1, 0}); /* missed */
+    aster_sequences_add(&s, -1, -1, &(struct aster_region){3, 9, 1});   /* false alarm */
     aster_sequences_add(&s, -1, -1, &(struct aster_region){-1, -1, 0});
     aster_sequences_add(&s, -1, -1, &(struct aster_region){-1, -1, 0});
     aster_sequences_result(&s, &m);
-    tap_ok(s.tp == 4 && s.fn == 1 && s.fp == 1 && s.tn == 2 && m.n == 8 && m.n_true == 5 && m.n_found == 5, "counts of proteins");
+    tap_ok(s.tp == 4 && s.fn == 1 && s.fp == 1 && s.tn == 2 && m.n == 8 && m.n_true == 5 &&
+               m.n_found == 5,
+           "counts of proteins");
     tap_ok(near(m.mean_iou, (1 + 0.8 + 0.85) / 5), "mean overlap counts what was missed as 0");
-    tap_ok(near(m.exact_match_pct, 25) && near(m.exact_match_true_pct, 40) && near(m.strict_match_true_pct, 20), "matches");
-    tap_ok(near(m.false_positive_pct, 100 / 3.0) && near(m.accuracy, 0.75) && near(m.precision, 0.8) && near(m.recall, 0.8) &&
-               near(m.f1, 0.8), "false alarms, accuracy, precision, recall, f1");
+    tap_ok(near(m.exact_match_pct, 25) && near(m.exact_match_true_pct, 40) &&
+               near(m.strict_match_true_pct, 20),
+           "matches");
+    tap_ok(near(m.false_positive_pct, 100 / 3.0) && near(m.accuracy, 0.75) &&
+               near(m.precision, 0.8) && near(m.recall, 0.8) && near(m.f1, 0.8),
+           "false alarms, accuracy, precision, recall, f1");
 }
 
 int main(void)

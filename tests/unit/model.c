@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Configurations of the models: published parameter counts, and a message that names the field for every bad value. */
+/* Configurations of the models: published parameter counts, and a message that names the field for
+ * every bad value. */
 #include "lib/tap.h"
 #include "model/model.h"
 
@@ -19,12 +20,14 @@ static void count(struct aster_model_config c, int64_t n_params, int64_t n_buffe
         params += aster_program_param(p, k)->n;
     for (int k = 0; rc == 0 && k < aster_program_n_buffers(p); k++)
         buffers += aster_program_buffer(p, k)->n;
-    tap_ok(rc == 0 && params == n_params && buffers == n_buffers, "%s on %d columns: %lld parameters, %lld statistics",
-           aster_model_name(c.kind), (int)c.input_dim, (long long)params, (long long)buffers);
+    tap_ok(rc == 0 && params == n_params && buffers == n_buffers,
+           "%s on %d columns: %lld parameters, %lld statistics", aster_model_name(c.kind),
+           (int)c.input_dim, (long long)params, (long long)buffers);
     aster_program_free(&p);
 }
 
-static void count_defaults(enum aster_model_kind kind, int64_t dim, int64_t n_params, int64_t n_buffers)
+static void count_defaults(enum aster_model_kind kind, int64_t dim, int64_t n_params,
+                           int64_t n_buffers)
 {
     struct aster_model_config c;
     aster_model_defaults(kind, dim, &c);
@@ -53,8 +56,9 @@ static void test_counts(void)
 static void refused(struct aster_model_config c, const char *field)
 {
     int rc = aster_model_check(ctx, &c);
-    tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), field) && strstr(aster_ctx_message(ctx), "expected"), "refused: %s",
-           aster_ctx_message(ctx));
+    tap_ok(rc == ASTER_EPARAM && strstr(aster_ctx_message(ctx), field) &&
+               strstr(aster_ctx_message(ctx), "expected"),
+           "refused: %s", aster_ctx_message(ctx));
     aster_ctx_clear(ctx);
 }
 

@@ -77,13 +77,13 @@ static void test_types(void)
     tap_ok(fine(rows(put_npy(1, DICT("<f4", "(3,)"), f4, 12), ASTER_BF16, 0, 1, h)) &&
                h[0] == aster_f32_to_bf16(0.1f),
            "f4 as bf16");
-    failed_with("-3.4e38 as bf16", rows(put_npy(1, DICT("<f4", "(3,)"), f4, 12), ASTER_BF16, 0, 3, h),
-                ASTER_EFORMAT, "'a'", "element 1", "bf16", NULL);
+    failed_with("-3.4e38 as bf16",
+                rows(put_npy(1, DICT("<f4", "(3,)"), f4, 12), ASTER_BF16, 0, 3, h), ASTER_EFORMAT,
+                "'a'", "element 1", "bf16", NULL);
     tap_ok(fine(rows(put_npy(3, DICT("<f8", "(3,)"), f8, 24), ASTER_F64, 0, 3, d)) &&
                !memcmp(d, f8, 24),
            "f8, version 3.0");
-    tap_ok(fine(rows(put_npy(1, DICT("<f8", "(3,)"), f8, 24), ASTER_F32, 0, 1, f)) &&
-               f[0] == 0.1f,
+    tap_ok(fine(rows(put_npy(1, DICT("<f8", "(3,)"), f8, 24), ASTER_F32, 0, 1, f)) && f[0] == 0.1f,
            "f8 as f32");
     tap_ok(fine(rows(put_npy(1, DICT("<i4", "(3,)"), i4, 12), ASTER_I32, 0, 3, i)) &&
                !memcmp(i, i4, 12),
@@ -127,11 +127,12 @@ static void test_types(void)
     failed_with("a fraction as i64",
                 rows(put_npy(1, DICT("<f8", "(3,)"), f8, 24), ASTER_I64, 0, 3, l), ASTER_EFORMAT,
                 "'a'", "element 0", "i64", NULL);
-    failed_with("1e300 as f32",
-                rows(put_npy(1, DICT("<f8", "(3,)"), (double[]){1, 1e300, 0}, 24), ASTER_F32, 0, 3, f),
-                ASTER_EFORMAT, "'a'", "element 1", "f32", NULL);
-    tap_ok(fine(rows(put_npy(1, DICT("<f8", "(3,)"), (double[]){1, INFINITY, NAN}, 24), ASTER_F32, 0, 3,
-                     f)) &&
+    failed_with(
+        "1e300 as f32",
+        rows(put_npy(1, DICT("<f8", "(3,)"), (double[]){1, 1e300, 0}, 24), ASTER_F32, 0, 3, f),
+        ASTER_EFORMAT, "'a'", "element 1", "f32", NULL);
+    tap_ok(fine(rows(put_npy(1, DICT("<f8", "(3,)"), (double[]){1, INFINITY, NAN}, 24), ASTER_F32,
+                     0, 3, f)) &&
                isinf(f[1]) && isnan(f[2]),
            "but what is not finite stays so");
     failed_with("not a number as i32",

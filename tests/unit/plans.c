@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that the plans of all batch shapes exist for models of any length, that a cut holds the longest sample and no more than it
- * must, and that the buffers of a full part are large enough for every part. */
+/* Proves that the plans of all batch shapes exist for models of any length, that a cut holds the
+ * longest sample and no more than it must, and that the buffers of a full part are large enough for
+ * every part. */
 #include "lib/tap.h"
 #include "train/internal.h"
 
 static struct aster_ctx *ctx;
 
-struct model { struct aster_program *program; struct plans plans; };
+struct model {
+    struct aster_program *program;
+    struct plans plans;
+};
 
 static int model_new(enum aster_model_kind kind, int64_t length, bool cut, struct model *m)
 {
@@ -14,7 +18,11 @@ static int model_new(enum aster_model_kind kind, int64_t length, bool cut, struc
     aster_model_defaults(kind, 20, &c);
     c.max_length = length;
     ASTER_TRY(eval_program(ctx, &c, ASTER_F32, (double[]){1, 5}, &m->program));
-    m->plans = (struct plans){.ctx = ctx, .program = m->program, .length = length, .extents = !aster_model_time_major(kind), .cut = cut};
+    m->plans = (struct plans){.ctx = ctx,
+                              .program = m->program,
+                              .length = length,
+                              .extents = !aster_model_time_major(kind),
+                              .cut = cut};
     return 0;
 }
 
@@ -24,7 +32,8 @@ static void model_free(struct model *m)
     aster_program_free(&m->program);
 }
 
-/* Every length of a sample: its plan has room for it, and the plans are few. The first cut is a 32nd of the length, in whole 32s. */
+/* Every length of a sample: its plan has room for it, and the plans are few. The first cut is a
+ * 32nd of the length, in whole 32s. */
 static void check_cuts(int64_t length)
 {
     struct model m = {0};
@@ -46,8 +55,10 @@ static void check_cuts(int64_t length)
     if (rc < 0)
         tap_note("%s", aster_ctx_message(ctx));
     int64_t first = (length + 1023) / 1024 * 32;
-    tap_ok(good && before == length && m.plans.n == n_plans && shortest == (first < length ? first : length),
-           "lstm of length %lld: %lld cuts, the first of %lld", (long long)length, (long long)n_plans, (long long)shortest);
+    tap_ok(good && before == length && m.plans.n == n_plans &&
+               shortest == (first < length ? first : length),
+           "lstm of length %lld: %lld cuts, the first of %lld", (long long)length,
+           (long long)n_plans, (long long)shortest);
     model_free(&m);
 }
 
@@ -68,14 +79,15 @@ static void check_parts(enum aster_model_kind kind, int64_t length, int64_t full
             larger |= n > full && need[c] > room[c];
         }
     }
-    tap_ok(good && larger, "%s of length %lld: parts of 1 to %lld fit, one more sample does not", aster_model_name(kind), (long long)length,
-           (long long)full);
+    tap_ok(good && larger, "%s of length %lld: parts of 1 to %lld fit, one more sample does not",
+           aster_model_name(kind), (long long)length, (long long)full);
     model_free(&m);
 }
 
 int main(void)
 {
-    static const int64_t lengths[] = {1, 2, 31, 32, 33, 48, 64, 65, 1000, 1024, 1025, 2500}, full[] = {1, 2, 8, 13, 32};
+    static const int64_t lengths[] = {1, 2, 31, 32, 33, 48, 64, 65, 1000, 1024, 1025, 2500},
+                         full[] = {1, 2, 8, 13, 32};
     if (aster_ctx_new(&ctx) < 0)
         return 1;
     for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)

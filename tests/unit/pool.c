@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pooling and resize of every instruction set equal plain loops in double; each derivative is the adjoint. */
+/* Pooling and resize of every instruction set equal plain loops in double; each derivative is the
+ * adjoint. */
 #include "unit/kernels.h"
 
 DECLARE_SETS(avgpool2);
 DECLARE_SETS(avgpool2_dx);
 DECLARE_SETS(resize);
 DECLARE_SETS(resize_dx);
-static aster_kernel *const pool[N_SETS] = SETS(avgpool2), *const pool_dx[N_SETS] = SETS(avgpool2_dx),
-                                *const resize[N_SETS] = SETS(resize), *const resize_dx[N_SETS] = SETS(resize_dx);
+static aster_kernel *const pool[N_SETS] = SETS(avgpool2),
+                           *const pool_dx[N_SETS] = SETS(avgpool2_dx),
+                           *const resize[N_SETS] = SETS(resize),
+                           *const resize_dx[N_SETS] = SETS(resize_dx);
 
 static const struct shape {
     int64_t b, l, c, n_out; /* n_out of the resize */
 } shapes[] = {
-    {0, 4, 3, 8}, {1, 1, 1, 1}, {2, 1, 3, 5}, {2, 5, 3, 1}, {2, 2, 7, 4}, {3, 31, 5, 62}, {2, 30, 9, 31}, {1, 125, 64, 250},
-    {1, 512, 3, 1024}, {2, 7, 130, 3}, {1, 1, 2, 4000}, {2, 16, 33, 16}, {2, 3, 0, 6}, {1, 97, 13, 977}, {1, 5, 2, 0},
+    {0, 4, 3, 8},    {1, 1, 1, 1},    {2, 1, 3, 5},      {2, 5, 3, 1},      {2, 2, 7, 4},
+    {3, 31, 5, 62},  {2, 30, 9, 31},  {1, 125, 64, 250}, {1, 512, 3, 1024}, {2, 7, 130, 3},
+    {1, 1, 2, 4000}, {2, 16, 33, 16}, {2, 3, 0, 6},      {1, 97, 13, 977},  {1, 5, 2, 0},
 };
 
 static double weight(enum aster_dtype t, const struct shape *s, int64_t out, int64_t in)
@@ -31,20 +35,23 @@ static double weight(enum aster_dtype t, const struct shape *s, int64_t out, int
 }
 
 /* The matrix of each linear map: element (out, in). */
-static double element(bool is_resize, enum aster_dtype t, const struct shape *s, int64_t out, int64_t in)
+static double element(bool is_resize, enum aster_dtype t, const struct shape *s, int64_t out,
+                      int64_t in)
 {
     return is_resize ? weight(t, s, out, in) : in / 2 == out ? 0.5 : 0;
 }
 
-static void reference(bool is_resize, bool adjoint, const struct shape *s, const struct aster_tensor *x, double *want,
-                      double *scale)
+static void reference(bool is_resize, bool adjoint, const struct shape *s,
+                      const struct aster_tensor *x, double *want, double *scale)
 {
-    int64_t n_small = is_resize ? s->n_out : s->l / 2, n_to = adjoint ? s->l : n_small, n_from = adjoint ? n_small : s->l;
+    int64_t n_small = is_resize ? s->n_out : s->l / 2, n_to = adjoint ? s->l : n_small,
+            n_from = adjoint ? n_small : s->l;
     memset(want, 0, (size_t)(s->b * n_to * s->c) * sizeof *want);
     memset(scale, 0, (size_t)(s->b * n_to * s->c) * sizeof *scale);
     for (int64_t to = 0; to < n_to; to++)
         for (int64_t from = 0; from < n_from; from++) {
-            double m = adjoint ? element(is_resize, x->dtype, s, from, to) : element(is_resize, x->dtype, s, to, from);
+            double m = adjoint ? element(is_resize, x->dtype, s, from, to)
+                               : element(is_resize, x->dtype, s, to, from);
             for (int64_t b = 0; m != 0 && b < s->b; b++)
                 for (int64_t k = 0; k < s->c; k++) {
                     double term = m * get(x, (b * n_from + from) * s->c + k);
@@ -76,9 +83,11 @@ static bool rows_hold(aster_kernel *kernel, const struct aster_args *full)
     return good;
 }
 
-static void one(bool is_resize, bool adjoint, const struct shape *s, enum aster_dtype t, double *worst, bool *good)
+static void one(bool is_resize, bool adjoint, const struct shape *s, enum aster_dtype t,
+                double *worst, bool *good)
 {
-    int64_t n_small = is_resize ? s->n_out : s->l / 2, n_to = adjoint ? s->l : n_small, n_from = adjoint ? n_small : s->l;
+    int64_t n_small = is_resize ? s->n_out : s->l / 2, n_to = adjoint ? s->l : n_small,
+            n_from = adjoint ? n_small : s->l;
     double *want = calloc((size_t)(s->b * n_to * s->c) + 1, sizeof *want);
     double *scale = calloc((size_t)(s->b * n_to * s->c) + 1, sizeof *scale);
     struct aster_args a = {.n_in = 1, .n_out = 1, .s = {n_to}};
@@ -86,7 +95,8 @@ static void one(bool is_resize, bool adjoint, const struct shape *s, enum aster_
     a.out[0] = tensor_new(t, false, 3, s->b, n_to, s->c, 0);
     reference(is_resize, adjoint, s, &a.in[0], want, scale);
     for (int k = 0; k < N_SETS; k++) {
-        aster_kernel *kernel = is_resize ? (adjoint ? resize_dx[k] : resize[k]) : (adjoint ? pool_dx[k] : pool[k]);
+        aster_kernel *kernel =
+            is_resize ? (adjoint ? resize_dx[k] : resize[k]) : (adjoint ? pool_dx[k] : pool[k]);
         if (!set_runs_here(k))
             continue;
         tensor_clear(&a.out[0]);
@@ -119,10 +129,11 @@ int main(void)
                     tap_skip("%s: this CPU does not have it", set_names[k]);
                     continue;
                 }
-                tap_ok(worst[k] < 1, "%s %s %s equals plain loops (worst %.3f of the limit)", names[op], t ? "f64" : "f32",
-                       set_names[k], worst[k]);
-                tap_ok(good[k], "%s %s %s keeps to its buffers and rows, and a wrong result would be seen", names[op],
-                       t ? "f64" : "f32", set_names[k]);
+                tap_ok(worst[k] < 1, "%s %s %s equals plain loops (worst %.3f of the limit)",
+                       names[op], t ? "f64" : "f32", set_names[k], worst[k]);
+                tap_ok(good[k],
+                       "%s %s %s keeps to its buffers and rows, and a wrong result would be seen",
+                       names[op], t ? "f64" : "f32", set_names[k]);
             }
         }
     return tap_done();

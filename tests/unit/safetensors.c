@@ -31,7 +31,7 @@ static void refused(const char *what, const char *header, int64_t n_data, const 
 
 #define ENTRY(name, dtype, shape, from, to)                                                        \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]" \
-                                                                                               "}"
+    "}"
 
 static void test_bad(void)
 {

@@ -21,7 +21,8 @@ static void test_table(struct tokenizer *t, const char *name, int64_t least)
     snprintf(genomes, sizeof genomes, "%s", data_file("virnucpro"));
     const char *path = data_file(name);
     bool is_read = path && fine(token_table(t, path, genomes, &lines, &wrong));
-    tap_ok(is_read && wrong == 0 && lines >= least, "%s: %lld of %lld lines agree", name, (long long)(lines - wrong), (long long)lines);
+    tap_ok(is_read && wrong == 0 && lines >= least, "%s: %lld of %lld lines agree", name,
+           (long long)(lines - wrong), (long long)lines);
 }
 
 static char *read_record(const char *file, const char *record)
@@ -71,9 +72,9 @@ static void test_frames(struct tokenizer *t, const char *name, const char *endin
             break;
         *tab = '\0';
         char *text = text_of(line, ending);
-        bool good =
-            text && (t ? fine(tokenizer_encode(t, text, (int64_t)strlen(text))) && token_ids_same(t->ids, t->n, ids + 1)
-                       : esm2_agrees(text, ids + 1));
+        bool good = text && (t ? fine(tokenizer_encode(t, text, (int64_t)strlen(text))) &&
+                                     token_ids_same(t->ids, t->n, ids + 1)
+                               : esm2_agrees(text, ids + 1));
         wrong += !good;
         lines++;
         aster_free(&text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that the vector functions agree with libm in long double to a few units in the last place, over all magnitudes
- * and at infinities and NaN, for every instruction set this machine runs. */
+/* Proves that the vector functions agree with libm in long double to a few units in the last place,
+ * over all magnitudes and at infinities and NaN, for every instruction set this machine runs. */
 #include "base/base.h"
 #include "lib/tap.h"
 #include "vmath.h"
@@ -15,8 +15,8 @@ extern const struct vmath_set vmath_base, vmath_avx2, vmath_avx512;
 static const struct {
     const char *name;
     double limit_f32, limit_f64; /* units in the last place */
-} fns[VMATH_N] = {{"exp", 1.5, 2}, {"tanh", 3, 3}, {"sigmoid", 3, 3}, {"log", 1, 2}, {"erf", 3, 2},
-                  {"sigmoid gate", 3.5, 3}, {"tanh gate", 3, 3}};
+} fns[VMATH_N] = {{"exp", 1.5, 2}, {"tanh", 3, 3},           {"sigmoid", 3, 3},  {"log", 1, 2},
+                  {"erf", 3, 2},   {"sigmoid gate", 3.5, 3}, {"tanh gate", 3, 3}};
 
 static long double exact(int fn, long double x)
 {
@@ -36,8 +36,9 @@ static long double exact(int fn, long double x)
     }
 }
 
-/* Error in units of the last place of the right value; 0 where both are NaN, the same infinity, or below the normal
- * range (there a zero is as good). Infinite where the class of the value is wrong. */
+/* Error in units of the last place of the right value; 0 where both are NaN, the same infinity, or
+ * below the normal range (there a zero is as good). Infinite where the class of the value is wrong.
+ */
 static double ulps(long double right, double got, int digits, int min_exp)
 {
     if (isnan(right))
@@ -48,7 +49,8 @@ static double ulps(long double right, double got, int digits, int min_exp)
     frexpl(right, &e);
     if (right != 0 && e < min_exp) /* below the smallest normal number */
         return got == 0 || fabsl(got - right) <= ldexpl(4, min_exp - digits) ? 0 : INFINITY;
-    long double most = ldexpl(1 - ldexpl(1, -digits - 1), digits == FLT_MANT_DIG ? FLT_MAX_EXP : DBL_MAX_EXP);
+    long double most =
+        ldexpl(1 - ldexpl(1, -digits - 1), digits == FLT_MANT_DIG ? FLT_MAX_EXP : DBL_MAX_EXP);
     if (fabsl(right) >= most)
         return isinf(got) && (got > 0) == (right > 0) ? 0 : INFINITY;
     if (isinf(got))
@@ -65,9 +67,12 @@ static double xd[N], yd[N];
 /* Points of every sign and magnitude, denser where the functions change, and special ones first. */
 static void points(void)
 {
-    static const double special[] = {0.0, -0.0, INFINITY, -INFINITY, NAN, 1, -1, 88.72283, 88.72284, 89, 128, -87.33655, -88.4,
-                                     -103.9, -104, -104.5, -745, -746, 709.7, 710, 0.85, -0.85, 4, -4, 3.99, 9.01, -9.02, 18.1, FLT_MIN,
-                                     FLT_MAX, -FLT_MAX, 1e-45, 0.70710678, 0.70710677, 1.41421356, 1.41421366, 0.34657359};
+    static const double special[] = {
+        0.0,        -0.0,       INFINITY,   -INFINITY,  NAN,       1,       -1,       88.72283,
+        88.72284,   89,         128,        -87.33655,  -88.4,     -103.9,  -104,     -104.5,
+        -745,       -746,       709.7,      710,        0.85,      -0.85,   4,        -4,
+        3.99,       9.01,       -9.02,      18.1,       FLT_MIN,   FLT_MAX, -FLT_MAX, 1e-45,
+        0.70710678, 0.70710677, 1.41421356, 1.41421366, 0.34657359};
     int n_special = (int)(sizeof special / sizeof *special);
     for (int i = 0; i < N; i++) {
         if (i < n_special) {
@@ -107,12 +112,12 @@ static void functions(const char *isa, const struct vmath_set *s)
         double at = 0;
         s->f32[fn](N, xf, yf);
         double e = worst(fn, false, &at);
-        tap_ok(e <= fns[fn].limit_f32, "%s f32 %s: worst error %.2f ulp (at %.9g), limit %g", isa, fns[fn].name, e, at,
-               fns[fn].limit_f32);
+        tap_ok(e <= fns[fn].limit_f32, "%s f32 %s: worst error %.2f ulp (at %.9g), limit %g", isa,
+               fns[fn].name, e, at, fns[fn].limit_f32);
         s->f64[fn](N, xd, yd);
         e = worst(fn, true, &at);
-        tap_ok(e <= fns[fn].limit_f64, "%s f64 %s: worst error %.2f ulp (at %.17g), limit %g", isa, fns[fn].name, e, at,
-               fns[fn].limit_f64);
+        tap_ok(e <= fns[fn].limit_f64, "%s f64 %s: worst error %.2f ulp (at %.17g), limit %g", isa,
+               fns[fn].name, e, at, fns[fn].limit_f64);
     }
 }
 
@@ -139,16 +144,20 @@ static void arithmetic(const char *isa, const struct vmath_set *s)
     bool good = true;
     for (int i = 0; i < M; i++) {
         if (i == 3) {
-            good &= isnan(lf[i]) && isnan(hf[i]) && isnan(ld[i]) && isnan(hd[i]) && isnan(ff[i]) && isnan(fd[i]);
+            good &= isnan(lf[i]) && isnan(hf[i]) && isnan(ld[i]) && isnan(hd[i]) && isnan(ff[i]) &&
+                    isnan(fd[i]);
             continue;
         }
         if (i == 5) {
             good &= lf[i] == bf[i] && hf[i] == bf[i] && ld[i] == bd[i] && hd[i] == bd[i];
             continue;
         }
-        good &= lf[i] == (af[i] < bf[i] ? af[i] : bf[i]) && hf[i] == (af[i] > bf[i] ? af[i] : bf[i]);
-        good &= ld[i] == (ad[i] < bd[i] ? ad[i] : bd[i]) && hd[i] == (ad[i] > bd[i] ? ad[i] : bd[i]);
-        good &= fma_near(af[i], bf[i], cf[i], ff[i], FLT_EPSILON) && fma_near(ad[i], bd[i], cd[i], fd[i], DBL_EPSILON);
+        good &=
+            lf[i] == (af[i] < bf[i] ? af[i] : bf[i]) && hf[i] == (af[i] > bf[i] ? af[i] : bf[i]);
+        good &=
+            ld[i] == (ad[i] < bd[i] ? ad[i] : bd[i]) && hd[i] == (ad[i] > bd[i] ? ad[i] : bd[i]);
+        good &= fma_near(af[i], bf[i], cf[i], ff[i], FLT_EPSILON) &&
+                fma_near(ad[i], bd[i], cd[i], fd[i], DBL_EPSILON);
     }
     tap_ok(good, "%s: fma, min, max", isa);
 }
@@ -163,7 +172,8 @@ static void can_fail(void)
             yf[i] += 15 * ldexpf(1, ilogbf(yf[i]) - 23);
             break;
         }
-    tap_ok(worst(VMATH_EXP, false, &at) > fns[VMATH_EXP].limit_f32, "a result wrong by 15 ulp is noticed");
+    tap_ok(worst(VMATH_EXP, false, &at) > fns[VMATH_EXP].limit_f32,
+           "a result wrong by 15 ulp is noticed");
     yf[2] = NAN; /* exp(inf) */
     tap_ok(isinf(worst(VMATH_EXP, false, &at)), "NaN for infinity is noticed");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The vector functions of vmath.h as plain loops, compiled once per instruction set for the test of them. */
+/* The vector functions of vmath.h as plain loops, compiled once per instruction set for the test of
+ * them. */
 #include "cpu/vmath.h"
 #include "vmath.h"
 
@@ -36,14 +37,16 @@ ASTER_VFN aster_vf64 aster_vgate_tanh_f64(aster_vf64 x)
     static void name##_f32(int64_t n, const float *x, float *y)                                    \
     {                                                                                              \
         for (int64_t i = 0; i < n; i += NF)                                                        \
-            aster_vstoren_f32(y + i, aster_min64(NF, n - i),                                       \
-                              aster_v##name##_f32(aster_vloadn_f32(x + i, aster_min64(NF, n - i)))); \
+            aster_vstoren_f32(                                                                     \
+                y + i, aster_min64(NF, n - i),                                                     \
+                aster_v##name##_f32(aster_vloadn_f32(x + i, aster_min64(NF, n - i))));             \
     }                                                                                              \
     static void name##_f64(int64_t n, const double *x, double *y)                                  \
     {                                                                                              \
         for (int64_t i = 0; i < n; i += ND)                                                        \
-            aster_vstoren_f64(y + i, aster_min64(ND, n - i),                                       \
-                              aster_v##name##_f64(aster_vloadn_f64(x + i, aster_min64(ND, n - i)))); \
+            aster_vstoren_f64(                                                                     \
+                y + i, aster_min64(ND, n - i),                                                     \
+                aster_v##name##_f64(aster_vloadn_f64(x + i, aster_min64(ND, n - i))));             \
     }
 LOOPS(exp)
 LOOPS(tanh)
@@ -53,19 +56,23 @@ LOOPS(erf)
 LOOPS(gate)
 LOOPS(gate_tanh)
 
-static void arith_f32(int64_t n, const float *a, const float *b, const float *c, float *fma, float *lo, float *hi)
+static void arith_f32(int64_t n, const float *a, const float *b, const float *c, float *fma,
+                      float *lo, float *hi)
 {
     for (int64_t i = 0; i + NF <= n; i += NF) {
-        aster_vf32 x = aster_vload_f32(a + i), y = aster_vload_f32(b + i), z = aster_vload_f32(c + i);
+        aster_vf32 x = aster_vload_f32(a + i), y = aster_vload_f32(b + i),
+                   z = aster_vload_f32(c + i);
         aster_vstore_f32(fma + i, aster_vfma_f32(x, y, z));
         aster_vstore_f32(lo + i, aster_vmin_f32(x, y));
         aster_vstore_f32(hi + i, aster_vmax_f32(x, y));
     }
 }
-static void arith_f64(int64_t n, const double *a, const double *b, const double *c, double *fma, double *lo, double *hi)
+static void arith_f64(int64_t n, const double *a, const double *b, const double *c, double *fma,
+                      double *lo, double *hi)
 {
     for (int64_t i = 0; i + ND <= n; i += ND) {
-        aster_vf64 x = aster_vload_f64(a + i), y = aster_vload_f64(b + i), z = aster_vload_f64(c + i);
+        aster_vf64 x = aster_vload_f64(a + i), y = aster_vload_f64(b + i),
+                   z = aster_vload_f64(c + i);
         aster_vstore_f64(fma + i, aster_vfma_f64(x, y, z));
         aster_vstore_f64(lo + i, aster_vmin_f64(x, y));
         aster_vstore_f64(hi + i, aster_vmax_f64(x, y));
