@@ -106,6 +106,7 @@ struct aster_sample { /* borrowed */
 /* ---- program: one segment of one shard ---- */
 enum aster_role {                    /* absent ones are NULL; at most 8 are there */
                   ASTER_ROLE_INPUT,  /* read */
+                  ASTER_ROLE_FACTS,  /* read */
                   ASTER_ROLE_PARAM,  /* read */
                   ASTER_ROLE_BUFFER, /* read */
                   ASTER_ROLE_OUTPUT, /* written, or changed by later segments */

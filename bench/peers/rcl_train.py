@@ -33,6 +33,7 @@ def arguments():
     a.add_argument("--threads", type=int, default=1)
     a.add_argument("--init", metavar="FILE.safetensors", help="initial weights (batch norms start anew)")
     a.add_argument("--no-dropout", action="store_true")
+    a.add_argument("--no-schedule", action="store_true", help="keep the learning rate")
     a.add_argument("--f64", action="store_true")
     a.add_argument("--out", help="history as CSV")
     return a.parse_args()
@@ -157,7 +158,8 @@ def main():
                 fp += int((said & (y == 0)).sum())
                 fn += int((~said & (y == 1)).sum())
         f1, rate = 2 * tp / max(1, 2 * tp + fp + fn), adam.param_groups[0]["lr"]
-        plateau.step(f1)
+        if not a.no_schedule:
+            plateau.step(f1)
         print(f"{epoch},{np.mean(losses):.12g},{np.mean(val):.12g},{tp / max(1, tp + fp):.6f},{tp / max(1, tp + fn):.6f},{f1:.12g},"
               f"{rate:g},{time.time() - start:.0f}", file=out, flush=True)
         best, bad = (f1, 0) if f1 > best else (best, bad + 1)

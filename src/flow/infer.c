@@ -189,7 +189,7 @@ static int commit(struct engine *e, struct aster_shard *s)
                               s->items[i].reason ? s->items[i].reason : "");
     if (e->c->render)
         ASTER_TRY(e->c->render(e->c->arg, s));
-    ASTER_TRY(aster_store_commit(e->c->store, s));
+    ASTER_TRY(aster_shard_commit(e->ctx, e->c->store, s));
     return add_to_ledger(e, failed);
 }
 
@@ -328,7 +328,7 @@ static int committed_before(struct engine *e, const struct aster_shard *s, bool 
     *failed = 0;
     if (!aster_store_has(e->c->store, s->index))
         return 0;
-    if (aster_store_load(e->c->store, s->index, &old) < 0) {
+    if (aster_shard_load(e->ctx, e->c->store, s->index, &old) < 0) {
         aster_log(e->ctx, ASTER_LOG_WARN, "%s; it is computed again", aster_ctx_message(e->ctx));
         aster_ctx_clear(e->ctx);
         return 0;

@@ -2,11 +2,11 @@
 libaster_a_SOURCES += src/flow/config_json.c src/flow/embeddings.c src/flow/history.c src/flow/infer.c \
 	src/flow/inputs.c src/flow/ledger.c src/flow/plots.c src/flow/progress.c src/flow/proteins.c \
 	src/flow/report.c src/flow/report_loops.c src/flow/report_tables.c src/flow/results.c src/flow/run.c src/flow/times.c src/flow/timing.c src/flow/study.c src/flow/study_files.c src/flow/study_json.c src/flow/rundir.c src/flow/runfile.c \
-	src/flow/shard.c src/flow/split.c src/flow/stage_data.c src/flow/stage_evaluate.c \
+	src/flow/shard.c src/flow/store.c src/flow/split.c src/flow/stage_data.c src/flow/stage_evaluate.c \
 	src/flow/stage_experiments.c src/flow/stage_predict.c src/flow/stage_train.c \
 	src/flow/stage_validate.c src/flow/stages.c src/flow/summary.c src/flow/svg.c src/flow/timeline.c src/flow/check.c src/flow/columns.c
 noinst_HEADERS += src/flow/embeddings.h src/flow/columns.h src/flow/evaluate.h src/flow/flow.h src/flow/infer.h \
-	src/flow/internal.h src/flow/plots.h src/flow/report.h src/flow/shard.h src/flow/summary.h \
+	src/flow/internal.h src/flow/plots.h src/flow/report.h src/flow/shard.h src/flow/store.h src/flow/summary.h \
 	src/flow/svg.h src/flow/training.h src/flow/times.h src/flow/timing.h src/flow/study.h src/flow/study_json.h
 libaster_a_SOURCES += src/flow/pretrained.c src/flow/pretrained_config.c
 noinst_HEADERS += src/flow/pretrained.h

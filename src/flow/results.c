@@ -110,7 +110,7 @@ int aster_results_write(struct aster_run *run, struct aster_store *s, int64_t n_
     for (int k = 0; k < n_files; k++)
         ASTER_GOTO(open_text(run, &files[k], &outs[k]), done);
     for (int64_t i = 0; i < n_shards; i++) {
-        ASTER_GOTO(aster_store_load(s, i, &shard), done);
+        ASTER_GOTO(aster_shard_load(run->ctx, s, i, &shard), done);
         ASTER_GOTO(add_shard(run, shard, h5, &t, n_files, files, outs), done);
         ASTER_GOTO(visit(arg, shard), done);
         aster_shard_free(&shard);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Results of consecutive items, committed one shard at a time; only what the manifest names is
- * trusted. */
+/* Predictions of consecutive items, committed one shard at a time. */
 #ifndef ASTER_SHARD_H
 #define ASTER_SHARD_H
 
-#include "flow/internal.h"
+#include "flow/store.h"
 
 enum aster_text { /* what a shard adds to the files of the whole run */
                   ASTER_TEXT_FAILED,
@@ -39,17 +38,11 @@ ASTER_CHECKED int aster_shard_new(struct aster_ctx *ctx, int64_t index, int64_t 
                                   struct aster_shard **out);
 void aster_shard_free(struct aster_shard **s);
 
-struct aster_store;
-/* The folder <run>/shards/<stage>; shards committed by an earlier part of the run are known. */
-ASTER_CHECKED int aster_store_open(struct aster_run *run, const char *stage,
-                                   struct aster_store **out);
-bool aster_store_has(struct aster_store *s, int64_t index);
+ASTER_CHECKED int aster_shard_commit(struct aster_ctx *ctx, struct aster_store *s,
+                                     const struct aster_shard *shard);
 /* ASTER_EFORMAT when the file is not what was committed. */
-ASTER_CHECKED int aster_store_load(struct aster_store *s, int64_t index, struct aster_shard **out);
-ASTER_CHECKED int aster_store_commit(struct aster_store *s, const struct aster_shard *shard);
-void aster_store_close(struct aster_store **s);
-/* Removes all shards of a run; called when the files made of them are in place. */
-void aster_store_remove_all(struct aster_run *run);
+ASTER_CHECKED int aster_shard_load(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
+                                   struct aster_shard **out);
 
 /* The files of a finished run, in one pass over its shards: results.h5, and text files made of a
  * head and a text of every shard. */

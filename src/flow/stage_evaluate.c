@@ -77,7 +77,7 @@ static int collect(struct aster_run *run, struct aster_store *store, int64_t n_s
                                     "pred_rcl_start,pred_rcl_end,confidence,num_errors\n");
     int rc = 0;
     for (int64_t i = 0; i < n_shards; i++) {
-        ASTER_GOTO(aster_store_load(store, i, &shard), done);
+        ASTER_GOTO(aster_shard_load(run->ctx, store, i, &shard), done);
         for (int64_t k = 0; k < shard->n; k++)
             ASTER_GOTO(add_item(run, ev, s->list[at++], &shard->items[k]), done);
         aster_shard_free(&shard);

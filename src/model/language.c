@@ -108,6 +108,12 @@ static aster_val input(struct parts *b, const char *name, enum aster_dtype t, in
     return aster_emit_input(b->p, name, t, rank, (aster_sz[]){first, second});
 }
 
+static aster_val fact(struct parts *b, const char *name, enum aster_dtype t, int rank,
+                      aster_sz first, aster_sz second)
+{
+    return aster_emit_fact(b->p, name, t, rank, (aster_sz[]){first, second});
+}
+
 static aster_val table(struct parts *b, const char *name, int64_t n)
 {
     return aster_emit_param(b->p, name, 2, (int64_t[]){n, b->c->width}, ASTER_LAYOUT_SAME,
@@ -118,7 +124,7 @@ static aster_val attention(struct parts *b, aster_val q, aster_val k, aster_val 
 {
     aster_sz n_starts = aster_size_add(b->p, b->sequences, aster_size(b->p, 1));
     struct aster_ragged r = {
-        q, k,         v, input(b, "starts", ASTER_I32, 1, n_starts, -1), slopes, b->c->n_heads,
+        q, k,         v, fact(b, "starts", ASTER_I32, 1, n_starts, -1), slopes, b->c->n_heads,
         0, b->longest};
     r.scale = 1 / sqrt((double)(b->c->width / b->c->n_heads));
     return aster_emit_ragged_attention(b->p, &r);
@@ -139,8 +145,8 @@ static aster_val esm2_embed(struct parts *b)
 static aster_val esm2_layer(struct parts *b, aster_val x)
 {
     int64_t d = b->c->width;
-    aster_val position = input(b, "position", ASTER_I32, 1, b->rows, -1);
-    aster_val turn = input(b, "turn", aster_program_real(b->p), 2, b->longest,
+    aster_val position = fact(b, "position", ASTER_I32, 1, b->rows, -1);
+    aster_val turn = fact(b, "turn", aster_program_real(b->p), 2, b->longest,
                            aster_size(b->p, d / b->c->n_heads));
     aster_val u = norm(b, x, "attention.LayerNorm");
     aster_val q = linear(b, u, "attention.self.query", d, d, true, ASTER_ACT_NONE);
@@ -171,7 +177,7 @@ static aster_val dnabert_embed(struct parts *b)
 static aster_val dnabert_layer(struct parts *b, aster_val x)
 {
     int64_t d = b->c->width;
-    aster_val slopes = input(b, "slopes", aster_program_real(b->p), 1,
+    aster_val slopes = fact(b, "slopes", aster_program_real(b->p), 1,
                              aster_size(b->p, b->c->n_heads), -1),
               part[3];
     aster_val all = linear(b, x, "attention.self.Wqkv", d, 3 * d, true, ASTER_ACT_NONE);

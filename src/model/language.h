@@ -34,8 +34,8 @@ enum aster_language_use { ASTER_LANGUAGE_EVAL, ASTER_LANGUAGE_BF16, ASTER_LANGUA
 
 /* Symbols: N rows (tokens of all sequences), Q sequences, M rows of the longest.
  * Inputs of EMBED: ids i32 [N]; ESM-2: factor real [N, 1] (aster_esm2_factors). Of the others: x
- * real [N, width]; of layers starts i32 [Q + 1] (row of each sequence's first token, and N), ESM-2:
- * position i32 [N] (of a token in its sequence, from 0) and turn real [M, width / n_heads]
+ * real [N, width]. Facts of layers: starts i32 [Q + 1] (row of each sequence's first token, and N),
+ * ESM-2: position i32 [N] (of a token in its sequence, from 0) and turn real [M, width / n_heads]
  * (aster_esm2_turns), DNABERT-S: slopes real [n_heads] (aster_alibi_slopes). Output: y real [N,
  * width]. For training also the input dy, the output dx (not of EMBED), and every gradient in GRAD.
  */

@@ -347,15 +347,16 @@ static int place_values(struct aster_plan *plan, struct layout *l, bool keep_all
 static int place_outside(struct aster_plan *plan)
 {
     const struct aster_program *p = plan->p;
-    int64_t real = aster_dtype_size(p->real), at = 0;
+    int64_t real = aster_dtype_size(p->real), at = 0, used[ASTER_N_CLASSES] = {0};
     ASTER_TRY(aster_alloc(plan->ctx, p->n_input, sizeof(int64_t), &plan->input_offset));
     ASTER_TRY(aster_alloc(plan->ctx, p->n_output, sizeof(int64_t), &plan->output_offset));
     for (int64_t k = 0; k < p->n_input; k++) {
-        plan->input_offset[k] = at;
-        at = aster_round_up(at + aster_value_bytes(plan, p->input[k].v), ALIGN);
+        int64_t *end = &used[p->value[p->input[k].v].cls];
+        plan->input_offset[k] = *end;
+        *end = aster_round_up(*end + aster_value_bytes(plan, p->input[k].v), ALIGN);
     }
-    plan->bytes[ASTER_CLASS_INPUT] = at;
-    at = 0;
+    plan->bytes[ASTER_CLASS_INPUT] = used[ASTER_CLASS_INPUT];
+    plan->bytes[ASTER_CLASS_FACTS] = used[ASTER_CLASS_FACTS];
     for (int64_t k = 0; k < p->n_output; k++) {
         plan->output_offset[k] = at;
         at = aster_round_up(at + aster_value_bytes(plan, p->output[k].v), ALIGN);
@@ -370,6 +371,7 @@ static int place_outside(struct aster_plan *plan)
         int64_t offset = 0;
         switch (x->cls) {
         case ASTER_CLASS_INPUT:
+        case ASTER_CLASS_FACTS:
             offset = plan->input_offset[x->slot];
             break;
         case ASTER_CLASS_OUTPUT:
@@ -487,10 +489,11 @@ int aster_plan_find(struct aster_ctx *ctx, const struct aster_plan *plan, enum a
                     const char *name, struct aster_tensor *shape, int64_t *offset_bytes)
 {
     const struct aster_program *p = plan->p;
-    const struct named *list = c == ASTER_CLASS_INPUT ? p->input : p->output;
-    int64_t n = c == ASTER_CLASS_INPUT ? p->n_input : p->n_output;
+    bool is_output = c == ASTER_CLASS_OUTPUT;
+    const struct named *list = is_output ? p->output : p->input;
+    int64_t n = is_output ? p->n_output : p->n_input;
     for (int64_t k = 0; k < n; k++)
-        if (!strcmp(list[k].name, name)) {
+        if (!strcmp(list[k].name, name) && p->value[list[k].v].cls == c) {
             if (shape)
                 aster_tensor_of(plan, list[k].v, shape);
             if (offset_bytes)
@@ -498,7 +501,10 @@ int aster_plan_find(struct aster_ctx *ctx, const struct aster_plan *plan, enum a
             return 0;
         }
     return aster_fail(ctx, ASTER_EBUG, "program %s: no %s named '%s'", p->name,
-                      c == ASTER_CLASS_INPUT ? "input" : "output", name);
+                      is_output                ? "output"
+                      : c == ASTER_CLASS_FACTS ? "fact"
+                                               : "input",
+                      name);
 }
 
 int aster_plan_n_segments(const struct aster_plan *plan)

@@ -40,10 +40,12 @@ enum aster_dtype aster_val_dtype(const struct aster_program *p, aster_val v);
  * ------------------------------------------------------------------------------ Each class is one
  * flat buffer. PARAM, GRAD and BUFFER have fixed sizes; tensors start at multiples of 16 elements
  * and the gaps stay zero. GRAD has PARAM's layout. BUFFER holds running statistics (f64); AUX has
- * its layout and carries the batch's values for them. INPUT and OUTPUT depend on the bound sizes;
- * offsets are multiples of 64 bytes. */
+ * its layout and carries the batch's values for them. INPUT, FACTS and OUTPUT depend on the bound
+ * sizes; offsets are multiples of 64 bytes. FACTS holds inputs too: those that every link of a chain
+ * of programs reads of one batch, so that one's OUTPUT is the next one's INPUT. */
 enum aster_class {
     ASTER_CLASS_INPUT,
+    ASTER_CLASS_FACTS,
     ASTER_CLASS_PARAM,
     ASTER_CLASS_BUFFER,
     ASTER_CLASS_OUTPUT,
@@ -77,6 +79,8 @@ struct aster_param_info {
 
 aster_val aster_emit_input(struct aster_program *p, const char *name, enum aster_dtype t, int rank,
                            const aster_sz *dims);
+aster_val aster_emit_fact(struct aster_program *p, const char *name, enum aster_dtype t, int rank,
+                          const aster_sz *dims); /* an input in FACTS */
 aster_val aster_emit_param(struct aster_program *p, const char *name, int rank, const int64_t *dims,
                            enum aster_layout layout, struct aster_init init, int64_t fan_in);
 /* The same in bf16, in a program of f32: a matrix for aster_emit_linear. It has no gradient. */
@@ -195,7 +199,7 @@ void aster_plan_free(struct aster_plan **plan);
  * time-major models) and everything is computed. */
 const struct aster_plan *aster_plan_background(const struct aster_plan *plan);
 int64_t aster_plan_bytes(const struct aster_plan *plan, enum aster_class c);
-/* Where a named input or output lies in its buffer. */
+/* Where a named input, fact or output lies in its buffer. */
 ASTER_CHECKED int aster_plan_find(struct aster_ctx *ctx, const struct aster_plan *plan,
                                   enum aster_class c, const char *name, struct aster_tensor *shape,
                                   int64_t *offset_bytes);

@@ -318,19 +318,31 @@ static int named_add(struct aster_program *p, struct named **list, int64_t *n, i
     return 0;
 }
 
-aster_val aster_emit_input(struct aster_program *p, const char *name, enum aster_dtype t, int rank,
-                           const aster_sz *dims)
+static aster_val given(struct aster_program *p, enum aster_class c, const char *name,
+                       enum aster_dtype t, int rank, const aster_sz *dims)
 {
     aster_val v = value_add(p, t, rank, dims);
     if (v < 0)
         return -1;
-    p->value[v].cls = ASTER_CLASS_INPUT;
+    p->value[v].cls = c;
     p->value[v].slot = (int)p->n_input;
     if (named_add(p, &p->input, &p->n_input, &p->cap_input, name, v) < 0) {
         p->failed = true;
         return -1;
     }
     return v;
+}
+
+aster_val aster_emit_input(struct aster_program *p, const char *name, enum aster_dtype t, int rank,
+                           const aster_sz *dims)
+{
+    return given(p, ASTER_CLASS_INPUT, name, t, rank, dims);
+}
+
+aster_val aster_emit_fact(struct aster_program *p, const char *name, enum aster_dtype t, int rank,
+                          const aster_sz *dims)
+{
+    return given(p, ASTER_CLASS_FACTS, name, t, rank, dims);
 }
 
 /* Of the class's type, that the parameter takes */

@@ -108,6 +108,7 @@ static void run_segment(const struct aster_program_task *t, const struct aster_b
 {
     struct aster_bound b = {
         .at = {[ASTER_CLASS_INPUT] = at[ASTER_ROLE_INPUT],
+               [ASTER_CLASS_FACTS] = at[ASTER_ROLE_FACTS],
                [ASTER_CLASS_PARAM] = at[ASTER_ROLE_PARAM],
                [ASTER_CLASS_BUFFER] = at[ASTER_ROLE_BUFFER],
                [ASTER_CLASS_OUTPUT] = at[ASTER_ROLE_OUTPUT],

@@ -157,18 +157,19 @@ static int at(struct run *r, enum aster_class c, const char *name, void **out)
     return 0;
 }
 
-static int put(struct run *r, const char *name, const void *from, size_t bytes)
+static int put(struct run *r, enum aster_class c, const char *name, const void *from, size_t bytes)
 {
     void *to;
-    ASTER_TRY(at(r, ASTER_CLASS_INPUT, name, &to));
+    ASTER_TRY(at(r, c, name, &to));
     memcpy(to, from, bytes);
     return 0;
 }
 
-static int put_reals(struct run *r, const char *name, int64_t n, const double *from)
+static int put_reals(struct run *r, enum aster_class c, const char *name, int64_t n,
+                     const double *from)
 {
     void *to;
-    ASTER_TRY(at(r, ASTER_CLASS_INPUT, name, &to));
+    ASTER_TRY(at(r, c, name, &to));
     lm_narrow(r->b->net->real, n, from, to);
     return 0;
 }
@@ -180,7 +181,7 @@ static int put_turns(struct run *r)
     double *turn = NULL;
     ASTER_TRY(aster_alloc(n->ctx, r->b->longest * 2 * half, sizeof *turn, &turn));
     aster_esm2_turns(half, n->source.frequencies(n->source.arg, n->block - 1), r->b->longest, turn);
-    int rc = put_reals(r, "turn", r->b->longest * 2 * half, turn);
+    int rc = put_reals(r, ASTER_CLASS_FACTS, "turn", r->b->longest * 2 * half, turn);
     aster_free(&turn);
     return rc;
 }
@@ -193,17 +194,17 @@ static int put_inputs(struct run *r)
     enum aster_language_part part = aster_language_part_of(&n->c, n->block);
     size_t rows = (size_t)b->rows;
     if (part == ASTER_PART_EMBED) {
-        ASTER_TRY(put(r, "ids", b->ids, rows * sizeof *b->ids));
-        return is_esm2 ? put_reals(r, "factor", b->rows, b->factor) : 0;
+        ASTER_TRY(put(r, ASTER_CLASS_INPUT, "ids", b->ids, rows * sizeof *b->ids));
+        return is_esm2 ? put_reals(r, ASTER_CLASS_INPUT, "factor", b->rows, b->factor) : 0;
     }
-    ASTER_TRY(put(r, "x", b->keep ? b->before[n->block] : b->y,
+    ASTER_TRY(put(r, ASTER_CLASS_INPUT, "x", b->keep ? b->before[n->block] : b->y,
                   rows * (size_t)n->c.width * real_size(n)));
     if (part == ASTER_PART_LAST)
         return 0;
-    ASTER_TRY(put(r, "starts", b->starts, (size_t)(b->n + 1) * sizeof *b->starts));
+    ASTER_TRY(put(r, ASTER_CLASS_FACTS, "starts", b->starts, (size_t)(b->n + 1) * sizeof *b->starts));
     if (!is_esm2)
-        return put_reals(r, "slopes", n->c.n_heads, b->slope);
-    ASTER_TRY(put(r, "position", b->position, rows * sizeof *b->position));
+        return put_reals(r, ASTER_CLASS_FACTS, "slopes", n->c.n_heads, b->slope);
+    ASTER_TRY(put(r, ASTER_CLASS_FACTS, "position", b->position, rows * sizeof *b->position));
     return put_turns(r);
 }
 
@@ -213,7 +214,8 @@ static int run_start(struct lm_batch *b, const struct aster_program *p, struct r
     *r = (struct run){.b = b};
     ASTER_TRY(aster_plan_new(b->net->ctx, p, 3, bind, NULL, &r->plan));
     for (int c = 0; c < ASTER_N_CLASSES; c++)
-        if (c == ASTER_CLASS_INPUT || c == ASTER_CLASS_OUTPUT || c == ASTER_CLASS_ARENA)
+        if (c == ASTER_CLASS_INPUT || c == ASTER_CLASS_FACTS || c == ASTER_CLASS_OUTPUT ||
+            c == ASTER_CLASS_ARENA)
             ASTER_TRY(aster_alloc(b->net->ctx, aster_plan_bytes(r->plan, (enum aster_class)c), 1,
                                   &r->bound.at[c]));
     r->bound.at[ASTER_CLASS_PARAM] = b->net->params;
@@ -225,6 +227,7 @@ static void run_free(struct run *r)
 {
     aster_plan_free(&r->plan);
     aster_free(&r->bound.at[ASTER_CLASS_INPUT]);
+    aster_free(&r->bound.at[ASTER_CLASS_FACTS]);
     aster_free(&r->bound.at[ASTER_CLASS_OUTPUT]);
     aster_free(&r->bound.at[ASTER_CLASS_ARENA]);
 }
@@ -265,7 +268,7 @@ int lm_batch_backward(struct lm_batch *b, void *dy)
     int rc = run_start(b, n->train[part], &r);
     r.bound.at[ASTER_CLASS_GRAD] = n->grad;
     if (rc == 0)
-        rc = put(&r, "dy", dy, (size_t)(b->rows * n->c.width) * real_size(n));
+        rc = put(&r, ASTER_CLASS_INPUT, "dy", dy, (size_t)(b->rows * n->c.width) * real_size(n));
     if (rc == 0)
         rc = execute(&r, part == ASTER_PART_EMBED ? NULL : "dx", dy);
     run_free(&r);

@@ -146,7 +146,7 @@ static int64_t collect(struct done *d, struct aster_item out[N])
     int64_t n = 0;
     for (int64_t i = 0; i < d->result.shards; i++) {
         struct aster_shard *s = NULL;
-        if (!fine(aster_store_load(d->store, i, &s)))
+        if (!fine(aster_shard_load(ctx, d->store, i, &s)))
             return -1;
         for (int64_t k = 0; k < s->n && n < N; k++) {
             out[n++] = s->items[k];

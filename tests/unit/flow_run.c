@@ -172,10 +172,10 @@ static void damage(struct aster_run *run)
                aster_store_has(s, 1) && !aster_store_has(s, 2),
            "a torn line of the manifest is no commit");
     struct aster_shard *third = made_shard(2, 4);
-    tap_ok(fine(aster_store_commit(s, third)), "and does not spoil the next line");
+    tap_ok(fine(aster_shard_commit(ctx, s, third)), "and does not spoil the next line");
     aster_store_close(&s);
     tap_ok(fine(aster_store_open(run, "only", &s)) && aster_store_has(s, 2) &&
-               fine(aster_store_load(s, 2, &back)) && same_items(third, back),
+               fine(aster_shard_load(ctx, s, 2, &back)) && same_items(third, back),
            "which is there later");
     aster_shard_free(&back);
     aster_shard_free(&third);
@@ -185,7 +185,7 @@ static void damage(struct aster_run *run)
         fputc(0x5a, f);
         fclose(f);
     }
-    failed_with("a shard that changed after its commit", aster_store_load(s, 1, &back),
+    failed_with("a shard that changed after its commit", aster_shard_load(ctx, s, 1, &back),
                 ASTER_EFORMAT, "part-000001.h5", "not the file that was committed", NULL);
     tap_ok(!back, "is not given out");
     aster_store_close(&s);
@@ -202,10 +202,10 @@ static void shards(void)
     char path[PATH_MAX];
     if (!fine(aster_rundir_take(&run)) || !fine(aster_store_open(&run, "only", &s)))
         return;
-    tap_ok(!aster_store_has(s, 0) && fine(aster_store_commit(s, b)) &&
-               fine(aster_store_commit(s, a)),
+    tap_ok(!aster_store_has(s, 0) && fine(aster_shard_commit(ctx, s, b)) &&
+               fine(aster_shard_commit(ctx, s, a)),
            "shards are committed in any order");
-    tap_ok(fine(aster_store_load(s, 0, &back)) && same_items(a, back), "and come back to the bit");
+    tap_ok(fine(aster_shard_load(ctx, s, 0, &back)) && same_items(a, back), "and come back to the bit");
     tap_ok(!strcmp(aster_str_get(&back->text[ASTER_TEXT_CSV]), "rows of 0\n") &&
                !back->text[ASTER_TEXT_TSV].len,
            "with their texts");
