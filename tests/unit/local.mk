@@ -120,3 +120,6 @@ tests_unit_dna_SOURCES = tests/unit/dna.c
 tests_unit_dna_LDADD = $(IO_LDADD)
 tests_unit_sorter_SOURCES = tests/unit/sorter.c
 tests_unit_sorter_LDADD = $(IO_LDADD)
+check_PROGRAMS += tests/unit-random-language
+tests_unit_random_language_SOURCES = tests/unit/random_language.c $(RANDOM_MODEL)
+SANITIZE_TESTS += tests/unit-random-language
