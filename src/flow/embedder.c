@@ -50,6 +50,7 @@ struct aster_embedder {
     double **turns;          /* ESM-2, of each set: [longest, width / n_heads] */
     double *slopes;          /* DNABERT-S */
     int64_t budget, longest, n_blocks; /* n_blocks: that wanted layers need */
+    bool resident;
     struct aster_buffer *arena;
     struct aster_slots slots;
     struct batch *batch;
@@ -141,20 +142,20 @@ static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct si
 }
 
 /* Whether all weights stay, how many batches there are, how many go through the blocks together. */
-static int decide(struct aster_embedder *e, struct sizes *s, bool *resident)
+static int decide(struct aster_embedder *e, struct sizes *s)
 {
     int64_t free_bytes = e->env->memory_limit - atomic_load(&e->env->memory_used), left,
             all = aster_block_weights_bytes(e->weights, true), workers = e->env->n_workers;
     ASTER_TRY(decide_budget(e, free_bytes, s));
     left = free_bytes - workers * s->arena;
-    *resident = all + workers * batch_bytes(e, s) <= left;
-    left -= aster_block_weights_bytes(e->weights, *resident);
+    e->resident = all + workers * batch_bytes(e, s) <= left;
+    left -= aster_block_weights_bytes(e->weights, e->resident);
     e->n_batch = (int)aster_min64(3 * workers, left / batch_bytes(e, s));
-    bool stays = *resident && (!e->env->n_gpus || all <= e->env->gpu_memory * 6 / 10);
+    bool stays = e->resident && (!e->env->n_gpus || all <= e->env->gpu_memory * 6 / 10);
     if (!stays) /* as many as there is memory for: a block is read once for all of them */
         e->n_batch = (int)aster_min64(64 * workers, left / batch_bytes(e, s));
     e->most_kept = stays ? 1 : (int)aster_max64(1, e->n_batch / 2);
-    if (!*resident)
+    if (!e->resident)
         aster_log(e->ctx, ASTER_LOG_INFO,
                   "%s: its blocks are read again for every %d batches: all of them take %.1f MB, "
                   "%.1f MB of the memory limit are free",
@@ -549,7 +550,6 @@ static int make_batch(struct aster_embedder *e, const struct sizes *s, int slot)
 static int start(struct aster_embedder *e)
 {
     struct sizes s;
-    bool resident;
     e->n_blocks = block_of(&e->c, e->o.layers[e->o.n_layers - 1]) + 1;
     ASTER_TRY(aster_alloc(e->ctx, e->o.n_layers, sizeof *e->layers, &e->layers));
     memcpy(e->layers, e->o.layers, (size_t)e->o.n_layers * sizeof *e->layers);
@@ -557,14 +557,14 @@ static int start(struct aster_embedder *e)
     ASTER_TRY(aster_block_weights_new(e->ctx, e->rt, &e->c, e->o.weights, e->program, e->n_blocks,
                                       &e->weights));
     ASTER_TRY(find_sets(e));
-    ASTER_TRY(decide(e, &s, &resident));
+    ASTER_TRY(decide(e, &s));
     ASTER_TRY(aster_buffer_new_scratch(e->rt, s.arena, &e->arena));
     ASTER_TRY(aster_alloc(e->ctx, e->n_batch, sizeof *e->batch, &e->batch));
     ASTER_TRY(aster_alloc(e->ctx, e->n_batch, sizeof(struct batch *), &e->kept));
     for (int k = 0; k < e->n_batch; k++)
         ASTER_TRY(make_batch(e, &s, k));
     ASTER_TRY(aster_slots_init(e->ctx, &e->slots, e->n_batch));
-    return aster_block_weights_start(e->weights, resident);
+    return aster_block_weights_start(e->weights, e->resident);
 }
 
 int aster_embedder_new(struct aster_ctx *ctx, struct aster_runtime *rt,
@@ -601,6 +601,11 @@ int64_t aster_embedder_budget(const struct aster_embedder *e)
 int64_t aster_embedder_window(const struct aster_embedder *e)
 {
     return e->n_batch;
+}
+
+bool aster_embedder_resident(const struct aster_embedder *e)
+{
+    return e->resident;
 }
 
 static void free_batch(struct batch *b)

@@ -42,10 +42,13 @@ ASTER_CHECKED int aster_embedder_new(struct aster_ctx *ctx, struct aster_runtime
 int64_t aster_embedder_width(const struct aster_embedder *e);
 int64_t aster_embedder_budget(const struct aster_embedder *e); /* tokens of a batch, decided */
 int64_t aster_embedder_window(const struct aster_embedder *e); /* batches that run at a time */
-/* One batch: its tokens together are within the budget (an item longer than that fails by its
- * status). Blocks while the window is full. The batch may be kept back, to go through the blocks
- * together with later ones; flush sends what is kept, wait also waits for all. One thread submits.
- */
+/* Whether all weights stay in memory; else blocks are read again and again. */
+bool aster_embedder_resident(const struct aster_embedder *e);
+/* One batch: its tokens together are within the budget; an item that goes beyond it, or beyond
+ * longest, fails by its status. Blocks while the window is full. The batch may be kept back, to go
+ * through the blocks together with later ones; flush sends what is kept, wait also waits for all.
+ * One thread submits. An error ends the run: done may or may not have been called for what was
+ * submitted, and is not called after a wait. */
 ASTER_CHECKED int aster_embedder_submit(struct aster_embedder *e, int64_t n,
                                         const struct aster_embed_item *items,
                                         aster_embed_done *done, void *arg);
