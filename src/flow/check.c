@@ -2,6 +2,7 @@
 /* What can be known of a run before it computes: inputs read, models sized, memory and task times
  * estimated. */
 #include "flow/embed_language.h"
+#include "flow/embed_part.h"
 #include "flow/training.h"
 
 #include <string.h>
@@ -149,6 +150,14 @@ static int check_language(struct check *c, int i)
     return 0;
 }
 
+static int check_embed(struct check *c, int i)
+{
+    ASTER_TRY(aster_stage_embed_ready(c->run.ctx, &c->run, i));
+    aster_str_printf(c->out, "layers %s, %s\n", aster_run_text(&c->run, i, "layers"),
+                     aster_run_text(&c->run, i, "output"));
+    return 0;
+}
+
 static int check_train(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
@@ -221,7 +230,8 @@ static const struct {
               {"evaluate", check_use},
               {"predict", check_use},
               {"experiments", check_experiments},
-              {"load-language", check_language}};
+              {"load-language", check_language},
+              {"embed", check_embed}};
 
 static int check_stage(struct check *c, int i)
 {
