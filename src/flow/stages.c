@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kinds of stage there are and what each accepts: the one table behind validation, help, manual
  * and runs. */
-#include "flow/internal.h"
+#include "flow/embed_language.h"
+#include "flow/embed_part.h"
 
 #include <string.h>
 
@@ -202,6 +203,45 @@ static const struct aster_opt validate_table_opts[] = {
     FILES("files", NULL, "CSV tables to check."),
     INT("max_length", "1024", 1, MAX_L, "residues", "Longer sequences get a warning."), END};
 
+static const struct aster_opt load_language_opts[] = {
+    PTH("weights", NULL,
+        "Folder of the model as it is downloaded, or its file of weights: .safetensors, its index "
+        "of shards (.json), or PyTorch's .pt or .bin."),
+    CHOICE("model", "esm2", "esm2|dnabert", "What the model has to be: ESM-2 or DNABERT-S."),
+    CHOICE("precision", "f32", "f32|f64|bf16",
+           "Number format of the computation; bf16: matrices in bf16, all else in f32."),
+    FIL("config", "", NULL,
+        "The model's config.json; empty: the one beside the weights, or what a file of fair-esm "
+        "says itself."),
+    FIL("tokenizer", "", NULL,
+        "dnabert: the model's tokenizer.json; empty: the one beside the weights."),
+    END};
+
+static const struct aster_opt embed_opts[] = {
+    STAGE("input", NULL, "sequences", "Sequences of proteins."),
+    STAGE("language", NULL, "language", "The model, ESM-2."),
+    INTS("layers", "-1", -1001, 1000, "",
+         "Layers whose vectors are wanted: 0 is what the embedding gives, 1 what the first layer "
+         "gives; -1 is the last one with its norm, -2 the one before."),
+    CHOICE("output", "both", "mean|residues|both",
+           "Vectors of all residues, their mean over each sequence, or both."),
+    INT("max_length", "1022", 1, MAX_L, "residues", "Longest sequence that is computed whole."),
+    CHOICE("over_length", "error", "error|truncate|windows",
+           "Longer sequences: listed as failed; only their begin; or in windows of max_length that "
+           "overlap, a residue's vector from the window whose cut ends are farthest from it."),
+    INT("overlap", "256", 0, MAX_L, "residues",
+        "windows: residues that two windows share, at least."),
+    CHOICE("unknown", "unk", "unk|x|error",
+           "Letters that the model has no token for: the token <unk>, that of X, or the sequence "
+           "is listed as failed."),
+    INT("token_budget", "0", 0, 1e8, "tokens",
+        "Tokens of one batch, at most; 0: found from the memory. Changes no result."),
+    INT("shard_size", "256", 1, 1e6, "proteins",
+        "Records of one committed part, at most: what a kill can lose of each part in flight."),
+    CHOICE("format", "h5", "h5|npz|both",
+           "embeddings.h5, of any size; embeddings.npz, padded, up to 4 GB; or both."),
+    END};
+
 static const struct aster_stage_kind kinds[] = {
     {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts,
      aster_stage_read_table, NULL},
@@ -224,6 +264,10 @@ static const struct aster_stage_kind kinds[] = {
     {"summary", "none", "Compares finished trainings.", summary_opts, aster_stage_summary, NULL},
     {"validate-table", "none", "Checks tables of proteins row by row.", validate_table_opts,
      aster_stage_validate_table, NULL},
+    {"load-language", "language", "Opens a pretrained language model of proteins or DNA.",
+     load_language_opts, aster_stage_load_language, aster_stage_load_language_ready},
+    {"embed", "embeddings", "Computes vectors of a protein language model for every sequence.",
+     embed_opts, aster_stage_embed, aster_stage_embed_ready},
 };
 
 int aster_stage_n_kinds(void)
