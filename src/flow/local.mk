@@ -10,4 +10,6 @@ noinst_HEADERS += src/flow/embeddings.h src/flow/columns.h src/flow/evaluate.h s
 	src/flow/svg.h src/flow/training.h src/flow/times.h src/flow/timing.h src/flow/study.h src/flow/study_json.h
 libaster_a_SOURCES += src/flow/pretrained.c src/flow/pretrained_config.c
 noinst_HEADERS += src/flow/pretrained.h
+libaster_a_SOURCES += src/flow/classifier.c
+noinst_HEADERS += src/flow/classifier.h
 dist_man_MANS += docs/asterism-results.5

@@ -120,3 +120,7 @@ tests_unit_dna_SOURCES = tests/unit/dna.c
 tests_unit_dna_LDADD = $(IO_LDADD)
 tests_unit_sorter_SOURCES = tests/unit/sorter.c
 tests_unit_sorter_LDADD = $(IO_LDADD)
+check_PROGRAMS += tests/unit-classifier
+tests_unit_classifier_SOURCES = tests/unit/classifier.c tests/unit/classifier_weights.c
+noinst_HEADERS += tests/unit/classifier_weights.h
+SANITIZE_TESTS += tests/unit-classifier
