@@ -189,6 +189,16 @@ ASTER_CHECKED int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momen
                                const struct aster_buffer *running,
                                const struct aster_buffer *batch);
 
+/* ---- fill: new content of buffers, made on the host ---- */
+struct aster_fill_task {
+    const char *name;
+    int n;
+    const struct aster_buffer *const *out;
+    void (*fill)(void *arg, void *const *out); /* in a worker, with the addresses of out */
+    void *arg;
+};
+ASTER_CHECKED int aster_cl_fill(struct aster_cl_env *env, const struct aster_fill_task *t);
+
 /* ---- commit: results to host memory ---- */
 struct aster_commit_task {
     const char *name;

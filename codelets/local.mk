@@ -8,6 +8,6 @@ libaster_a_SOURCES += codelets/poison.c codelets/encode_cpu.c
 noinst_HEADERS += codelets/poison.h
 libaster_a_SOURCES += codelets/work_gemm.c codelets/work_conv.c codelets/thread_init.c
 libaster_a_SOURCES += codelets/work_lstm.c
-libaster_a_SOURCES += codelets/task.c codelets/program.c codelets/encode.c codelets/reduction.c codelets/optimizer.c codelets/commit.c
+libaster_a_SOURCES += codelets/task.c codelets/program.c codelets/encode.c codelets/reduction.c codelets/optimizer.c codelets/host.c
 noinst_HEADERS += codelets/codelets.h codelets/task.h codelets/starpu_head.h
 libaster_a_SOURCES += codelets/work_attention.c

@@ -3,21 +3,10 @@
 #ifndef ASTER_TRAIN_INTERNAL_H
 #define ASTER_TRAIN_INTERNAL_H
 
+#include "runtime/slots.h"
 #include "train/train.h"
 
 #include <pthread.h>
-
-/* ---- slots.c: what bounds the work in flight ---- */
-struct slots { /* a pool of numbers 0..n-1 */
-    struct aster_gate *gate;
-    int n, n_free;
-    int *free_list;
-};
-ASTER_CHECKED int slots_init(struct aster_ctx *ctx, struct slots *s, int n);
-void slots_done(struct slots *s);
-int slots_take(struct slots *s); /* waits for a free one */
-void slots_give(struct slots *s, int slot);
-void slots_wait(struct slots *s); /* until all are free */
 
 /* ---- plans.c: programs bound to the batch shapes that occur ---- */
 struct planned {

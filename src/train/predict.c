@@ -47,7 +47,7 @@ struct aster_predictor {
     struct plans plans;
     int64_t most; /* samples per part; 0: not even one fits */
     struct aster_buffer *arena;
-    struct slots slots;
+    struct aster_slots slots;
     struct part *parts;
     int n_parts;
     struct aster_buffer *background, *background_in,
@@ -126,7 +126,7 @@ static void part_done(void *arg)
 {
     struct part *t = arg;
     part_over(t->request);
-    slots_give(&t->p->slots, t->slot);
+    aster_slots_give(&t->p->slots, t->slot);
 }
 
 /* ---- submission ---- */
@@ -215,7 +215,7 @@ static int submit_tasks(struct aster_predictor *p, struct part *t)
 
 static int submit_part(struct aster_predictor *p, struct request *r, int64_t index)
 {
-    struct part *t = &p->parts[slots_take(&p->slots)];
+    struct part *t = &p->parts[aster_slots_take(&p->slots)];
     t->request = r;
     t->index = index;
     t->first = index * p->most;
@@ -262,7 +262,7 @@ int aster_predictor_submit(struct aster_predictor *p, int64_t n, const struct as
 
 int aster_predictor_wait(struct aster_predictor *p)
 {
-    slots_wait(&p->slots);
+    aster_slots_wait(&p->slots);
     return 0;
 }
 
@@ -409,7 +409,7 @@ static int predictor_start(struct aster_predictor *p)
     if (p->plans.cut && !p->set.fixed_part)
         p->set.part = aster_min64(p->set.part, CUT_PART);
     ASTER_TRY(decide_sizes(p, &sizes, &n_slots));
-    ASTER_TRY(slots_init(p->ctx, &p->slots, (int)aster_max64(n_slots, 1)));
+    ASTER_TRY(aster_slots_init(p->ctx, &p->slots, (int)aster_max64(n_slots, 1)));
     if (p->most == 0)
         return 0;
     ASTER_TRY(make_parts(p, &sizes, n_slots));
@@ -499,7 +499,7 @@ void aster_predictor_free(struct aster_predictor **pp)
     if (!p)
         return;
     if (p->slots.free_list)
-        slots_wait(&p->slots);
+        aster_slots_wait(&p->slots);
     for (int k = 0; k < p->n_parts; k++) {
         aster_buffer_free(p->rt, &p->parts[k].input);
         aster_buffer_free(p->rt, &p->parts[k].output);
@@ -515,6 +515,6 @@ void aster_predictor_free(struct aster_predictor **pp)
     aster_buffer_free(p->rt, &p->own_running);
     plans_done(&p->plans);
     aster_program_free(&p->own_program);
-    slots_done(&p->slots);
+    aster_slots_done(&p->slots);
     aster_free(pp);
 }

@@ -142,7 +142,7 @@ static void step_done(void *arg)
 {
     struct step *st = arg;
     atomic_fetch_add(&st->tr->samples_done, st->n);
-    slots_give(&st->tr->slots, st->slot);
+    aster_slots_give(&st->tr->slots, st->slot);
 }
 
 static int submit_step(struct trainer *tr, struct step *st, int64_t step, double lr)
@@ -164,7 +164,7 @@ static int submit_step(struct trainer *tr, struct step *st, int64_t step, double
 int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step, double lr,
                  int64_t n, const int64_t *order)
 {
-    struct step *st = &tr->steps[slots_take(&tr->slots)];
+    struct step *st = &tr->steps[aster_slots_take(&tr->slots)];
     int64_t chunk = chunk_of(n, tr->c->shards);
     int rc = 0;
     st->epoch = epoch;
@@ -185,12 +185,12 @@ int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step,
         rc = submit_step(tr, st, step, lr);
     if (rc < 0) { /* what was submitted of it ends first */
         aster_runtime_wait(tr->rt);
-        slots_give(&tr->slots, st->slot);
+        aster_slots_give(&tr->slots, st->slot);
     }
     return rc;
 }
 
 void trainer_wait(struct trainer *tr)
 {
-    slots_wait(&tr->slots);
+    aster_slots_wait(&tr->slots);
 }

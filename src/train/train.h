@@ -76,6 +76,10 @@ ASTER_CHECKED int aster_train(struct aster_ctx *ctx, struct aster_runtime *rt,
                               const struct aster_sample *val, const char *dir, bool resume,
                               const struct aster_train_hooks *hooks);
 
+/* ---- a plan's segment as a task; the caller sets at[], info, lengths ---- */
+void aster_plan_task(const struct aster_plan *plan, int segment, const char *name,
+                     struct aster_program_task *t);
+
 /* ---- weights ---- */
 struct aster_weights {
     struct aster_model_config model;

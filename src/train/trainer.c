@@ -86,7 +86,7 @@ static int make_buffers(struct trainer *tr, const struct sizes *z)
 static int make_steps(struct trainer *tr)
 {
     tr->n_steps = (int)aster_max64(1, aster_min64(tr->c->window, 64));
-    ASTER_TRY(slots_init(tr->ctx, &tr->slots, tr->n_steps));
+    ASTER_TRY(aster_slots_init(tr->ctx, &tr->slots, tr->n_steps));
     ASTER_TRY(aster_alloc(tr->ctx, tr->n_steps, sizeof *tr->steps, &tr->steps));
     for (int k = 0; k < tr->n_steps; k++) {
         struct step *st = &tr->steps[k];
@@ -174,7 +174,7 @@ void trainer_free(struct trainer **trp)
         aster_free(&tr->steps[k].loss);
     }
     aster_free(&tr->steps);
-    slots_done(&tr->slots);
+    aster_slots_done(&tr->slots);
     aster_buffer_free(tr->rt, &tr->param);
     aster_buffer_free(tr->rt, &tr->m);
     aster_buffer_free(tr->rt, &tr->v);

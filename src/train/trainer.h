@@ -32,7 +32,7 @@ struct trainer {
     struct aster_buffer **grad, **output, **aux, **arena, **sync[2], **input[INPUT_SETS];
     struct aster_buffer *scratch; /* the arena of programs of one segment */
     int n_sets;
-    struct slots slots;
+    struct aster_slots slots;
     struct step *steps;
     int n_steps;
     double *batch_loss;           /* of the epoch that runs */

@@ -2,19 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Every golden file, ours and those of the shared test data, in double and single precision; and that damage is noticed.
 : "${srcdir:=.}" "${builddir:=.}"
+. "$srcdir/tests/lib/tap.sh"
 own=$srcdir/tests/golden/own
 data=${ASTERISM_TEST_DATA:-$srcdir/../shared/data}/rcl/golden
-n=0
-failed=0
-report() {
-    n=$((n + 1))
-    if test "$1" -eq 0; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        failed=1
-    fi
-}
 compare() {
     line=$("$builddir/tests/golden-rcl" "$@")
     report $? "$line"
@@ -30,8 +20,7 @@ if test -d "$data"; then
     line=$("$builddir/tests/golden-metrics" "$data/metrics_cases.json")
     report $? "$line"
 else
-    n=$((n + 1))
-    echo "ok $n # SKIP no shared golden files: $data is not there; ASTERISM_TEST_DATA names the folder of shared test data"
+    skip "no shared golden files: $data is not there; ASTERISM_TEST_DATA names the folder of shared test data"
 fi
 
 dir=$(mktemp -d) || exit 1
@@ -50,5 +39,4 @@ if test -d "$data"; then
     ! "$builddir/tests/golden-metrics" "$dir/wrong.json" >"$dir/out" 2>&1
     report $? "a wrong expectation is noticed"
 fi
-echo "1..$n"
-exit $failed
+finish

@@ -2,22 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Language models against the shared golden files: the small ones, with ASTERISM_LONG=1 all, with ASTERISM_SHORT=1 a few; and that damage is noticed.
 : "${srcdir:=.}" "${builddir:=.}"
-data=${ASTERISM_TEST_DATA:-$srcdir/../shared/data}
-if test ! -d "$data/esm2" || test ! -d "$data/dnabert/models"; then
-    echo "1..0 # SKIP no shared language models: $data/esm2 or $data/dnabert/models is not there; ASTERISM_TEST_DATA names the folder of shared test data"
-    exit 0
-fi
-n=0
-failed=0
-report() {
-    n=$((n + 1))
-    if test "$1" -eq 0; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        failed=1
-    fi
-}
+. "$srcdir/tests/lib/tap.sh"
+shared esm2 dnabert/models
+data=$shared_data
 compare() { # PROGRAM ARGUMENTS...
     program=$builddir/tests/$1
     shift
@@ -66,8 +53,7 @@ head -c 100000 "$data/esm2/odd.h5" >"$dir/cut.h5"
 noticed "a cut file, an absent one and one of another kind fail" 3 golden-esm2 "$dir/cut.h5" "$dir/absent.h5" \
     "$data/dnabert/models/l2_h60_a5/golden.h5"
 mkdir -p "$dir/dnabert"
-ln -s "$(cd "$data" && pwd)/virnucpro" "$dir/virnucpro"
+ln -s "$data/virnucpro" "$dir/virnucpro"
 sed '3s/ 2$/ 3/' "$data/dnabert/token_ids.tsv" >"$dir/dnabert/token_ids.tsv"
 noticed "a wrong token id is noticed" 1 golden-dnabert "$dir/dnabert/token_ids.tsv"
-echo "1..$n"
-exit $failed
+finish

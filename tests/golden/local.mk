@@ -23,3 +23,7 @@ tests_golden_virnucpro_SOURCES = tests/golden/golden_virnucpro.c tests/golden/vi
 tests_golden_virnucpro_LDADD = $(IO_LDADD)
 dist_check_SCRIPTS += tests/golden/virnucpro.sh
 SANITIZE_TESTS += tests/golden/virnucpro.sh
+noinst_PROGRAMS += tests/random-language
+noinst_HEADERS += tests/golden/random_model.h
+RANDOM_MODEL = tests/golden/random_model.c tests/golden/lm_file.c tests/golden/lm_net.c tests/golden/kernels.c
+tests_random_language_SOURCES = tests/golden/random_language.c $(RANDOM_MODEL)

@@ -2,30 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The generator writes the committed made-up proteins byte for byte, and notices a changed byte.
 : "${srcdir:=.}" "${builddir:=.}"
+. "$srcdir/tests/lib/tap.sh"
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-n=0
-failed=0
-check() {
-    n=$((n + 1))
-    if "$@"; then
-        echo "ok $n - $what"
-    else
-        echo "not ok $n - $what"
-        failed=1
-    fi
-}
-differs() {
-    ! cmp -s "$1" "$2"
-}
-what="the generator runs"
-check "$builddir/data/make-synthetic" "$dir"
+"$builddir/data/make-synthetic" "$dir"
+report $? "the generator runs"
 for f in serpins_train.csv negatives_train.csv serpins_test.csv negatives_test.csv predict.fasta; do
-    what="$f as committed"
-    check cmp "$srcdir/data/synthetic/$f" "$dir/$f"
+    cmp "$srcdir/data/synthetic/$f" "$dir/$f"
+    report $? "$f as committed"
 done
 sed 's/SYNQ0007/SYNQ0008/' "$dir/predict.fasta" >"$dir/changed.fasta"
-what="a changed byte is noticed"
-check differs "$srcdir/data/synthetic/predict.fasta" "$dir/changed.fasta"
-echo "1..$n"
-exit $failed
+! cmp -s "$srcdir/data/synthetic/predict.fasta" "$dir/changed.fasta"
+report $? "a changed byte is noticed"
+finish

@@ -2,24 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Chunks, frames, ids, calls and formats of the shared reference results; and that damage to each of the files is noticed.
 : "${srcdir:=.}" "${builddir:=.}"
-data=${ASTERISM_TEST_DATA:-$srcdir/../shared/data}/virnucpro
-if test ! -d "$data/derived"; then
-    echo "1..0 # SKIP no shared reference results: $data/derived is not there; ASTERISM_TEST_DATA names the folder of shared test data"
-    exit 0
-fi
-data=$(cd "$data" && pwd)
+. "$srcdir/tests/lib/tap.sh"
+shared virnucpro/derived
+data=$shared_data/virnucpro
 program=$(cd "$builddir" && pwd)/tests/golden-virnucpro
-n=0
-failed=0
-report() {
-    n=$((n + 1))
-    if test "$1" -eq 0; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        failed=1
-    fi
-}
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -55,5 +41,4 @@ mkdir empty
 report $? "an empty folder fails"
 ! "$program" absent >out
 report $? "an absent folder fails"
-echo "1..$n"
-exit $failed
+finish

@@ -2,24 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The weight files of the shared test data, good, bad and doubtful; and that a wrong verdict or expectation is noticed.
 : "${srcdir:=.}" "${builddir:=.}"
-data=${ASTERISM_TEST_DATA:-$srcdir/../shared/data}/dnabert/weightfiles
-if test ! -d "$data"; then
-    echo "1..0 # SKIP no shared weight files: $data is not there; ASTERISM_TEST_DATA names the folder of shared test data"
-    exit 0
-fi
-data=$(cd "$data" && pwd)
+. "$srcdir/tests/lib/tap.sh"
+shared dnabert/weightfiles
+data=$shared_data/dnabert/weightfiles
 program=$(cd "$builddir" && pwd)/tests/golden-weightfiles
-n=0
-failed=0
-report() {
-    n=$((n + 1))
-    if test "$1" -eq 0; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        failed=1
-    fi
-}
 # unlike WHAT SCRIPT LINES: of the table changed by a sed script that many lines do not agree, and the program fails
 unlike() {
     sed "$2" "$data/cases.tsv" >cases.tsv
@@ -42,5 +28,4 @@ unlike "other tensors" "s/good|parameters.pt/good|base.pt/" 1
 unlike "other values" "s/good|nested.pt/good|esm_like.pt/" 1
 unlike "a file that is not there" "s/^good.cuda.pt/good\/other.pt/" 1
 unlike "an unknown verdict" "s/${tab}good$tab/${tab}fine$tab/" 0
-echo "1..$n"
-exit $failed
+finish

@@ -6,3 +6,6 @@ check_PROGRAMS += tests/graph-runtime tests/graph-schedule
 tests_graph_runtime_SOURCES = tests/graph/graph_runtime.c
 tests_graph_schedule_SOURCES = tests/graph/graph_schedule.c
 SANITIZE_TESTS += tests/graph-schedule tests/graph-runtime
+check_PROGRAMS += tests/graph-embed
+tests_graph_embed_SOURCES = tests/graph/graph_embed.c $(RANDOM_MODEL)
+SANITIZE_TESTS += tests/graph-embed

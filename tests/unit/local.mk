@@ -124,3 +124,6 @@ check_PROGRAMS += tests/unit-classifier
 tests_unit_classifier_SOURCES = tests/unit/classifier.c tests/unit/classifier_weights.c
 noinst_HEADERS += tests/unit/classifier_weights.h
 SANITIZE_TESTS += tests/unit-classifier
+check_PROGRAMS += tests/unit-random-language
+tests_unit_random_language_SOURCES = tests/unit/random_language.c $(RANDOM_MODEL)
+SANITIZE_TESTS += tests/unit-random-language

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A pool of slots: taken by the submitting thread, given back by callbacks. */
-#include "train/internal.h"
+#include "runtime/slots.h"
 
-int slots_init(struct aster_ctx *ctx, struct slots *s, int n)
+int aster_slots_init(struct aster_ctx *ctx, struct aster_slots *s, int n)
 {
     ASTER_TRY(aster_alloc(ctx, n, sizeof *s->free_list, &s->free_list));
     ASTER_TRY(aster_gate_new(ctx, &s->gate));
@@ -12,13 +12,13 @@ int slots_init(struct aster_ctx *ctx, struct slots *s, int n)
     return 0;
 }
 
-void slots_done(struct slots *s)
+void aster_slots_done(struct aster_slots *s)
 {
     aster_gate_free(&s->gate);
     aster_free(&s->free_list);
 }
 
-int slots_take(struct slots *s)
+int aster_slots_take(struct aster_slots *s)
 {
     aster_gate_lock(s->gate);
     while (s->n_free == 0)
@@ -28,7 +28,7 @@ int slots_take(struct slots *s)
     return slot;
 }
 
-void slots_give(struct slots *s, int slot)
+void aster_slots_give(struct aster_slots *s, int slot)
 {
     aster_gate_lock(s->gate);
     s->free_list[s->n_free++] = slot;
@@ -36,7 +36,7 @@ void slots_give(struct slots *s, int slot)
     aster_gate_unlock(s->gate);
 }
 
-void slots_wait(struct slots *s)
+void aster_slots_wait(struct aster_slots *s)
 {
     aster_gate_lock(s->gate);
     while (s->n_free < s->n)
