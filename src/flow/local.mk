@@ -8,13 +8,9 @@ libaster_a_SOURCES += src/flow/config_json.c src/flow/embeddings.c src/flow/hist
 noinst_HEADERS += src/flow/embeddings.h src/flow/columns.h src/flow/evaluate.h src/flow/flow.h src/flow/infer.h \
 	src/flow/internal.h src/flow/plots.h src/flow/report.h src/flow/shard.h src/flow/store.h src/flow/summary.h \
 	src/flow/svg.h src/flow/training.h src/flow/times.h src/flow/timing.h src/flow/study.h src/flow/study_json.h
-<<<<<<< HEAD
-libaster_a_SOURCES += src/flow/pretrained.c src/flow/pretrained_config.c
-noinst_HEADERS += src/flow/pretrained.h
-libaster_a_SOURCES += src/flow/classifier.c
-noinst_HEADERS += src/flow/classifier.h
-=======
 libaster_a_SOURCES += src/flow/block_weights.c src/flow/embedder.c src/flow/pretrained.c src/flow/pretrained_config.c
 noinst_HEADERS += src/flow/block_weights.h src/flow/embedder.h src/flow/pretrained.h
->>>>>>> main
+libaster_a_SOURCES += src/flow/classifier.c src/flow/vnp_classify.c src/flow/vnp_part.c src/flow/vnp_score.c \
+	src/flow/vnp_store.c src/flow/vnp_tables.c src/flow/stage_virnucpro.c
+noinst_HEADERS += src/flow/classifier.h src/flow/vnp.h
 dist_man_MANS += docs/asterism-results.5

@@ -95,12 +95,9 @@ ASTER_CHECKED int vnp_reader_next(struct vnp_reader *r, struct vnp_part **out);
 void vnp_reader_free(struct vnp_reader **r);
 
 /* ---- parts in the store ---- */
-/* setup: of models and rules, so that a part made with others is not taken. keep: with texts of
- * chunks and frames. */
 struct vnp_keeping {
     struct aster_store *store;
-    int64_t setup;
-    bool texts;
+    bool texts; /* of chunks and frames too */
 };
 ASTER_CHECKED int vnp_part_save(const struct vnp_keeping *k, const struct vnp_part *p);
 ASTER_CHECKED int vnp_part_load(struct aster_ctx *ctx, const struct vnp_keeping *k, int64_t index,

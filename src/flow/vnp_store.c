@@ -132,7 +132,6 @@ static int write_part(void *arg, const char *path)
     struct aster_h5 *f = NULL;
     int rc;
     ASTER_TRY(aster_h5_create(p->ctx, path, &f));
-    ASTER_GOTO(aster_h5_attr_set_i64(f, "/", "setup", w->keeping->setup), done);
     ASTER_GOTO(aster_h5_attr_set_i64(f, "/", "n_records", p->n_records), done);
     ASTER_GOTO(aster_h5_attr_set_i64(f, "/", "n_chunks", p->n_chunks), done);
     ASTER_GOTO(aster_h5_attr_set_i64(f, "/", "n_frames", p->n_frames), done);
@@ -258,20 +257,11 @@ static int take_rest(struct vnp_part *p, const struct columns *c)
     return 0;
 }
 
-static int read_part(const struct vnp_keeping *k, const char *path, struct vnp_part *p,
-                     struct columns *c)
+static int read_part(const char *path, struct vnp_part *p, struct columns *c)
 {
     struct aster_h5 *f = NULL;
-    int64_t setup = 0;
-    int rc;
     ASTER_TRY(aster_h5_open(p->ctx, path, &f));
-    ASTER_GOTO(aster_h5_attr_i64(f, "/", "setup", &setup), done);
-    if (setup != k->setup)
-        ASTER_GOTO(aster_fail(p->ctx, ASTER_EFORMAT,
-                              "%s: was made with other models or another tokenizer", path),
-                   done);
-    rc = read_columns(p->ctx, f, p, c);
-done:
+    int rc = read_columns(p->ctx, f, p, c);
     aster_h5_close(&f);
     return rc;
 }
@@ -284,7 +274,7 @@ int vnp_part_load(struct aster_ctx *ctx, const struct vnp_keeping *k, int64_t in
     int rc;
     ASTER_TRY(vnp_part_new(ctx, index, size, out));
     ASTER_GOTO(aster_store_get(k->store, index, &path), done);
-    rc = read_part(k, path, *out, &c);
+    rc = read_part(path, *out, &c);
     int64_t n_records = (*out)->n_records;
     (*out)->n_records = 0; /* none yet to free */
     if (rc == 0) {
