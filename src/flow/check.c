@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What can be known of a run before it computes: inputs read, models sized, memory and task times
  * estimated. */
+#include "flow/embed_language.h"
 #include "flow/training.h"
 
 #include <string.h>
@@ -140,6 +141,14 @@ static int check_model(struct check *c, int i)
     return 0;
 }
 
+static int check_language(struct check *c, int i)
+{
+    ASTER_TRY(aster_stage_load_language_ready(c->run.ctx, &c->run, i));
+    aster_language_file_text(c->run.slots[i].language, c->out);
+    aster_str_printf(c->out, ", from %s\n", c->run.slots[i].language->weights);
+    return 0;
+}
+
 static int check_train(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
@@ -203,10 +212,16 @@ static int check_nothing(struct check *c, int i)
 static const struct {
     const char *kind;
     int (*check)(struct check *c, int stage);
-} checks[] = {
-    {"read-table", check_table}, {"read-fasta", check_fasta}, {"embeddings", check_embeddings},
-    {"split", check_split},      {"train", check_train},      {"load-model", check_model},
-    {"evaluate", check_use},     {"predict", check_use},      {"experiments", check_experiments}};
+} checks[] = {{"read-table", check_table},
+              {"read-fasta", check_fasta},
+              {"embeddings", check_embeddings},
+              {"split", check_split},
+              {"train", check_train},
+              {"load-model", check_model},
+              {"evaluate", check_use},
+              {"predict", check_use},
+              {"experiments", check_experiments},
+              {"load-language", check_language}};
 
 static int check_stage(struct check *c, int i)
 {

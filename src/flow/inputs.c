@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Input files of a run: where they are, what they hold (as hashes), and what of all this decides
  * the results. */
-#include "flow/internal.h"
+#include "flow/embed_language.h"
 
 #include "config.h"
 
@@ -115,10 +115,46 @@ static int add_input(struct aster_run *run, const struct aster_stage_spec *s, co
     return rc;
 }
 
+static int add_found(struct aster_run *run, int stage, const char *path)
+{
+    if (aster_run_input(run, path))
+        return 0;
+    ASTER_TRY(aster_grow(run->ctx, run->n_inputs + 1, sizeof *run->inputs, &run->cap_inputs,
+                         &run->inputs));
+    struct aster_input *in = &run->inputs[run->n_inputs];
+    ASTER_TRY(aster_strdup(run->ctx, path, &in->path));
+    in->given = in->path;
+    in->found_for = stage + 1;
+    run->n_inputs++;
+    return hash_file(run->ctx, in);
+}
+
+/* The files that a language model is made of */
+static int add_language(struct aster_run *run, int stage)
+{
+    struct aster_language_file *f = NULL;
+    const char *weights = aster_run_text(run, stage, "weights");
+    int rc;
+    ASTER_TRY(aster_language_file_find(run->ctx, weights, aster_run_text(run, stage, "config"),
+                                       aster_run_text(run, stage, "tokenizer"), &f));
+    ASTER_GOTO(add_found(run, stage, f->weights), done);
+    for (int64_t k = 0; k < f->n_shards; k++)
+        ASTER_GOTO(add_found(run, stage, f->shards[k]), done);
+    if (f->config)
+        ASTER_GOTO(add_found(run, stage, f->config), done);
+    if (f->tokenizer)
+        rc = add_found(run, stage, f->tokenizer);
+done:
+    aster_language_file_free(&f);
+    return rc;
+}
+
 int aster_inputs_read(struct aster_run *run)
 {
     for (int i = 0; i < run->spec->n_stages; i++) {
         const struct aster_stage_spec *s = &run->spec->stages[i];
+        if (!strcmp(s->kind->name, "load-language"))
+            ASTER_TRY(add_language(run, i));
         bool weights = !strcmp(s->kind->name, "load-model");
         for (int k = 0; s->kind->opts[k].key; k++) {
             const struct aster_opt_value *v = &s->values[k];
@@ -172,6 +208,9 @@ int aster_inputs_hash(struct aster_run *run)
                 hash_text(&sha, v->is_set && v->text ? v->text : "");
             }
         }
+        for (int64_t k = 0; k < run->n_inputs; k++)
+            if (run->inputs[k].found_for == i + 1)
+                hash_text(&sha, run->inputs[k].sha256);
     }
     aster_sha256_done(&sha, digest);
     to_hex(digest, run->hash);

@@ -27,7 +27,8 @@ struct aster_proteins { /* one table */
     struct aster_table_counts counts;
 };
 
-struct aster_embeddings; /* embeddings.h */
+struct aster_embeddings;    /* embeddings.h */
+struct aster_language_file; /* embed_language.h */
 
 struct aster_split {
     int64_t n, n_val, max_length;
@@ -52,6 +53,7 @@ struct aster_slot { /* one per stage; what is there depends on the kind of stage
     struct aster_split *split;
     struct aster_fasta_source *fasta;
     struct aster_model_file *model;
+    struct aster_language_file *language;
 };
 
 /* ---- a run ---- */
@@ -60,7 +62,9 @@ struct aster_input {
     char *path;
     int64_t bytes;
     char sha256[65];
-    bool whole; /* all of it was hashed */
+    bool whole;    /* all of it was hashed */
+    int found_for; /* the number from 1 of a stage whose options name another file beside it; else 0
+                    */
 };
 struct aster_fact {
     char *name, *value;

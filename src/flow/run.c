@@ -2,6 +2,7 @@
 /* A run from its folder to its last line: inputs, stages one after the other, progress, results. */
 #include "flow/internal.h"
 
+#include "flow/embed_language.h"
 #include "flow/embeddings.h"
 #include "flow/report.h"
 #include "flow/shard.h"
@@ -212,6 +213,7 @@ static void free_slot(struct aster_slot *s)
         aster_free(&s->model->path);
     }
     aster_free(&s->model);
+    aster_language_file_free(&s->language);
 }
 
 void aster_run_free_parts(struct aster_run *run)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kinds of stage there are and what each accepts: the one table behind validation, help, manual
  * and runs. */
-#include "flow/internal.h"
+#include "flow/embed_language.h"
 
 #include <string.h>
 
@@ -202,6 +202,20 @@ static const struct aster_opt validate_table_opts[] = {
     FILES("files", NULL, "CSV tables to check."),
     INT("max_length", "1024", 1, MAX_L, "residues", "Longer sequences get a warning."), END};
 
+static const struct aster_opt load_language_opts[] = {
+    PTH("weights", NULL,
+        "Folder of the model as it is downloaded, or its file of weights: .safetensors, its index "
+        "of shards (.json), or PyTorch's .pt or .bin."),
+    CHOICE("model", "esm2", "esm2|dnabert", "What the model has to be: ESM-2 or DNABERT-S."),
+    CHOICE("precision", "f32", "f32|f64|bf16",
+           "Number format of the computation; bf16: matrices in bf16, all else in f32."),
+    FIL("config", "", NULL,
+        "The model's config.json; empty: the one beside the weights, or what a file of fair-esm "
+        "says itself."),
+    FIL("tokenizer", "", NULL,
+        "dnabert: the model's tokenizer.json; empty: the one beside the weights."),
+    END};
+
 static const struct aster_stage_kind kinds[] = {
     {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts,
      aster_stage_read_table, NULL},
@@ -224,6 +238,8 @@ static const struct aster_stage_kind kinds[] = {
     {"summary", "none", "Compares finished trainings.", summary_opts, aster_stage_summary, NULL},
     {"validate-table", "none", "Checks tables of proteins row by row.", validate_table_opts,
      aster_stage_validate_table, NULL},
+    {"load-language", "language", "Opens a pretrained language model of proteins or DNA.",
+     load_language_opts, aster_stage_load_language, aster_stage_load_language_ready},
 };
 
 int aster_stage_n_kinds(void)

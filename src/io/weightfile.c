@@ -248,6 +248,11 @@ const char *aster_weightfile_path(const struct aster_weightfile *f)
     return f->path;
 }
 
+const char *aster_weightfile_shard(const struct aster_weightfile *f, int64_t i)
+{
+    return i >= 0 && i < f->n_shards ? f->shard[i]->path : NULL;
+}
+
 int64_t aster_weightfile_count(const struct aster_weightfile *f)
 {
     return f->n;

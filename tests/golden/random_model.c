@@ -179,6 +179,23 @@ static int64_t draw_part(uint64_t seed, uint64_t at, int64_t n)
     return (int64_t)(u * u * (double)n);
 }
 
+/* Whether the merges of n tokens, in their order, make the last one of its own letters: a trained
+ * vocabulary has no other tokens. */
+static bool is_reached(const struct token *tokens, int64_t n)
+{
+    int64_t piece[LONGEST_TOKEN], n_pieces = (int64_t)strlen(tokens[n - 1].text);
+    for (int64_t k = 0; k < n_pieces; k++)
+        piece[k] = strchr(bases, tokens[n - 1].text[k]) - bases;
+    for (int64_t merge = N_BASES; merge < n; merge++)
+        for (int64_t k = 0; k + 1 < n_pieces; k++)
+            if (piece[k] == tokens[merge].left && piece[k + 1] == tokens[merge].right) {
+                piece[k] = merge;
+                n_pieces--;
+                memmove(piece + k + 1, piece + k + 2, (size_t)(n_pieces - k - 1) * sizeof *piece);
+            }
+    return n_pieces == 1;
+}
+
 /* n tokens, the bases first, each other one of two earlier ones */
 static void draw_tokens(uint64_t seed, int64_t n, struct token *tokens)
 {
@@ -197,7 +214,7 @@ static void draw_tokens(uint64_t seed, int64_t n, struct token *tokens)
             continue;
         memcpy(t->text, left, strlen(left));
         memcpy(t->text + strlen(left), right, strlen(right));
-        k += is_new(tokens, k, t->text);
+        k += is_new(tokens, k, t->text) && is_reached(tokens, k + 1);
     }
 }
 
