@@ -182,6 +182,14 @@ static void hash_file_option(const struct aster_run *run, struct aster_sha256 *s
     hash_text(sha, in ? in->sha256 : "");
 }
 
+/* Options that decide how much is done at a time and no result: a run can go on with others. */
+static bool changes_nothing(const struct aster_stage_spec *s, const char *key)
+{
+    size_t n = strlen(key);
+    bool budget = n >= 6 && !strcmp(key + n - 6, "budget");
+    return budget || (!strcmp(s->kind->name, "virnucpro") && !strcmp(key, "batch_size"));
+}
+
 int aster_inputs_hash(struct aster_run *run)
 {
     struct aster_sha256 sha;
@@ -197,6 +205,8 @@ int aster_inputs_hash(struct aster_run *run)
         for (int k = 0; s->kind->opts[k].key; k++) {
             const struct aster_opt_value *v = &s->values[k];
             enum aster_opt_type t = s->kind->opts[k].type;
+            if (changes_nothing(s, s->kind->opts[k].key))
+                continue;
             hash_text(&sha, s->kind->opts[k].key);
             if (t == ASTER_OPT_FILE || t == ASTER_OPT_PATH) {
                 if (!stream)

@@ -23,6 +23,17 @@ struct aster_classifier_file {
     int64_t chunk_length; /* to cut records into */
 };
 
+void aster_dna_source_free(struct aster_dna_source **s);
+void aster_classifier_file_free(struct aster_classifier_file **f);
+
+/* ---- stages; ready finds and checks the files ---- */
+int aster_stage_read_dna(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_read_dna_ready(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_load_classifier(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_load_classifier_ready(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_virnucpro(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_virnucpro_ready(struct aster_ctx *ctx, void *run, int stage);
+
 /* ---- a part ---- */
 /* The models that judge a frame, in the order in which their vectors are joined; then the
  * classifier. */
@@ -75,7 +86,8 @@ ASTER_CHECKED int vnp_part_frames(struct vnp_part *p, struct aster_frames *frame
                                   struct aster_same *same);
 /* What counts as an item: a chunk, and a record that has none. */
 int64_t vnp_part_items(const struct vnp_part *p);
-int64_t vnp_part_failed(const struct vnp_part *p); /* records at fault, chunks with a failed frame */
+int64_t
+vnp_part_failed(const struct vnp_part *p); /* records at fault, chunks with a failed frame */
 /* The number of a chunk in its record, and its place there. */
 static inline int64_t vnp_chunk_number(const struct vnp_part *p, int64_t chunk)
 {
@@ -149,7 +161,7 @@ struct vnp_tables_options {
     int64_t n_parts, chunk_length;
     enum aster_table_style style;
     struct aster_call_rule rule;
-    bool exports; /* chunks and frames as FASTA */
+    bool exports;                  /* chunks and frames as FASTA */
     struct aster_repeats *repeats; /* of all records without fault: file = index */
     const char *precision[VNP_N_MODELS + 1];
     const char *weights_hash[VNP_N_MODELS + 1];

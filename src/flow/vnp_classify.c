@@ -50,8 +50,8 @@ static int make_buffers(struct vnp_judge *j)
     struct aster_plan *plan = NULL;
     int rc;
     int64_t size = aster_dtype_size(j->c->real);
-    ASTER_TRY(copy_in(j, aster_program_class_n(p, ASTER_CLASS_PARAM) * size, j->c->params,
-                      &j->param));
+    ASTER_TRY(
+        copy_in(j, aster_program_class_n(p, ASTER_CLASS_PARAM) * size, j->c->params, &j->param));
     ASTER_TRY(copy_in(j, aster_program_class_n(p, ASTER_CLASS_BUFFER) * (int64_t)sizeof(double),
                       j->c->buffers, &j->running));
     ASTER_TRY(bind(j, j->rows, &plan));
@@ -153,11 +153,9 @@ static int submit_tasks(struct vnp_judge *j, struct place *p)
 {
     const struct aster_buffer *const input[] = {p->input}, *const output[] = {p->output};
     struct aster_program_task t;
-    ASTER_TRY(aster_cl_fill(j->env, &(struct aster_fill_task){.name = "vectors",
-                                                              .n = 1,
-                                                              .out = input,
-                                                              .fill = fill_rows,
-                                                              .arg = p}));
+    ASTER_TRY(aster_cl_fill(
+        j->env, &(struct aster_fill_task){
+                    .name = "vectors", .n = 1, .out = input, .fill = fill_rows, .arg = p}));
     aster_plan_task(p->plan, 0, "classifier", &t);
     t.at[ASTER_ROLE_INPUT] = p->input;
     t.at[ASTER_ROLE_PARAM] = j->param;

@@ -41,9 +41,9 @@ int vnp_file_commit(struct vnp_file *f)
 {
     bool bad = fclose(f->f) != 0;
     f->f = NULL;
-    int rc = bad ? aster_fail(f->ctx, ASTER_EIO, "%s: cannot be written: %s", f->tmp,
-                              strerror(errno))
-                 : aster_file_commit(f->ctx, f->tmp, f->path);
+    int rc =
+        bad ? aster_fail(f->ctx, ASTER_EIO, "%s: cannot be written: %s", f->tmp, strerror(errno))
+            : aster_file_commit(f->ctx, f->tmp, f->path);
     if (rc < 0)
         unlink(f->tmp);
     aster_free(&f->tmp);

@@ -113,8 +113,8 @@ static void find_file(struct vnp_reader *r, int64_t last_line)
     const char *path = r->record.path;
     bool same = r->file >= 0 && r->record.line > last_line;
     for (int64_t k = same ? r->file : r->file + 1; k < r->source->n; k++)
-        if (!strcmp(path, strcmp(r->source->path[k], "-") ? r->source->path[k]
-                                                          : "standard input")) {
+        if (!strcmp(path,
+                    strcmp(r->source->path[k], "-") ? r->source->path[k] : "standard input")) {
             r->file = k;
             return;
         }
@@ -124,8 +124,7 @@ static void find_file(struct vnp_reader *r, int64_t last_line)
 static int add_piece(struct vnp_reader *r, struct vnp_part *p, int64_t m)
 {
     const struct aster_dna_record *d = &r->record;
-    ASTER_TRY(
-        aster_grow(r->ctx, p->n_records + 1, sizeof *p->record, &p->cap_records, &p->record));
+    ASTER_TRY(aster_grow(r->ctx, p->n_records + 1, sizeof *p->record, &p->cap_records, &p->record));
     struct vnp_record *x = &p->record[p->n_records];
     *x = (struct vnp_record){.file = r->file,
                              .line = d->line,
@@ -214,8 +213,7 @@ static int add_frame(struct vnp_part *p, const struct aster_frame *f, struct ast
     int rc = aster_same_add(same, aster_str_get(key), (int64_t)key->len, &number);
     if (rc == 0) {
         ASTER_TRY(aster_grow(p->ctx, number + 1, sizeof *p->text, &p->cap_texts, &p->text));
-        p->text[p->n_texts++] =
-            (struct vnp_text){(int64_t)p->texts.len, f->n_dna, f->n_protein};
+        p->text[p->n_texts++] = (struct vnp_text){(int64_t)p->texts.len, f->n_dna, f->n_protein};
         aster_str_addn(&p->texts, f->dna, (size_t)f->n_dna);
         aster_str_addn(&p->texts, f->protein, (size_t)f->n_protein);
         p->n_cut += aster_pooled_esm2(f->n_protein).n_cut > 0;
@@ -227,8 +225,7 @@ static int add_frame(struct vnp_part *p, const struct aster_frame *f, struct ast
 }
 
 static int chunk_frames(struct vnp_part *p, int64_t chunk, struct aster_span at,
-                        struct aster_frames *frames, struct aster_same *same,
-                        struct aster_str *key)
+                        struct aster_frames *frames, struct aster_same *same, struct aster_str *key)
 {
     struct vnp_chunk *c = &p->chunk[chunk];
     const struct vnp_record *r = &p->record[c->record];

@@ -141,8 +141,8 @@ int vnp_results_flush(struct vnp_results *r)
 {
     ASTER_TRY(aster_str_ok(r->ctx, &r->ids));
     if (r->ids.len)
-        ASTER_TRY(aster_h5_append(r->f, "records/id_bytes", ASTER_U8, (int64_t)r->ids.len, 1,
-                                  r->ids.s));
+        ASTER_TRY(
+            aster_h5_append(r->f, "records/id_bytes", ASTER_U8, (int64_t)r->ids.len, 1, r->ids.s));
     r->ids.len = 0;
     for (int c = 0; c < N_COLUMNS; c++) {
         struct rows *x = &r->rows[c];

@@ -24,7 +24,8 @@ struct vnp_work { /* of a part between begin and end */
     int64_t n_groups[VNP_N_MODELS];
     int64_t pending; /* groups, then rows of the classifier; under the scorer's lock */
     struct group *again;
-    float *x, *scores; /* [n_texts, width], rows with both vectors moved to the front; their scores */
+    float *x,
+        *scores; /* [n_texts, width], rows with both vectors moved to the front; their scores */
     int64_t *row, n_rows; /* of each text among those, -1 */
 };
 
@@ -313,11 +314,8 @@ static int try_again(struct vnp_scorer *s, struct group *g)
     struct group *one = NULL;
     int rc = aster_alloc(s->ctx, g->n, sizeof *one, &one);
     for (int64_t k = 0; rc == 0 && k < g->n; k++) {
-        one[k] = (struct group){.part = g->part,
-                                .model = g->model,
-                                .n = 1,
-                                .which = g->which + k,
-                                .item = g->item + k};
+        one[k] = (struct group){
+            .part = g->part, .model = g->model, .n = 1, .which = g->which + k, .item = g->item + k};
         rc = submit_group(s, &one[k]);
     }
     if (rc == 0)

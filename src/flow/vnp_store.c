@@ -6,8 +6,19 @@
 #include <string.h>
 
 /* Columns of the three tables of numbers. */
-enum { R_FILE, R_LINE, R_INDEX, R_LENGTH, R_AMBIGUOUS, R_FIRST, R_CHUNKS, R_HASH, R_ID, R_FAULT,
-       R_N };
+enum {
+    R_FILE,
+    R_LINE,
+    R_INDEX,
+    R_LENGTH,
+    R_AMBIGUOUS,
+    R_FIRST,
+    R_CHUNKS,
+    R_HASH,
+    R_ID,
+    R_FAULT,
+    R_N
+};
 enum { C_RECORD, C_FRAMES, C_STATES, C_N };
 enum { F_NUMBER, F_STAGE, F_STATUS, F_SAME, F_N };
 enum { T_DNA, T_PROTEIN, T_N };

@@ -258,15 +258,14 @@ static int write_all(struct writer *w)
 
 int vnp_tables_write(const struct vnp_tables_options *o, struct vnp_totals *t)
 {
-    struct writer w = {.o = o,
-                       .run = o->run,
-                       .ctx = o->run->ctx,
-                       .t = t,
-                       .index = -1,
-                       .exports = {.run = o->run,
-                                   .source = o->source,
-                                   .chunk_length = o->chunk_length,
-                                   .file = -1}};
+    struct writer w = {
+        .o = o,
+        .run = o->run,
+        .ctx = o->run->ctx,
+        .t = t,
+        .index = -1,
+        .exports = {
+            .run = o->run, .source = o->source, .chunk_length = o->chunk_length, .file = -1}};
     *t = (struct vnp_totals){0};
     int rc = write_all(&w);
     for (int k = 0; k < N_TABLES; k++) {

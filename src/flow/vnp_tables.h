@@ -56,8 +56,7 @@ ASTER_CHECKED int vnp_results_chunk(struct vnp_results *r, struct aster_span at,
                                     const struct aster_chunk_call *c);
 /* Behind its chunks. */
 ASTER_CHECKED int vnp_results_record(struct vnp_results *r, const char *name,
-                                     const struct vnp_record *x,
-                                     const struct aster_record_call *c);
+                                     const struct vnp_record *x, const struct aster_record_call *c);
 ASTER_CHECKED int vnp_results_flush(struct vnp_results *r);
 ASTER_CHECKED int vnp_results_commit(struct vnp_results *r);
 void vnp_results_free(struct vnp_results **r);
