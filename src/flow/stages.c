@@ -218,8 +218,8 @@ static const struct aster_opt load_language_opts[] = {
     END};
 
 static const struct aster_opt read_dna_opts[] = {
-    FILES("files", NULL,
-          "FASTA files of DNA, plain or gzip, read as one; - is the standard input."),
+    {"files", ASTER_OPT_FILES, NULL, 0, 0, "-", "",
+     "FASTA files of DNA, plain or gzip, read one behind the other."},
     BOOL("any_letter", "false",
          "Take letters that are no nucleotide letters for unknown bases, as the reference does; "
          "otherwise a record with one is not judged and reported."),
@@ -243,9 +243,9 @@ static const struct aster_opt virnucpro_opts[] = {
     STAGE("esm2", NULL, "language", "ESM-2, for the protein of a frame."),
     STAGE("classifier", NULL, "classifier", "The classifier of both vectors."),
     INT("dnabert_budget", "0", 0, 1e7, "tokens",
-        "Tokens of a DNABERT-S batch at most; 0: found from the memory. Changes no result."),
+        "Tokens of a DNABERT-S batch at most, and of one frame; 0: found from the memory."),
     INT("esm2_budget", "0", 0, 1e7, "tokens",
-        "Tokens of an ESM-2 batch at most; 0: found from the memory. Changes no result."),
+        "Tokens of an ESM-2 batch at most, and of one frame; 0: found from the memory."),
     INT("batch_size", "256", 1, 65536, "frames",
         "Frames of a task of the classifier. Changes no result."),
     INT("part_size", "1024", 1, 1e6, "chunks",

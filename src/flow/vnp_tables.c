@@ -43,20 +43,21 @@ static const char *reason_of(int32_t status)
     }
 }
 
+/* error: NULL, or what is said where the file is named already. */
 static int add_failure(struct writer *w, int64_t file, const char *key, const char *stage,
-                       const char *reason)
+                       const char *reason, const char *error)
 {
-    struct aster_str error = {0};
-    aster_str_printf(&error, "%s: %s", key, reason);
+    struct aster_str text = {0};
     if (!w->failed.f)
         ASTER_TRY(vnp_file_open(w->run, "failed_files.txt", &w->failed));
+    aster_str_printf(&text, "%s: %s", key, reason);
     aster_failed_line(&w->failed_files, w->o->source->path[file], stage,
-                      strstr(reason, key) ? reason : aster_str_get(&error));
-    error.len = 0;
-    aster_str_printf(&error, "%s: %s", stage, reason);
-    aster_ledger_line(&w->ledger, key, w->o->stage, aster_str_get(&error));
-    int rc = aster_str_ok(w->ctx, &error);
-    aster_str_free(&error);
+                      error ? error : aster_str_get(&text));
+    text.len = 0;
+    aster_str_printf(&text, "%s: %s", stage, reason);
+    aster_ledger_line(&w->ledger, key, w->o->stage, aster_str_get(&text));
+    int rc = aster_str_ok(w->ctx, &text);
+    aster_str_free(&text);
     return rc;
 }
 
@@ -79,7 +80,7 @@ static int add_fault(struct writer *w, const struct vnp_record *r)
     w->t->at_fault++;
     aster_record_table_row(&w->text[RECORDS], key, &none, &w->o->rule);
     ASTER_TRY(vnp_results_record(w->results, key, r, &none));
-    return add_failure(w, r->file, key, "reading", r->fault);
+    return add_failure(w, r->file, key, "reading", r->fault, r->fault);
 }
 
 /* ---- frames and chunks ---- */
@@ -97,7 +98,7 @@ static int add_frame(struct writer *w, const struct vnp_part *p, const struct vn
         aster_frame_table_row(&w->text[FRAMES], w->o->style, chunk, f->number, f->other, f->virus);
     else
         ASTER_TRY(add_failure(w, r->file, aster_str_get(&w->item), vnp_stage_name(f->stage),
-                              reason_of(f->status)));
+                              reason_of(f->status), NULL));
     if (!w->o->exports)
         return 0;
     const struct vnp_text *t = &p->text[f->same];
