@@ -2,6 +2,7 @@
 /* What can be known of a run before it computes: inputs read, models sized, memory and task times
  * estimated. */
 #include "flow/embed_language.h"
+#include "flow/embed_part.h"
 #include "flow/training.h"
 #include "flow/vnp.h"
 
@@ -174,6 +175,14 @@ static int check_virnucpro(struct check *c, int i)
     return 0;
 }
 
+static int check_embed(struct check *c, int i)
+{
+    ASTER_TRY(aster_stage_embed_ready(c->run.ctx, &c->run, i));
+    aster_str_printf(c->out, "layers %s, %s\n", aster_run_text(&c->run, i, "layers"),
+                     aster_run_text(&c->run, i, "output"));
+    return 0;
+}
+
 static int check_train(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
@@ -249,7 +258,8 @@ static const struct {
               {"load-language", check_language},
               {"read-dna", check_dna},
               {"load-classifier", check_classifier},
-              {"virnucpro", check_virnucpro}};
+              {"virnucpro", check_virnucpro},
+              {"embed", check_embed}};
 
 static int check_stage(struct check *c, int i)
 {

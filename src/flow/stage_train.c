@@ -268,7 +268,8 @@ int aster_stage_train_ready(struct aster_ctx *ctx, void *arg, int stage)
     const char *store = aster_run_text(run, stage, "embeddings");
     int k = *store ? aster_run_stage_index(run, store) : -1;
     return aster_encoding_ready(ctx, aster_run_text(run, stage, "encoding"),
-                                k >= 0 && *aster_run_text(run, k, "file"));
+                                k >= 0 && (strcmp(run->spec->stages[k].kind->name, "embeddings") ||
+                                           *aster_run_text(run, k, "file")));
 }
 
 int aster_stage_train(struct aster_ctx *ctx, void *arg, int stage)

@@ -141,7 +141,7 @@ static int make_scorer(struct judging *j)
     m.bpe = j->bpe;
     for (int k = 0; k < VNP_N_MODELS; k++) {
         char key[32];
-        snprintf(key, sizeof key, "%s_budget", model_keys[k]);
+        snprintf(key, sizeof key, "%s_token_budget", model_keys[k]);
         m.config[k] = &j->language[k]->c;
         m.weights[k] = j->language[k]->weights;
         m.real[k] = j->language[k]->precision;

@@ -2,6 +2,7 @@
 /* The kinds of stage there are and what each accepts: the one table behind validation, help, manual
  * and runs. */
 #include "flow/embed_language.h"
+#include "flow/embed_part.h"
 #include "flow/vnp.h"
 
 #include <string.h>
@@ -242,9 +243,9 @@ static const struct aster_opt virnucpro_opts[] = {
     STAGE("dnabert", NULL, "language", "DNABERT-S, for the DNA of a frame."),
     STAGE("esm2", NULL, "language", "ESM-2, for the protein of a frame."),
     STAGE("classifier", NULL, "classifier", "The classifier of both vectors."),
-    INT("dnabert_budget", "0", 0, 1e7, "tokens",
+    INT("dnabert_token_budget", "0", 0, 1e7, "tokens",
         "Tokens of a DNABERT-S batch at most, and of one frame; 0: found from the memory."),
-    INT("esm2_budget", "0", 0, 1e7, "tokens",
+    INT("esm2_token_budget", "0", 0, 1e7, "tokens",
         "Tokens of an ESM-2 batch at most, and of one frame; 0: found from the memory."),
     INT("batch_size", "256", 1, 65536, "frames",
         "Frames of a task of the classifier. Changes no result."),
@@ -260,6 +261,31 @@ static const struct aster_opt virnucpro_opts[] = {
            "A record is virus when more than half of its judged chunks are, or when the mean of "
            "their virus scores is call_threshold or more."),
     REAL("call_threshold", "0.5", 0, 1, "", "call mean: least mean score of a virus."),
+    END};
+
+static const struct aster_opt embed_opts[] = {
+    STAGE("input", NULL, "sequences", "Sequences of proteins."),
+    STAGE("language", NULL, "language", "The model, ESM-2."),
+    INTS("layers", "-1", -1001, 1000, "",
+         "Layers whose vectors are wanted: 0 is what the embedding gives, 1 what the first layer "
+         "gives; -1 is the last one with its norm, -2 the one before."),
+    CHOICE("output", "both", "mean|residues|both",
+           "Vectors of all residues, their mean over each sequence, or both."),
+    INT("max_length", "1022", 1, MAX_L, "residues", "Longest sequence that is computed whole."),
+    CHOICE("over_length", "error", "error|truncate|windows",
+           "Longer sequences: listed as failed; only their begin; or in windows of max_length that "
+           "overlap, a residue's vector from the window whose cut ends are farthest from it."),
+    INT("overlap", "256", 0, MAX_L, "residues",
+        "windows: residues that two windows share, at least."),
+    CHOICE("unknown", "unk", "unk|x|error",
+           "Letters that the model has no token for: the token <unk>, that of X, or the sequence "
+           "is listed as failed."),
+    INT("token_budget", "0", 0, 1e8, "tokens",
+        "Tokens of one batch, at most; 0: found from the memory. Changes no result."),
+    INT("shard_size", "256", 1, 1e6, "proteins",
+        "Records of one committed part, at most: what a kill can lose of each part in flight."),
+    CHOICE("format", "h5", "h5|npz|both",
+           "embeddings.h5, of any size; embeddings.npz, padded, up to 4 GB; or both."),
     END};
 
 static const struct aster_stage_kind kinds[] = {
@@ -293,6 +319,8 @@ static const struct aster_stage_kind kinds[] = {
     {"virnucpro", "none",
      "Cuts records into chunks and calls each virus or not by its open reading frames.",
      virnucpro_opts, aster_stage_virnucpro, aster_stage_virnucpro_ready},
+    {"embed", "embeddings", "Computes vectors of a protein language model for every sequence.",
+     embed_opts, aster_stage_embed, aster_stage_embed_ready},
 };
 
 int aster_stage_n_kinds(void)

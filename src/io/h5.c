@@ -135,9 +135,13 @@ int aster_h5_create(struct aster_ctx *ctx, const char *path, struct aster_h5 **o
     /* in this version of the format all but the data itself has checksums */
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_LATEST);
+    hid_t create = H5Pcreate(H5P_FILE_CREATE); /* no file tells when it was made: equal contents are
+                                                  equal bytes */
+    H5Pset_obj_track_times(create, false);
     errno = 0;
-    (*out)->id = H5Fcreate((*out)->tmp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    (*out)->id = H5Fcreate((*out)->tmp, H5F_ACC_TRUNC, create, access);
     int why = errno, rc = 0;
+    H5Pclose(create);
     H5Pclose(access);
     if ((*out)->id < 0)
         rc = aster_fail(ctx, ASTER_EIO, "%s: cannot be made: %s", (*out)->tmp,

@@ -2,6 +2,8 @@
 /* Writing HDF5 datasets, whole or row by row. */
 #include "io/h5_internal.h"
 
+#include <string.h>
+
 static hid_t file_type(enum aster_dtype t)
 {
     switch (t) {
@@ -20,11 +22,31 @@ static hid_t file_type(enum aster_dtype t)
     }
 }
 
-static hid_t links_with_groups(void)
+static hid_t text_type(void)
 {
-    hid_t l = H5Pcreate(H5P_LINK_CREATE);
-    H5Pset_create_intermediate_group(l, 1);
-    return l;
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+/* The groups that a name goes through, without the times that the library would give them. */
+static void make_groups(struct aster_h5 *f, const char *name)
+{
+    for (const char *end = strchr(name, '/'); end; end = strchr(end + 1, '/')) {
+        char group[1024];
+        if (end == name || (size_t)(end - name) >= sizeof group)
+            continue;
+        snprintf(group, sizeof group, "%.*s", (int)(end - name), name);
+        if (aster_h5_exists(f->id, group))
+            continue;
+        hid_t create = H5Pcreate(H5P_GROUP_CREATE);
+        H5Pset_obj_track_times(create, false);
+        hid_t g = H5Gcreate2(f->id, group, H5P_DEFAULT, create, H5P_DEFAULT);
+        if (g >= 0)
+            H5Gclose(g);
+        H5Pclose(create);
+    }
 }
 
 /* In chunks of at most 1 MiB (what the library caches), each with its checksum. Scalars, what is
@@ -33,6 +55,7 @@ static hid_t with_checksums(hid_t stored, int rank, const hsize_t *n, bool empty
 {
     hid_t create = H5Pcreate(H5P_DATASET_CREATE);
     hsize_t chunk[8], bytes = H5Tget_size(stored);
+    H5Pset_obj_track_times(create, false);
     if (rank < 1 || rank > 8 || empty || H5Tget_class(stored) == H5T_STRING)
         return create;
     for (int k = rank - 1; k >= 0; k--) {
@@ -54,9 +77,11 @@ static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t
         n[k] = (hsize_t)dim[k];
         empty |= dim[k] == 0;
     }
-    hid_t links = links_with_groups(), create = with_checksums(stored, rank, n, empty),
+    make_groups(f, name);
+    hid_t create = with_checksums(stored, rank, n, empty),
           space = rank ? H5Screate_simple(rank, n, NULL) : H5Screate(H5S_SCALAR);
-    hid_t d = space < 0 ? -1 : H5Dcreate2(f->id, name, stored, space, links, create, H5P_DEFAULT);
+    hid_t d =
+        space < 0 ? -1 : H5Dcreate2(f->id, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
     int rc = d < 0 || (!empty && H5Dwrite(d, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
                  ? aster_h5_fail(f, name, "cannot be written")
                  : 0;
@@ -65,7 +90,6 @@ static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t
     if (space >= 0)
         H5Sclose(space);
     H5Pclose(create);
-    H5Pclose(links);
     return rc;
 }
 
@@ -83,9 +107,7 @@ int aster_h5_write(struct aster_h5 *f, const char *name, enum aster_dtype t, int
 int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, const char *const *s)
 {
     aster_h5_lock();
-    hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
+    hid_t type = text_type();
     int rc = write_typed(f, name, type, type, 1, &n, s);
     H5Tclose(type);
     aster_h5_unlock();
@@ -93,36 +115,34 @@ int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, cons
 }
 
 /* The first rows appended foretell the rest: a chunk holds as many, from 16 KiB to 1 MiB. */
-static hid_t make_appendable(struct aster_h5 *f, const char *name, enum aster_dtype t,
-                             int64_t n_rows, int64_t row_n)
+static hid_t make_appendable(struct aster_h5 *f, const char *name, hid_t stored, int64_t n_rows,
+                             int64_t row_n)
 {
-    int64_t row_bytes = row_n * aster_dtype_size(t), least = (16 << 10) / row_bytes,
+    int64_t row_bytes = row_n * (int64_t)H5Tget_size(stored), least = (16 << 10) / row_bytes,
             most = (1 << 20) / row_bytes;
     hsize_t zero[2] = {0, (hsize_t)row_n}, grown[2] = {H5S_UNLIMITED, (hsize_t)row_n};
     hsize_t chunk[2] = {(hsize_t)aster_max64(1, aster_min64(most, aster_max64(least, n_rows))),
                         (hsize_t)row_n};
-    hid_t links = links_with_groups(), space = H5Screate_simple(row_n == 1 ? 1 : 2, zero, grown),
+    make_groups(f, name);
+    hid_t space = H5Screate_simple(row_n == 1 ? 1 : 2, zero, grown),
           create = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(create, false);
     H5Pset_chunk(create, row_n == 1 ? 1 : 2, chunk);
-    H5Pset_fletcher32(create);
-    hid_t d = H5Dcreate2(f->id, name, file_type(t), space, links, create, H5P_DEFAULT);
+    if (H5Tget_class(stored) != H5T_STRING)
+        H5Pset_fletcher32(create);
+    hid_t d = H5Dcreate2(f->id, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
     H5Pclose(create);
     H5Sclose(space);
-    H5Pclose(links);
     return d;
 }
 
-int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows,
-                    int64_t row_n, const void *data)
+static int append_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t memory,
+                        int64_t n_rows, int64_t row_n, const void *data)
 {
     struct aster_h5_shape s = {0};
     int rc = 0, rank = row_n == 1 ? 1 : 2;
-    if (row_n < 1 || n_rows < 0 || row_n > INT64_MAX / 8)
-        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append",
-                          f->path, name, (long long)n_rows, (long long)row_n);
-    aster_h5_lock();
     hid_t d = aster_h5_exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT)
-                                           : make_appendable(f, name, t, n_rows, row_n);
+                                           : make_appendable(f, name, stored, n_rows, row_n);
     if (d < 0) {
         rc = aster_h5_fail(f, name, "cannot be made");
     } else if ((rc = aster_h5_shape_of(f, name, d, &s)) == 0 &&
@@ -135,7 +155,7 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
         hid_t to = -1, from = H5Screate_simple(rank, n, NULL);
         if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 ||
             H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
-            H5Dwrite(d, aster_h5_memory_type(t), from, to, H5P_DEFAULT, data) < 0)
+            H5Dwrite(d, memory, from, to, H5P_DEFAULT, data) < 0)
             rc = aster_h5_fail(f, name, "cannot be appended to");
         if (to >= 0)
             H5Sclose(to);
@@ -143,6 +163,27 @@ int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, in
     }
     if (d >= 0)
         H5Dclose(d);
+    return rc;
+}
+
+int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows,
+                    int64_t row_n, const void *data)
+{
+    if (row_n < 1 || n_rows < 0 || row_n > INT64_MAX / 8)
+        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append",
+                          f->path, name, (long long)n_rows, (long long)row_n);
+    aster_h5_lock();
+    int rc = append_typed(f, name, file_type(t), aster_h5_memory_type(t), n_rows, row_n, data);
+    aster_h5_unlock();
+    return rc;
+}
+
+int aster_h5_append_strings(struct aster_h5 *f, const char *name, int64_t n, const char *const *s)
+{
+    aster_h5_lock();
+    hid_t type = text_type();
+    int rc = append_typed(f, name, type, type, n, 1, s);
+    H5Tclose(type);
     aster_h5_unlock();
     return rc;
 }

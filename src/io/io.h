@@ -135,6 +135,8 @@ ASTER_CHECKED int aster_h5_write_strings(struct aster_h5 *f, const char *name, i
 /* An appendable dataset: rows of row_n elements, chunked; with row_n 1 it has one axis. */
 ASTER_CHECKED int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t,
                                   int64_t n_rows, int64_t row_n, const void *data);
+ASTER_CHECKED int aster_h5_append_strings(struct aster_h5 *f, const char *name, int64_t n,
+                                          const char *const *s); /* one axis */
 ASTER_CHECKED int aster_h5_attr_set_i64(struct aster_h5 *f, const char *object, const char *name,
                                         int64_t v);
 ASTER_CHECKED int aster_h5_attr_set_f64(struct aster_h5 *f, const char *object, const char *name,
@@ -206,6 +208,25 @@ ASTER_CHECKED int aster_npz_read_rows(struct aster_npz *z, const char *name, enu
 ASTER_CHECKED int aster_npz_read_strings(struct aster_npz *z, const char *name, char ***out,
                                          int64_t *n); /* 'U' and 'S' arrays */
 void aster_npz_close(struct aster_npz **z);
+
+/* Writing one: arrays one after the other, stored. To path.tmp; aster_npz_commit makes it path,
+ * closing without commit removes it. */
+struct aster_npz_out;
+ASTER_CHECKED int aster_npz_create(struct aster_ctx *ctx, const char *path,
+                                   struct aster_npz_out **out);
+/* Begins an array of f32 or i64; the elements that follow in aster_npz_add, in row-major order, are
+ * as many as it has. ASTER_ELIMIT when the file would pass 4 GiB. */
+ASTER_CHECKED int aster_npz_begin(struct aster_npz_out *z, const char *name, enum aster_dtype t,
+                                  int rank, const int64_t *dim);
+/* Begins an array of n texts of at most so many code points. */
+ASTER_CHECKED int aster_npz_begin_texts(struct aster_npz_out *z, const char *name, int64_t n,
+                                        int64_t code_points);
+ASTER_CHECKED int aster_npz_add(struct aster_npz_out *z, int64_t n, const void *elements);
+ASTER_CHECKED int aster_npz_add_text(struct aster_npz_out *z, const char *text);
+ASTER_CHECKED int aster_npz_commit(struct aster_npz_out **z);
+void aster_npz_discard(struct aster_npz_out **z);
+/* Code points of a text; a byte that is no UTF-8 counts as one, and is written as U+FFFD. */
+int64_t aster_npz_text_length(const char *text);
 void aster_strings_free(char ***s, int64_t n);
 
 /* ---- TensorBoard event files ---- */

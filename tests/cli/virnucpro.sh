@@ -89,7 +89,7 @@ grep -q 'dnabert_sha256\|sha256' a/run.yaml && grep -q 'pipeline_hash' a/run.yam
 ok $? "run.yaml has the hashes"
 
 # -- however it is run
-asterism run virnucpro input=in.fa $models part_size=16 keep_intermediate=true dnabert_budget=64 esm2_budget=30 batch_size=5 --cpus 1 --out b --quiet
+asterism run virnucpro input=in.fa $models part_size=16 keep_intermediate=true dnabert_token_budget=64 esm2_token_budget=30 batch_size=5 --cpus 1 --out b --quiet
 expect 0 "one worker, other budgets"
 same a b "the same bytes" $all
 same_h5 a b "the same results.h5"
@@ -162,7 +162,7 @@ ok $? "all others have the scores that they had"
 has l/failed_items.tsv "ESM-2: the result is not finite" "with model and reason"
 awk -F'\t' 'NR > 1 && $5 > 0 && $4 > 0 && $9 == "some frames failed" { some = 1 } NR > 1 && $5 > 0 && $4 == 0 && $8 == "not_judged" { none = 1 } END { exit !some || !none }' l/chunks.tsv
 ok $? "chunks are judged by their other frames, if there are any"
-asterism run virnucpro input=in.fa $models dnabert_budget=12 --out m --quiet
+asterism run virnucpro input=in.fa $models dnabert_token_budget=12 --out m --quiet
 expect 2 "a budget that not every frame fits"
 has m/failed_items.tsv "DNABERT-S: longer than a batch can be" "is a reason"
 
@@ -189,7 +189,7 @@ long="input=long.fa $base part_size=16 keep_intermediate=true"
 asterism run virnucpro $long model_path=c60.safetensors --out p --quiet
 expect 0 "a longer run"
 for cpus in 2 1 2; do
-    "$ASTERISM" run virnucpro $long model_path=c60.safetensors esm2_budget=$((40 * cpus)) --cpus $cpus --out q --resume --quiet >"$out" 2>"$err" </dev/null &
+    "$ASTERISM" run virnucpro $long model_path=c60.safetensors esm2_token_budget=$((40 * cpus)) --cpus $cpus --out q --resume --quiet >"$out" 2>"$err" </dev/null &
     pid=$!
     had=$(wc -l 2>/dev/null <q/shards/judge/manifest.tsv || echo 0)
     for _ in $(seq 300); do

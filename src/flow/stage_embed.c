@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Vectors of a protein language model for every sequence of a FASTA file: read as a stream,
+ * computed in parts, written in the order of the input. */
+#include "flow/embed_language.h"
+#include "flow/embed_part.h"
+#include "flow/embeddings.h"
+#include "io/tokens.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bounds on what is in memory: vectors of a part, which are the same in every run, and of parts
+ * that are computed at the same time, of which there are two at least. */
+#define PART_BYTES (INT64_C(256) << 20)
+#define OPEN_BYTES (INT64_C(1) << 30)
+
+struct batch {
+    struct embed *e;
+    struct aster_embed_part *part;
+    struct batch *next;
+    int64_t n, *unit;
+    struct aster_embed_item *item;
+    int32_t failed; /* a status of one of its items */
+};
+
+struct embed {
+    struct aster_run *run;
+    struct aster_ctx *ctx;
+    int stage;
+    const char *id;
+    const struct aster_fasta_source *source;
+    const struct aster_language_file *language;
+    int64_t n_layers, *layers, max_length, overlap, shard_size;
+    bool rows, mean;
+    enum aster_embed_over over;
+    int32_t unknown; /* the id of letters that have none; -1: their sequences fail */
+    struct aster_fasta *fasta;
+    struct aster_store *store;
+    struct aster_runtime *rt;
+    struct aster_embedder *embedder; /* made for the first part that is not there yet */
+    struct aster_str device;
+    int64_t n_read, n_parts, n_skipped;
+    struct aster_embed_part *open, **last; /* submitted, in order */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+};
+
+/* ---- options ---- */
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Ascending, each once; from -1 down they are counted from the end. */
+static int find_layers(struct aster_run *run, int stage, const struct aster_language_config *c,
+                       int64_t **out, int64_t *n_out)
+{
+    const struct aster_opt_value *v = aster_run_value(run, stage, "layers");
+    int64_t n = 0, *list = NULL;
+    if (v->n < 1)
+        return aster_fail(run->ctx, ASTER_EPARAM, "layers: none is named; -1 is the last one");
+    ASTER_TRY(aster_alloc(run->ctx, v->n, sizeof *list, &list));
+    for (int64_t k = 0; k < v->n; k++) {
+        int64_t layer = (int64_t)v->numbers[k];
+        list[k] = layer < 0 ? c->n_layers + 1 + layer : layer;
+        if (list[k] >= 0 && list[k] <= c->n_layers)
+            continue;
+        aster_free(&list);
+        return aster_fail(
+            run->ctx, ASTER_EPARAM,
+            "layers: %lld is none of the model's: 0 (behind the embedding) to %lld, or "
+            "-1 (the last) to %lld",
+            (long long)layer, (long long)c->n_layers, (long long)-c->n_layers - 1);
+    }
+    qsort(list, (size_t)v->n, sizeof *list, compare_numbers);
+    for (int64_t k = 0; k < v->n; k++)
+        if (k == 0 || list[k] != list[k - 1])
+            list[n++] = list[k];
+    *out = list;
+    *n_out = n;
+    return 0;
+}
+
+int aster_stage_embed_ready(struct aster_ctx *ctx, void *arg, int stage)
+{
+    struct aster_run *run = arg;
+    const struct aster_language_file *f = aster_run_slot(run, stage, "language", 0)->language;
+    int64_t n, *layers = NULL, overlap = aster_run_int(run, stage, "overlap"),
+               max_length = aster_run_int(run, stage, "max_length");
+    if (f->c.kind != ASTER_LANGUAGE_ESM2)
+        return aster_fail(ctx, ASTER_EPARAM, "%s: is a model of DNA; embed takes one of proteins",
+                          f->weights);
+    if (overlap >= max_length && !strcmp(aster_run_text(run, stage, "over_length"), "windows"))
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "overlap = %lld, expected fewer residues than max_length = %lld",
+                          (long long)overlap, (long long)max_length);
+    ASTER_TRY(find_layers(run, stage, &f->c, &layers, &n));
+    aster_free(&layers);
+    return 0;
+}
+
+static int read_options(struct embed *e)
+{
+    const char *over = aster_run_text(e->run, e->stage, "over_length"),
+               *unknown = aster_run_text(e->run, e->stage, "unknown"),
+               *output = aster_run_text(e->run, e->stage, "output");
+    e->over = !strcmp(over, "error")      ? ASTER_OVER_ERROR
+              : !strcmp(over, "truncate") ? ASTER_OVER_TRUNCATE
+                                          : ASTER_OVER_WINDOWS;
+    e->unknown = !strcmp(unknown, "unk") ? ASTER_ESM2_UNKNOWN
+                 : !strcmp(unknown, "x") ? ASTER_ESM2_X
+                                         : -1;
+    e->rows = strcmp(output, "mean") != 0;
+    e->mean = strcmp(output, "residues") != 0;
+    e->max_length = aster_run_int(e->run, e->stage, "max_length");
+    e->overlap = aster_run_int(e->run, e->stage, "overlap");
+    e->shard_size = aster_run_int(e->run, e->stage, "shard_size");
+    return find_layers(e->run, e->stage, &e->language->c, &e->layers, &e->n_layers);
+}
+
+/* ---- reading ---- */
+
+static int64_t kept_of(const struct embed *e, int64_t length)
+{
+    return length <= e->max_length          ? length
+           : e->over == ASTER_OVER_ERROR    ? 0
+           : e->over == ASTER_OVER_TRUNCATE ? e->max_length
+                                            : length;
+}
+
+static int read_record(struct embed *e, struct aster_embed_part *p)
+{
+    struct aster_fasta_record rec;
+    char *id = NULL, *sequence = NULL;
+    int64_t length;
+    int rc = aster_fasta_next(e->fasta, &rec);
+    if (rc != 1)
+        return rc;
+    ASTER_TRY(aster_strdup(e->ctx, rec.id, &id));
+    rc = aster_strndup(e->ctx, rec.seq, (size_t)rec.length, &sequence);
+    if (rc < 0) {
+        aster_free(&id);
+        return rc;
+    }
+    length = rec.length;
+    if (e->source->upper_case)
+        aster_upper_case(sequence);
+    if (e->source->strip_stop && length && sequence[length - 1] == '*')
+        sequence[--length] = '\0';
+    ASTER_TRY(aster_embed_part_add(p, id, sequence, length));
+    return 1;
+}
+
+/* The next records, so many that parts are the same whatever computes them; NULL at the end. */
+static int read_part(struct embed *e, struct aster_embed_part **out)
+{
+    struct aster_embed_part *p = NULL;
+    int64_t bytes = 0, per_residue = 16 + (e->rows ? 4 * e->n_layers * e->language->c.width : 0);
+    int rc = 1;
+    *out = NULL;
+    ASTER_TRY(aster_embed_part_new(e->ctx, e->n_parts, e->n_read, &p));
+    while (rc == 1 && p->n < e->shard_size && bytes < PART_BYTES) {
+        rc = read_record(e, p);
+        if (rc == 1)
+            bytes += kept_of(e, p->entry[p->n - 1].length) * per_residue;
+    }
+    if (rc < 0 || p->n == 0) {
+        aster_embed_part_free(&p);
+        return rc;
+    }
+    p->n_layers = e->n_layers;
+    p->width = e->language->c.width;
+    e->n_parts++;
+    e->n_read += p->n;
+    *out = p;
+    return 0;
+}
+
+/* ---- tokens ---- */
+
+/* A window of an entry, from the tokens of the whole. */
+static int add_unit(struct aster_embed_part *p, int64_t entry, struct aster_embed_window w,
+                    const int32_t *whole)
+{
+    ASTER_TRY(aster_grow(p->ctx, p->n_units + 1, sizeof *p->unit, &p->cap_units, &p->unit));
+    ASTER_TRY(aster_grow(p->ctx, p->n_ids + w.n + 2, sizeof *p->ids, &p->cap_ids, &p->ids));
+    p->unit[p->n_units++] = (struct aster_embed_unit){.w = w, .entry = entry, .ids = p->n_ids};
+    int32_t *ids = p->ids + p->n_ids;
+    memcpy(ids, whole + w.begin, (size_t)(w.n + 2) * sizeof *ids);
+    ids[0] = ASTER_ESM2_BEGIN;
+    ids[w.n + 1] = ASTER_ESM2_END;
+    p->n_ids += w.n + 2;
+    return 0;
+}
+
+/* Why an entry has no vectors, or NULL. */
+static const char *refusal(const struct embed *e, struct aster_embed_entry *x, int32_t *ids,
+                           char *text, size_t size)
+{
+    struct aster_esm2_odd odd;
+    if (x->length == 0)
+        return "empty sequence";
+    if (x->kept == 0) {
+        snprintf(text, size, "%lld residues, more than max_length = %lld", (long long)x->length,
+                 (long long)e->max_length);
+        return text;
+    }
+    aster_esm2_encode(x->sequence, x->kept, e->unknown < 0 ? ASTER_ESM2_UNKNOWN : e->unknown, ids,
+                      &odd);
+    x->odd = odd.n;
+    if (odd.n == 0 || e->unknown >= 0)
+        return NULL;
+    snprintf(text, size, "'%c' at residue %lld is no letter of the model's", odd.byte,
+             (long long)odd.at + 1);
+    return text;
+}
+
+static int make_units(struct embed *e, struct aster_embed_part *p)
+{
+    int32_t *ids = NULL;
+    int64_t cap = 0;
+    int rc = 0;
+    for (int64_t i = 0; rc == 0 && i < p->n; i++) {
+        struct aster_embed_entry *x = &p->entry[i];
+        char text[128];
+        x->kept = kept_of(e, x->length);
+        rc = aster_grow(e->ctx, x->kept + 2, sizeof *ids, &cap, &ids);
+        if (rc < 0)
+            break;
+        const char *why = refusal(e, x, ids, text, sizeof text);
+        if (why) {
+            aster_embed_entry_fail(e->ctx, x, x->length ? ASTER_ELIMIT : ASTER_EFORMAT, why);
+            x->kept = 0;
+            continue;
+        }
+        x->sequence[x->kept] = '\0';
+        x->row = p->n_rows;
+        x->unit = p->n_units;
+        x->n_units = aster_embed_n_windows(x->kept, e->max_length, e->overlap);
+        p->n_rows += x->kept;
+        for (int64_t k = 0; rc == 0 && k < x->n_units; k++)
+            rc = add_unit(p, i, aster_embed_window(x->kept, e->max_length, e->overlap, k), ids);
+    }
+    aster_free(&ids);
+    return rc;
+}
+
+static int make_room(struct embed *e, struct aster_embed_part *p)
+{
+    int64_t values, means, unit_means;
+    ASTER_TRY(aster_mul(e->ctx, p->n_rows, p->n_layers * p->width, &values));
+    ASTER_TRY(aster_mul(e->ctx, p->n, p->n_layers * p->width, &means));
+    ASTER_TRY(aster_mul(e->ctx, p->n_units, p->n_layers * p->width, &unit_means));
+    if (e->rows)
+        ASTER_TRY(aster_alloc(e->ctx, values, sizeof *p->values, &p->values));
+    if (!e->mean)
+        return 0;
+    ASTER_TRY(aster_alloc(e->ctx, unit_means, sizeof *p->unit_mean, &p->unit_mean));
+    return aster_alloc(e->ctx, means, sizeof *p->mean, &p->mean);
+}
+
+/* ---- in workers ---- */
+
+static void take_unit(struct aster_embed_part *p, int64_t unit, const struct aster_embed_result *r)
+{
+    struct aster_embed_unit *u = &p->unit[unit];
+    u->status = r->status;
+    for (int64_t k = 0; r->status == 0 && k < p->n_layers; k++) {
+        int64_t row = k * p->n_rows + p->entry[u->entry].row + u->w.own;
+        if (p->values)
+            memcpy(p->values + row * p->width, r->rows + k * u->w.n_own * p->width,
+                   (size_t)(u->w.n_own * p->width) * sizeof *p->values);
+        if (p->mean)
+            memcpy(p->unit_mean + (unit * p->n_layers + k) * p->width, r->mean + k * p->width,
+                   (size_t)p->width * sizeof *p->mean);
+    }
+}
+
+static void done(void *arg, int64_t n, const struct aster_embed_item *items,
+                 const struct aster_embed_result *results)
+{
+    struct batch *b = arg;
+    struct embed *e = b->e;
+    (void)items;
+    for (int64_t i = 0; i < n; i++) {
+        take_unit(b->part, b->unit[i], &results[i]);
+        b->failed = results[i].status ? results[i].status : b->failed;
+    }
+    pthread_mutex_lock(&e->lock);
+    b->part->pending--;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- submitting ---- */
+
+static int new_batch(struct embed *e, struct aster_embed_part *p, int64_t n, const int64_t *units,
+                     struct batch **out)
+{
+    struct batch *b = NULL;
+    ASTER_TRY(aster_alloc(e->ctx, 1, sizeof *b, &b));
+    b->e = e;
+    b->part = p;
+    b->next = p->batches;
+    p->batches = b;
+    ASTER_TRY(aster_alloc(e->ctx, n, sizeof *b->unit, &b->unit));
+    ASTER_TRY(aster_alloc(e->ctx, n, sizeof *b->item, &b->item));
+    for (; b->n < n; b->n++) {
+        struct aster_embed_unit *u = &p->unit[units[b->n]];
+        u->is_tried = n == 1;
+        b->unit[b->n] = units[b->n];
+        b->item[b->n] = (struct aster_embed_item){.ids = p->ids + u->ids,
+                                                  .n = u->w.n + 2,
+                                                  .first = 1 + u->w.own - u->w.begin,
+                                                  .n_rows = u->w.n_own};
+    }
+    *out = b;
+    return 0;
+}
+
+static int submit(struct embed *e, struct aster_embed_part *p, int64_t n, const int64_t *units)
+{
+    struct batch *b;
+    ASTER_TRY(new_batch(e, p, n, units, &b));
+    pthread_mutex_lock(&e->lock);
+    p->pending++;
+    pthread_mutex_unlock(&e->lock);
+    p->n_batches++;
+    return aster_embedder_submit(e->embedder, n, b->item, done, b);
+}
+
+static int describe_devices(struct embed *e)
+{
+    struct aster_worker_info info;
+    for (int w = 0; w < aster_runtime_n_workers(e->rt); w++) {
+        aster_runtime_sample(e->rt, w, &info);
+        info.name[strcspn(info.name, " 0123456789")] = '\0';
+        if (!strstr(aster_str_get(&e->device), info.name))
+            aster_str_printf(&e->device, "%s%s", e->device.len ? " + " : "", info.name);
+    }
+    aster_str_printf(&e->device, " (%s)", aster_isa_name(aster_runtime_isa(e->rt)));
+    return aster_str_ok(e->ctx, &e->device);
+}
+
+static int make_embedder(struct embed *e)
+{
+    int64_t longest =
+        e->source->longest < 0 ? e->max_length : aster_min64(e->max_length, e->source->longest);
+    struct aster_embed_options o = {.weights = e->language->weights,
+                                    .real = e->language->precision,
+                                    .budget = aster_run_int(e->run, e->stage, "token_budget"),
+                                    .longest = aster_max64(1, longest) + 2,
+                                    .n_layers = e->n_layers,
+                                    .layers = e->layers,
+                                    .rows = e->rows,
+                                    .mean = e->mean};
+    if (e->embedder)
+        return 0;
+    if (o.budget && o.budget < o.longest) {
+        aster_log(e->ctx, ASTER_LOG_INFO,
+                  "token_budget: a batch of %lld tokens would be too small for a sequence of %lld",
+                  (long long)o.budget, (long long)o.longest);
+        o.budget = o.longest;
+    }
+    ASTER_TRY(describe_devices(e));
+    ASTER_TRY(aster_embedder_new(e->ctx, e->rt, &e->language->c, &o, &e->embedder));
+    aster_log(e->ctx, ASTER_LOG_INFO, "batches of up to %lld tokens, %lld at a time",
+              (long long)aster_embedder_budget(e->embedder),
+              (long long)aster_embedder_window(e->embedder));
+    return 0;
+}
+
+static int submit_part(struct embed *e, struct aster_embed_part *p)
+{
+    int64_t *tokens = NULL, *order = NULL, *at = NULL, n_batches = 0;
+    int rc;
+    ASTER_GOTO(make_embedder(e), done);
+    p->device = e->device.s;
+    ASTER_GOTO(aster_alloc(e->ctx, p->n_units, sizeof *tokens, &tokens), done);
+    ASTER_GOTO(aster_alloc(e->ctx, p->n_units, sizeof *order, &order), done);
+    ASTER_GOTO(aster_alloc(e->ctx, p->n_units + 1, sizeof *at, &at), done);
+    for (int64_t k = 0; k < p->n_units; k++)
+        tokens[k] = p->unit[k].w.n + 2;
+    aster_embed_pack(p->n_units, tokens, aster_embedder_budget(e->embedder), order, at, &n_batches);
+    for (int64_t k = 0; k < n_batches; k++)
+        ASTER_GOTO(submit(e, p, at[k + 1] - at[k], order + at[k]), done);
+done:
+    aster_free(&tokens);
+    aster_free(&order);
+    aster_free(&at);
+    return rc;
+}
+
+/* ---- finishing ---- */
+
+static int wait_for(struct embed *e, const struct aster_embed_part *p, bool flush)
+{
+    if (flush)
+        ASTER_TRY(aster_embedder_flush(e->embedder));
+    pthread_mutex_lock(&e->lock);
+    while (p->pending > 0)
+        pthread_cond_wait(&e->changed, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+    return aster_runtime_failed(e->rt);
+}
+
+/* What a batch could not do may be possible for a sequence alone. */
+static int try_again(struct embed *e, struct aster_embed_part *p)
+{
+    int64_t n = 0;
+    for (int64_t k = 0; k < p->n_units; k++) {
+        const struct aster_embed_unit *u = &p->unit[k];
+        if (u->status == 0 || u->status == ASTER_ELIMIT || u->is_tried)
+            continue;
+        ASTER_TRY(submit(e, p, 1, &k));
+        n++;
+    }
+    return n ? wait_for(e, p, true) : 0;
+}
+
+/* A message about a batch is not the run's: its items were done alone, or are in the ledger. */
+static void forget_errors(struct embed *e, const struct aster_embed_part *p)
+{
+    for (const struct batch *b = p->batches; b; b = b->next)
+        if (b->failed && aster_ctx_code(e->ctx) == b->failed)
+            aster_ctx_clear(e->ctx);
+}
+
+static void fail_unit(struct embed *e, struct aster_embed_entry *x,
+                      const struct aster_embed_unit *u)
+{
+    char text[128];
+    switch (u->status) {
+    case ASTER_ELIMIT:
+    case ASTER_ENOMEM:
+    case ASTER_EDEVICE:
+        snprintf(text, sizeof text, "%lld residues at a time need more memory than there is",
+                 (long long)u->w.n);
+        break;
+    case ASTER_ENUMERIC:
+        snprintf(text, sizeof text, "the result is not finite");
+        break;
+    default:
+        snprintf(text, sizeof text, "the computation failed");
+    }
+    aster_embed_entry_fail(e->ctx, x, u->status, text);
+}
+
+/* The mean of an entry's rows, of those of its windows. */
+static void join_means(struct aster_embed_part *p, int64_t i)
+{
+    const struct aster_embed_entry *x = &p->entry[i];
+    for (int64_t k = 0; k < p->n_layers; k++)
+        for (int64_t j = 0; j < p->width; j++) {
+            double sum = 0;
+            for (int64_t u = x->unit; u < x->unit + x->n_units; u++)
+                sum += (double)p->unit[u].w.n_own *
+                       (double)p->unit_mean[(u * p->n_layers + k) * p->width + j];
+            p->mean[(k * p->n + i) * p->width + j] = (float)(sum / (double)x->kept);
+        }
+}
+
+static int64_t settle(struct embed *e, struct aster_embed_part *p)
+{
+    int64_t failed = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        struct aster_embed_entry *x = &p->entry[i];
+        for (int64_t u = x->unit; x->status == 0 && u < x->unit + x->n_units; u++)
+            if (p->unit[u].status)
+                fail_unit(e, x, &p->unit[u]);
+        if (x->status == 0 && p->mean)
+            join_means(p, i);
+        failed += x->status != 0;
+    }
+    return failed;
+}
+
+static int commit(struct embed *e, struct aster_embed_part *p)
+{
+    struct aster_str lines = {0};
+    int64_t failed = settle(e, p);
+    for (int64_t i = 0; i < p->n; i++)
+        if (p->entry[i].status)
+            aster_ledger_line(&lines, p->entry[i].id, e->id,
+                              p->entry[i].reason ? p->entry[i].reason : "");
+    int rc = aster_embed_part_commit(e->store, p);
+    if (rc == 0)
+        rc = aster_ledger_add(e->run, &lines);
+    aster_str_free(&lines);
+    aster_progress_add(e->run->progress, p->n, failed);
+    return rc;
+}
+
+static void free_part(struct aster_embed_part **p)
+{
+    struct batch *b = *p ? (*p)->batches : NULL;
+    while (b) {
+        struct batch *next = b->next;
+        aster_free(&b->unit);
+        aster_free(&b->item);
+        aster_free(&b);
+        b = next;
+    }
+    aster_embed_part_free(p);
+}
+
+/* The part that was submitted first. flush: its batches may still be kept back. */
+static int finish_first(struct embed *e, bool flush)
+{
+    struct aster_embed_part *p = e->open;
+    ASTER_TRY(wait_for(e, p, flush));
+    ASTER_TRY(try_again(e, p));
+    forget_errors(e, p);
+    ASTER_TRY(commit(e, p));
+    e->open = p->next;
+    if (!e->open)
+        e->last = &e->open;
+    free_part(&p);
+    return 0;
+}
+
+/* Parts go on being computed while the next ones are read: as many as keep the workers busy. */
+static int finish_some(struct embed *e)
+{
+    for (;;) {
+        int64_t batches = 0, bytes = 0, window = aster_embedder_window(e->embedder);
+        if (!e->open || !e->open->next)
+            return 0;
+        for (const struct aster_embed_part *p = e->open; p; p = p->next) {
+            batches += p == e->open ? 0 : p->n_batches;
+            bytes += (p->values ? 4 : 0) * p->n_rows * p->n_layers * p->width;
+        }
+        if (batches < window && bytes < OPEN_BYTES)
+            return 0;
+        ASTER_TRY(finish_first(e, batches < window));
+    }
+}
+
+/* ---- the run ---- */
+
+static int take_part(struct embed *e, struct aster_embed_part *p)
+{
+    struct aster_str ledger = {0};
+    bool is_done = false;
+    int64_t failed = 0;
+    int rc = aster_embed_part_done(e->store, p, e->id, &is_done, &failed, &ledger);
+    if (rc == 0 && is_done) {
+        rc = aster_ledger_add(e->run, &ledger);
+        e->n_skipped += p->n;
+        aster_progress_skip(e->run->progress, p->n, failed);
+    }
+    aster_str_free(&ledger);
+    if (rc < 0 || is_done) {
+        free_part(&p);
+        return rc;
+    }
+    *e->last = p;
+    e->last = &p->next;
+    ASTER_TRY(make_units(e, p));
+    ASTER_TRY(make_room(e, p));
+    ASTER_TRY(submit_part(e, p));
+    return finish_some(e);
+}
+
+static int embed_all(struct embed *e)
+{
+    int rc;
+    for (;;) {
+        struct aster_embed_part *p = NULL;
+        ASTER_TRY(read_part(e, &p));
+        if (!p)
+            break;
+        ASTER_TRY(take_part(e, p));
+        if (aster_run_stopping())
+            break;
+    }
+    rc = aster_run_stopping() ? ASTER_ESTOP : 0;
+    while (e->open)
+        ASTER_TRY(finish_first(e, true));
+    return rc;
+}
+
+/* Whether a later stage names this one. */
+static bool is_used(const struct embed *e)
+{
+    const struct aster_run_spec *spec = e->run->spec;
+    for (int i = e->stage + 1; i < spec->n_stages; i++)
+        for (int k = 0; spec->stages[i].kind->opts[k].key; k++) {
+            const struct aster_opt_value *v = &spec->stages[i].values[k];
+            if (v->is_set && spec->stages[i].kind->opts[k].type == ASTER_OPT_STAGE && v->text &&
+                !strcmp(v->text, e->id))
+                return true;
+        }
+    return false;
+}
+
+static int report(struct embed *e, const struct aster_embed_output *o)
+{
+    struct aster_run *run = e->run;
+    ASTER_TRY(aster_run_fact(run, "sequences with vectors", "%lld of %lld, %lld residues",
+                             (long long)(o->n - o->failed), (long long)o->n,
+                             (long long)o->residues));
+    if (o->longer)
+        ASTER_TRY(aster_run_fact(run, "longer than max_length", "%lld %s", (long long)o->longer,
+                                 e->over == ASTER_OVER_ERROR ? "that have no vectors"
+                                 : e->over == ASTER_OVER_TRUNCATE
+                                     ? "of which the begin has vectors"
+                                     : "that were computed in windows"));
+    if (o->odd)
+        ASTER_TRY(aster_run_fact(run, "letters without a token", "%lld", (long long)o->odd));
+    if (o->failed)
+        aster_log(run->ctx, ASTER_LOG_WARN, "%lld %s no vectors; failed_items.tsv says why",
+                  (long long)o->failed, o->failed == 1 ? "sequence has" : "sequences have");
+    run->items += o->n;
+    run->failed += o->failed;
+    if (o->failed == o->n)
+        return aster_fail(run->ctx, ASTER_ELIMIT,
+                          "%s: none of its %lld sequences has vectors; failed_items.tsv says why",
+                          e->source->path, (long long)o->n);
+    return 0;
+}
+
+static int write_files(struct embed *e)
+{
+    struct aster_run *run = e->run;
+    const char *format = aster_run_text(run, e->stage, "format");
+    struct aster_embed_output o = {.run = run,
+                                   .stage = e->id,
+                                   .store = e->store,
+                                   .n_parts = e->n_parts,
+                                   .n_layers = e->n_layers,
+                                   .width = e->language->c.width,
+                                   .layers = e->layers,
+                                   .rows = e->rows,
+                                   .mean = e->mean,
+                                   .h5 = strcmp(format, "npz") != 0,
+                                   .npz = strcmp(format, "h5") != 0,
+                                   .model = "esm2",
+                                   .weights = e->language->weights,
+                                   .weights_sha256 = e->language->sha256,
+                                   .precision = aster_dtype_name(e->language->precision),
+                                   .over = aster_run_text(run, e->stage, "over_length"),
+                                   .unknown = aster_run_text(run, e->stage, "unknown"),
+                                   .max_length = e->max_length,
+                                   .overlap = e->over == ASTER_OVER_WINDOWS ? e->overlap : 0};
+    char *path = NULL;
+    ASTER_TRY(aster_embed_write(&o));
+    ASTER_TRY(report(e, &o));
+    if (!o.h5 || !o.rows || !is_used(e))
+        return 0;
+    ASTER_TRY(aster_run_path(run, "embeddings.h5", &path));
+    int rc = aster_embeddings_open(e->ctx, path, "esm2", o.width, INT64_MAX,
+                                   &run->slots[e->stage].embeddings);
+    aster_free(&path);
+    return rc;
+}
+
+static int run_all(struct embed *e)
+{
+    const char *path = e->source->path;
+    ASTER_TRY(read_options(e));
+    if (e->source->n > 0 && strcmp(aster_run_text(e->run, e->stage, "format"), "h5"))
+        ASTER_TRY(aster_embed_npz_fits(e->ctx, e->source->n, kept_of(e, e->source->longest),
+                                       e->language->c.width, e->n_layers, e->rows));
+    ASTER_TRY(aster_run_runtime(e->run, &e->rt));
+    ASTER_TRY(aster_ledger_reset(e->run, e->id));
+    ASTER_TRY(aster_store_open(e->run, e->id, &e->store));
+    ASTER_TRY(aster_fasta_open(e->ctx, path, &e->fasta));
+    aster_progress_stage(e->run->progress, e->id, e->source->n);
+    ASTER_TRY(embed_all(e));
+    if (e->n_read == 0)
+        return aster_fail(e->ctx, ASTER_EFORMAT,
+                          "%s: holds no record; FASTA records begin with '>'",
+                          strcmp(path, "-") ? path : "standard input");
+    if (e->n_skipped)
+        aster_log(e->ctx, ASTER_LOG_INFO, "%lld of %lld sequences were done before",
+                  (long long)e->n_skipped, (long long)e->n_read);
+    return write_files(e);
+}
+
+int aster_stage_embed(struct aster_ctx *ctx, void *arg, int stage)
+{
+    struct aster_run *run = arg;
+    struct embed e = {.run = run,
+                      .ctx = ctx,
+                      .stage = stage,
+                      .id = run->spec->stages[stage].id,
+                      .source = aster_run_slot(run, stage, "input", 0)->fasta,
+                      .language = aster_run_slot(run, stage, "language", 0)->language};
+    e.last = &e.open;
+    pthread_mutex_init(&e.lock, NULL);
+    pthread_cond_init(&e.changed, NULL);
+    int rc = run_all(&e);
+    aster_embedder_free(&e.embedder); /* waits for what is computed, which knows the parts */
+    while (e.open) {
+        struct aster_embed_part *p = e.open;
+        e.open = p->next;
+        free_part(&p);
+    }
+    aster_fasta_close(&e.fasta);
+    aster_store_close(&e.store);
+    aster_str_free(&e.device);
+    aster_free(&e.layers);
+    pthread_cond_destroy(&e.changed);
+    pthread_mutex_destroy(&e.lock);
+    return rc;
+}
