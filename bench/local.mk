@@ -15,3 +15,7 @@ bench_bench_kernels_LDADD = $(LDADD) $(DNNL_LIBS) -lgomp
 EXTRA_PROGRAMS += bench/bench-sequences
 bench_bench_sequences_SOURCES = bench/sequences.c
 bench_bench_sequences_LDADD = $(IO_LDADD)
+
+# Language models through the runtime
+EXTRA_PROGRAMS += bench/bench-language
+bench_bench_language_SOURCES = bench/language_bench.c bench/peak.c

@@ -4,6 +4,7 @@
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
 #include "flow/training.h"
+#include "flow/vnp.h"
 
 #include <string.h>
 
@@ -150,6 +151,30 @@ static int check_language(struct check *c, int i)
     return 0;
 }
 
+static int check_dna(struct check *c, int i)
+{
+    struct aster_run *run = &c->run;
+    ASTER_TRY(aster_stage_read_dna_ready(run->ctx, run, i));
+    aster_str_printf(c->out, "%lld files\n", (long long)aster_run_value(run, i, "files")->n);
+    return 0;
+}
+
+static int check_classifier(struct check *c, int i)
+{
+    ASTER_TRY(aster_stage_load_classifier_ready(c->run.ctx, &c->run, i));
+    const struct aster_classifier_file *f = c->run.slots[i].classifier;
+    aster_str_printf(c->out, "%s: %lld values, chunks of %lld bases\n", f->classifier->path,
+                     (long long)f->classifier->config.n_inputs, (long long)f->chunk_length);
+    return 0;
+}
+
+static int check_virnucpro(struct check *c, int i)
+{
+    ASTER_TRY(aster_stage_virnucpro_ready(c->run.ctx, &c->run, i));
+    aster_str_add(c->out, "the models fit the classifier\n");
+    return 0;
+}
+
 static int check_embed(struct check *c, int i)
 {
     ASTER_TRY(aster_stage_embed_ready(c->run.ctx, &c->run, i));
@@ -231,6 +256,9 @@ static const struct {
               {"predict", check_use},
               {"experiments", check_experiments},
               {"load-language", check_language},
+              {"read-dna", check_dna},
+              {"load-classifier", check_classifier},
+              {"virnucpro", check_virnucpro},
               {"embed", check_embed}};
 
 static int check_stage(struct check *c, int i)

@@ -189,11 +189,12 @@ int aster_inputs_read(struct aster_run *run)
 }
 
 /* Options that change no result: a run goes on with others than it began with. */
-static bool is_free(const char *key)
+static bool is_free(const struct aster_stage_spec *s, const char *key)
 {
     static const char end[] = "token_budget";
     size_t n = strlen(key);
-    return n >= sizeof end - 1 && !strcmp(key + n - (sizeof end - 1), end);
+    return (n >= sizeof end - 1 && !strcmp(key + n - (sizeof end - 1), end)) ||
+           (!strcmp(s->kind->name, "virnucpro") && !strcmp(key, "batch_size"));
 }
 
 int aster_inputs_hash(struct aster_run *run)
@@ -212,7 +213,7 @@ int aster_inputs_hash(struct aster_run *run)
         for (int k = 0; s->kind->opts[k].key; k++) {
             const struct aster_opt_value *v = &s->values[k];
             enum aster_opt_type t = s->kind->opts[k].type;
-            if (is_free(s->kind->opts[k].key))
+            if (is_free(s, s->kind->opts[k].key))
                 continue;
             hash_text(&sha, s->kind->opts[k].key);
             if (t == ASTER_OPT_FILE || t == ASTER_OPT_PATH) {

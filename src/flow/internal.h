@@ -29,6 +29,8 @@ struct aster_proteins { /* one table */
 
 struct aster_embeddings;    /* embeddings.h */
 struct aster_language_file; /* embed_language.h */
+struct aster_dna_source;    /* vnp.h */
+struct aster_classifier_file;
 
 struct aster_split {
     int64_t n, n_val, max_length;
@@ -54,6 +56,8 @@ struct aster_slot { /* one per stage; what is there depends on the kind of stage
     struct aster_fasta_source *fasta;
     struct aster_model_file *model;
     struct aster_language_file *language;
+    struct aster_dna_source *dna;
+    struct aster_classifier_file *classifier;
 };
 
 /* ---- a run ---- */

@@ -7,6 +7,7 @@
 #include "flow/report.h"
 #include "flow/shard.h"
 #include "flow/timing.h"
+#include "flow/vnp.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -214,6 +215,8 @@ static void free_slot(struct aster_slot *s)
     }
     aster_free(&s->model);
     aster_language_file_free(&s->language);
+    aster_dna_source_free(&s->dna);
+    aster_classifier_file_free(&s->classifier);
 }
 
 void aster_run_free_parts(struct aster_run *run)

@@ -3,6 +3,7 @@
  * and runs. */
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
+#include "flow/vnp.h"
 
 #include <string.h>
 
@@ -217,6 +218,51 @@ static const struct aster_opt load_language_opts[] = {
         "dnabert: the model's tokenizer.json; empty: the one beside the weights."),
     END};
 
+static const struct aster_opt read_dna_opts[] = {
+    {"files", ASTER_OPT_FILES, NULL, 0, 0, "-", "",
+     "FASTA files of DNA, plain or gzip, read one behind the other."},
+    BOOL("any_letter", "false",
+         "Take letters that are no nucleotide letters for unknown bases, as the reference does; "
+         "otherwise a record with one is not judged and reported."),
+    END};
+
+static const struct aster_opt load_classifier_opts[] = {
+    FIL("file", NULL, NULL,
+        "Weights of the classifier: .safetensors, or the published .pth of a pickled module."),
+    CHOICE("model_type", "500", "300|500|custom",
+           "Length of the chunks that the weights are for; custom: what the file says, else 500."),
+    INT("expected_length", "0", 0, 1e6, "bases",
+        "Length of the chunks that records are cut into; 0: that of model_type."),
+    BOOL("force_length", "false",
+         "Also use weights that were trained on chunks of another length."),
+    CHOICE("precision", "f32", "f32|f64", "Number format of the computation."),
+    END};
+
+static const struct aster_opt virnucpro_opts[] = {
+    STAGE("input", NULL, "dna", "Records to judge."),
+    STAGE("dnabert", NULL, "language", "DNABERT-S, for the DNA of a frame."),
+    STAGE("esm2", NULL, "language", "ESM-2, for the protein of a frame."),
+    STAGE("classifier", NULL, "classifier", "The classifier of both vectors."),
+    INT("dnabert_token_budget", "0", 0, 1e7, "tokens",
+        "Tokens of a DNABERT-S batch at most, and of one frame; 0: found from the memory."),
+    INT("esm2_token_budget", "0", 0, 1e7, "tokens",
+        "Tokens of an ESM-2 batch at most, and of one frame; 0: found from the memory."),
+    INT("batch_size", "256", 1, 65536, "frames",
+        "Frames of a task of the classifier. Changes no result."),
+    INT("part_size", "1024", 1, 1e6, "chunks",
+        "Chunks of one committed part: what a kill can lose is three parts. Equal frames of a part "
+        "are computed once."),
+    BOOL("keep_intermediate", "false",
+         "Also write the chunks and the DNA and proteins of their frames as FASTA."),
+    CHOICE("style", "first", "first|reworked|named",
+           "Tables as the first published program or its rework write them, or as the first with "
+           "columns p_other and p_virus."),
+    CHOICE("call", "majority", "majority|mean",
+           "A record is virus when more than half of its judged chunks are, or when the mean of "
+           "their virus scores is call_threshold or more."),
+    REAL("call_threshold", "0.5", 0, 1, "", "call mean: least mean score of a virus."),
+    END};
+
 static const struct aster_opt embed_opts[] = {
     STAGE("input", NULL, "sequences", "Sequences of proteins."),
     STAGE("language", NULL, "language", "The model, ESM-2."),
@@ -266,6 +312,13 @@ static const struct aster_stage_kind kinds[] = {
      aster_stage_validate_table, NULL},
     {"load-language", "language", "Opens a pretrained language model of proteins or DNA.",
      load_language_opts, aster_stage_load_language, aster_stage_load_language_ready},
+    {"read-dna", "dna", "Reads records of DNA one after the other, in constant memory.",
+     read_dna_opts, aster_stage_read_dna, aster_stage_read_dna_ready},
+    {"load-classifier", "classifier", "Loads the classifier of virus frames.", load_classifier_opts,
+     aster_stage_load_classifier, aster_stage_load_classifier_ready},
+    {"virnucpro", "none",
+     "Cuts records into chunks and calls each virus or not by its open reading frames.",
+     virnucpro_opts, aster_stage_virnucpro, aster_stage_virnucpro_ready},
     {"embed", "embeddings", "Computes vectors of a protein language model for every sequence.",
      embed_opts, aster_stage_embed, aster_stage_embed_ready},
 };

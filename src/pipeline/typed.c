@@ -131,7 +131,7 @@ void aster_opt_range(const struct aster_opt *opt, struct aster_str *out)
         for (const char *c = opt->choices; *c; c++)
             aster_str_addn(out, *c == '|' ? between : c, *c == '|' ? strlen(between) : 1);
     }
-    if (opt->type == ASTER_OPT_FILE && opt->choices && !strcmp(opt->choices, "-"))
+    if (aster_type_element(opt->type) == ASTER_OPT_FILE && opt->choices && !strcmp(opt->choices, "-"))
         aster_str_add(out, "or - for the standard input");
     range_and_unit(&l, opt->unit, out);
 }

@@ -4,3 +4,7 @@ EXTRA_DIST += tests/cli/tap.sh
 noinst_PROGRAMS += tests/on-terminal
 tests_on_terminal_SOURCES = tests/cli/on_terminal.c
 tests_on_terminal_LDADD = -lutil
+# The virus pipeline with drawn models
+noinst_PROGRAMS += tests/virnucpro-files
+tests_virnucpro_files_SOURCES = tests/cli/virnucpro_files.c tests/golden/lm_net.c tests/golden/kernels.c tests/unit/classifier_weights.c
+dist_check_SCRIPTS += tests/cli/virnucpro.sh
