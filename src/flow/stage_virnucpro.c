@@ -289,7 +289,7 @@ static int report(struct judging *j, const struct vnp_totals *t)
     if (t->failed)
         aster_log(run->ctx, ASTER_LOG_WARN, "%lld of %lld items failed; failed_items.tsv says why",
                   (long long)t->failed, (long long)t->items);
-    if (t->frames == 0)
+    if (t->chunks > 0 && t->frames == 0)
         aster_log(run->ctx, ASTER_LOG_WARN,
                   "no chunk has a frame without stop codon: nothing is judged");
     run->items += t->items;

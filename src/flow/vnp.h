@@ -4,7 +4,7 @@
 #ifndef ASTER_FLOW_VNP_H
 #define ASTER_FLOW_VNP_H
 
-#include "flow/classifier.h"
+#include "flow/classifier_file.h"
 #include "flow/internal.h"
 #include "flow/store.h"
 #include "io/dna.h"

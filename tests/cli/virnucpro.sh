@@ -25,9 +25,9 @@ same() { # same FOLDER FOLDER NAME FILE...: these files have the same bytes
 }
 same_h5() { # same_h5 FOLDER FOLDER NAME: as same, of the contents of results.h5
     if command -v h5dump >/dev/null; then
-        h5dump "$1/results.h5" | sed 1d >h1
-        h5dump "$2/results.h5" | sed 1d >h2
-        [ -s h1 ] && cmp -s h1 h2
+        h5dump "$1/results.h5" | sed 1d >dump1
+        h5dump "$2/results.h5" | sed 1d >dump2
+        [ -s dump1 ] && cmp -s dump1 dump2
         ok $? "$3"
     else
         skip "results.h5: no h5dump here"
@@ -184,7 +184,7 @@ expect 1 "no FASTA"
 has "$err" "text.fa:1" "with file and line"
 
 # -- killed and resumed, with other workers and budgets
-dna 11 400 300 >long.fa
+dna 11 250 300 >long.fa
 long="input=long.fa $base part_size=16 keep_intermediate=true"
 asterism run virnucpro $long model_path=c60.safetensors --out p --quiet
 expect 0 "a longer run"
