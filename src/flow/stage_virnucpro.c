@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MOST_FLYING = 3, REPEATS_MEMORY = 1 << 26 };
+enum { MOST_FLYING = 3, REPEATS_MEMORY = 1 << 22 };
 
 /* ---- what is judged, and the classifier ---- */
 
