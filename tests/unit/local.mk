@@ -127,3 +127,6 @@ SANITIZE_TESTS += tests/unit-classifier
 check_PROGRAMS += tests/unit-random-language
 tests_unit_random_language_SOURCES = tests/unit/random_language.c $(RANDOM_MODEL)
 SANITIZE_TESTS += tests/unit-random-language
+check_PROGRAMS += tests/unit-embed
+tests_unit_embed_SOURCES = tests/unit/embed.c
+SANITIZE_TESTS += tests/unit-embed
