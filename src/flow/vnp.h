@@ -31,6 +31,7 @@ int aster_stage_read_dna(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_read_dna_ready(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_load_classifier(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_load_classifier_ready(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_validate_dna(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_virnucpro(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_virnucpro_ready(struct aster_ctx *ctx, void *run, int stage);
 

@@ -150,6 +150,17 @@ has "$err" "nothing is judged" "is said"
 grep -q 'not_judged	no open frame: ' k/chunks.tsv
 ok $? "with the reason"
 
+asterism run virnucpro-validate input=broken.fa,again.fa --out v
+expect 2 "validation of bad files"
+has "$err" "errors: 3 records not readable, 42 ids repeated" "counts them"
+[ "$(grep -c '	error	' v/validation.tsv)" = 45 ] && grep -q "^again.fa	[0-9]*	r2	error	again.fa:[0-9]*: record 'r2' is there before: broken.fa:" v/validation.tsv
+ok $? "names each with the place of the first"
+printf '>n\nACGTNNNNACGT\n>m\nACGT\n' >n.fa
+asterism run virnucpro-validate input=n.fa --out w
+expect 0 "ambiguous bases"
+has "$err" "record 'n' has 33.3 % ambiguous bases" "are a warning"
+has "$err" "16, of a record 4 to 12, mean 8.0" "lengths"
+
 # -- frames that fail in one model
 mkdir nan && cp esm2/config.json nan && "$bin/virnucpro-files" poison esm2/model.safetensors nan/model.safetensors 22
 asterism run virnucpro input=in.fa model_path=c60.safetensors dnabert=dnabert esm2=nan model_type=custom --out l --quiet
