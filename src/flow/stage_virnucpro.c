@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MOST_FLYING = 3, REPEATS_MEMORY = 1 << 26 };
+enum { MOST_FLYING = 3, REPEATS_MEMORY = 1 << 22 };
 
 /* ---- what is judged, and the classifier ---- */
 
@@ -289,7 +289,7 @@ static int report(struct judging *j, const struct vnp_totals *t)
     if (t->failed)
         aster_log(run->ctx, ASTER_LOG_WARN, "%lld of %lld items failed; failed_items.tsv says why",
                   (long long)t->failed, (long long)t->items);
-    if (t->frames == 0)
+    if (t->chunks > 0 && t->frames == 0)
         aster_log(run->ctx, ASTER_LOG_WARN,
                   "no chunk has a frame without stop codon: nothing is judged");
     run->items += t->items;

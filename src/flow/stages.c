@@ -238,6 +238,12 @@ static const struct aster_opt load_classifier_opts[] = {
     CHOICE("precision", "f32", "f32|f64", "Number format of the computation."),
     END};
 
+static const struct aster_opt validate_dna_opts[] = {
+    STAGE("input", NULL, "dna", "Records to check."),
+    REAL("ambiguous_percent", "5", 0, 100, "",
+         "Records with a larger share of ambiguous bases get a warning."),
+    END};
+
 static const struct aster_opt virnucpro_opts[] = {
     STAGE("input", NULL, "dna", "Records to judge."),
     STAGE("dnabert", NULL, "language", "DNABERT-S, for the DNA of a frame."),
@@ -314,6 +320,8 @@ static const struct aster_stage_kind kinds[] = {
      load_language_opts, aster_stage_load_language, aster_stage_load_language_ready},
     {"read-dna", "dna", "Reads records of DNA one after the other, in constant memory.",
      read_dna_opts, aster_stage_read_dna, aster_stage_read_dna_ready},
+    {"validate-dna", "none", "Checks records of DNA one by one.", validate_dna_opts,
+     aster_stage_validate_dna, NULL},
     {"load-classifier", "classifier", "Loads the classifier of virus frames.", load_classifier_opts,
      aster_stage_load_classifier, aster_stage_load_classifier_ready},
     {"virnucpro", "none",

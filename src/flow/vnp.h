@@ -4,7 +4,7 @@
 #ifndef ASTER_FLOW_VNP_H
 #define ASTER_FLOW_VNP_H
 
-#include "flow/classifier.h"
+#include "flow/classifier_file.h"
 #include "flow/internal.h"
 #include "flow/store.h"
 #include "io/dna.h"
@@ -31,6 +31,7 @@ int aster_stage_read_dna(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_read_dna_ready(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_load_classifier(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_load_classifier_ready(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_validate_dna(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_virnucpro(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_virnucpro_ready(struct aster_ctx *ctx, void *run, int stage);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FLUSH_AT = 1 << 18, SORT_MEMORY = 1 << 24 };
+enum { FLUSH_AT = 1 << 18, SORT_MEMORY = 1 << 22 };
 
 /* ---- one file ---- */
 

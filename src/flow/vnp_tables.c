@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FRAMES, BEST, JUDGED, RECORDS, N_TABLES, SORT_MEMORY = 1 << 26 };
+enum { FRAMES, BEST, JUDGED, RECORDS, N_TABLES, SORT_MEMORY = 1 << 22 };
 static const char *const table_names[N_TABLES] = {
     "prediction_results.txt", "prediction_results_highestscore.csv", "chunks.tsv", "records.tsv"};
 

@@ -105,6 +105,28 @@ static void make_header(struct aster_str *out, int64_t n, const struct item *ite
     aster_str_free(&h);
 }
 
+static int put_tensor(struct aster_ctx *ctx, FILE *f, const struct item *x, bool *good)
+{
+    const void *data = x->t->data;
+    void *made = NULL;
+    if (x->bytes == 0)
+        return 0;
+    if (!data) {
+        ASTER_TRY(aster_alloc(ctx, x->bytes, 1, &made));
+        int rc = x->t->load(x->t->arg, made);
+        if (rc < 0) {
+            aster_free(&made);
+            return rc;
+        }
+        data = made;
+    }
+    *good = fwrite(data, 1, (size_t)x->bytes, f) == (size_t)x->bytes;
+    int why = errno;
+    aster_free(&made);
+    errno = why;
+    return 0;
+}
+
 static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_str *header,
                     int64_t n, const struct item *items)
 {
@@ -112,15 +134,17 @@ static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_s
     if (!f)
         return aster_fail(ctx, ASTER_EIO, "%s: cannot be made: %s", tmp, strerror(errno));
     bool good = fwrite(header->s, 1, header->len, f) == header->len;
-    for (int64_t k = 0; good && k < n; k++)
-        good = !items[k].bytes ||
-               fwrite(items[k].t->data, 1, (size_t)items[k].bytes, f) == (size_t)items[k].bytes;
+    int rc = 0;
+    for (int64_t k = 0; good && rc == 0 && k < n; k++)
+        rc = put_tensor(ctx, f, &items[k], &good);
     int why = errno;
     if (fclose(f) && good) {
         good = false;
         why = errno;
     }
-    return good ? 0 : aster_fail(ctx, ASTER_EIO, "%s: cannot be written: %s", tmp, strerror(why));
+    if (rc == 0 && !good)
+        rc = aster_fail(ctx, ASTER_EIO, "%s: cannot be written: %s", tmp, strerror(why));
+    return rc;
 }
 
 int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n,

@@ -25,9 +25,9 @@ same() { # same FOLDER FOLDER NAME FILE...: these files have the same bytes
 }
 same_h5() { # same_h5 FOLDER FOLDER NAME: as same, of the contents of results.h5
     if command -v h5dump >/dev/null; then
-        h5dump "$1/results.h5" | sed 1d >h1
-        h5dump "$2/results.h5" | sed 1d >h2
-        [ -s h1 ] && cmp -s h1 h2
+        h5dump "$1/results.h5" | sed 1d >dump1
+        h5dump "$2/results.h5" | sed 1d >dump2
+        [ -s dump1 ] && cmp -s dump1 dump2
         ok $? "$3"
     else
         skip "results.h5: no h5dump here"
@@ -150,6 +150,17 @@ has "$err" "nothing is judged" "is said"
 grep -q 'not_judged	no open frame: ' k/chunks.tsv
 ok $? "with the reason"
 
+asterism run virnucpro-validate input=broken.fa,again.fa --out v
+expect 2 "validation of bad files"
+has "$err" "errors: 3 records not readable, 42 ids repeated" "counts them"
+[ "$(grep -c '	error	' v/validation.tsv)" = 45 ] && grep -q "^again.fa	[0-9]*	r2	error	again.fa:[0-9]*: record 'r2' is there before: broken.fa:" v/validation.tsv
+ok $? "names each with the place of the first"
+printf '>n\nACGTNNNNACGT\n>m\nACGT\n' >n.fa
+asterism run virnucpro-validate input=n.fa --out w
+expect 0 "ambiguous bases"
+has "$err" "record 'n' has 33.3 % ambiguous bases" "are a warning"
+has "$err" "16, of a record 4 to 12, mean 8.0" "lengths"
+
 # -- frames that fail in one model
 mkdir nan && cp esm2/config.json nan && "$bin/virnucpro-files" poison esm2/model.safetensors nan/model.safetensors 22
 asterism run virnucpro input=in.fa model_path=c60.safetensors dnabert=dnabert esm2=nan model_type=custom --out l --quiet
@@ -184,7 +195,7 @@ expect 1 "no FASTA"
 has "$err" "text.fa:1" "with file and line"
 
 # -- killed and resumed, with other workers and budgets
-dna 11 400 300 >long.fa
+dna 11 250 300 >long.fa
 long="input=long.fa $base part_size=16 keep_intermediate=true"
 asterism run virnucpro $long model_path=c60.safetensors --out p --quiet
 expect 0 "a longer run"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The classifier of frames: its numbers against plain double precision, alone and in a batch; its
  * weights from safetensors and from a pickled module; each kind of bad file by its message. */
-#include "flow/classifier.h"
+#include "flow/classifier_file.h"
 #include "unit/classifier_weights.h"
 #include "unit/files.h"
 #include "unit/torch_build.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The classifier's weights from safetensors or from the pickled module that is published. */
-#ifndef ASTER_CLASSIFIER_H
-#define ASTER_CLASSIFIER_H
+#ifndef ASTER_CLASSIFIER_FILE_H
+#define ASTER_CLASSIFIER_FILE_H
 
 #include "io/weightfile.h"
 #include "model/classifier.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads and checks the weights of a classifier. */
-#include "flow/classifier.h"
+#include "flow/classifier_file.h"
 
 #include <math.h>
 #include <stdlib.h>
