@@ -208,7 +208,8 @@ dna 11 250 300 >long.fa
 long="input=long.fa $base part_size=16 keep_intermediate=true"
 asterism run virnucpro $long model_path=c60.safetensors --out p --quiet
 expect 0 "a longer run"
-for cpus in 2 1 2; do
+for how in 2:KILL 1:TERM 2:KILL; do
+    cpus=${how%:*}
     "$ASTERISM" run virnucpro $long model_path=c60.safetensors esm2_token_budget=$((40 * cpus)) --cpus $cpus --out q --resume --quiet >"$out" 2>"$err" </dev/null &
     pid=$!
     had=$(wc -l 2>/dev/null <q/shards/judge/manifest.tsv || echo 0)
@@ -217,8 +218,12 @@ for cpus in 2 1 2; do
         kill -0 $pid 2>/dev/null || break
         sleep 0.01
     done
-    kill -9 $pid 2>/dev/null
+    kill -${how#*:} $pid 2>/dev/null
     wait $pid 2>/dev/null
+    rc=$?
+    [ "$how" != 1:TERM ] && continue
+    expect 1 "interrupted"
+    has "$err" "stopped on request; --resume goes on" "says so"
 done
 [ -s q/shards/judge/manifest.tsv ]
 ok $? "killed three times: $(wc -l 2>/dev/null <q/shards/judge/manifest.tsv) parts are committed"
@@ -232,6 +237,26 @@ same_h5 p q "the same results.h5"
 same p q "the same bytes" $tables long_chunked60.fa long_nucleotide.fa long_protein.faa
 [ -z "$(find q -name '*.tmp')" ] && [ ! -e q/shards ] && diff <(ls p) <(ls q) >"$out"
 ok $? "and nothing besides"
+
+# -- a file that changes, or ends badly
+cp long.fa changing.fa
+"$ASTERISM" run virnucpro input=changing.fa $base part_size=16 model_path=c60.safetensors --out t --quiet >"$out" 2>"$err" </dev/null &
+pid=$!
+for _ in $(seq 300); do
+    [ -s t/shards/judge/manifest.tsv ] && break
+    sleep 0.01
+done
+printf '>late\nACGT\n' >>changing.fa
+wait $pid
+rc=$?
+expect 1 "a file that changes under the run"
+has "$err" "changing.fa: changed while it was read" "is said"
+gzip -c long.fa | head -c 9000 >torn.fa.gz
+asterism run virnucpro input=torn.fa.gz $base part_size=16 model_path=c60.safetensors --out u --quiet
+expect 1 "a packed file that ends too early"
+has "$err" "torn.fa.gz" "is named"
+[ "$(wc -l <u/shards/judge/manifest.tsv)" -gt 3 ] && [ ! -e u/records.tsv ]
+ok $? "what was judged before is kept for a resumed run"
 
 # -- long: ASTERISM_KILLS kills at random moments (100), and ten thousand broken records among a hundred thousand
 if [ -n "${ASTERISM_LONG-}${ASTERISM_KILLS-}" ]; then
