@@ -115,7 +115,19 @@ static int add_input(struct aster_run *run, const struct aster_stage_spec *s, co
     return rc;
 }
 
-static int add_found(struct aster_run *run, int stage, const char *path)
+static void hash_text(struct aster_sha256 *sha, const char *s)
+{
+    aster_sha256_add(sha, s, strlen(s) + 1);
+}
+
+static void hash_file_option(const struct aster_run *run, struct aster_sha256 *sha,
+                             const char *given)
+{
+    const struct aster_input *in = given ? aster_run_input(run, given) : NULL;
+    hash_text(sha, in ? in->sha256 : "");
+}
+
+static int add_found(struct aster_run *run, const char *path)
 {
     if (aster_run_input(run, path))
         return 0;
@@ -124,26 +136,32 @@ static int add_found(struct aster_run *run, int stage, const char *path)
     struct aster_input *in = &run->inputs[run->n_inputs];
     ASTER_TRY(aster_strdup(run->ctx, path, &in->path));
     in->given = in->path;
-    in->found_for = stage + 1;
     run->n_inputs++;
     return hash_file(run->ctx, in);
 }
 
-/* The files that a language model is made of */
-static int add_language(struct aster_run *run, int stage)
+/* The files that a language model is made of: added to the inputs, and to sha if there is one. */
+static int take_language(struct aster_run *run, int stage, struct aster_sha256 *sha)
 {
     struct aster_language_file *f = NULL;
-    const char *weights = aster_run_text(run, stage, "weights");
     int rc;
-    ASTER_TRY(aster_language_file_find(run->ctx, weights, aster_run_text(run, stage, "config"),
+    ASTER_TRY(aster_language_file_find(run->ctx, aster_run_text(run, stage, "weights"),
+                                       aster_run_text(run, stage, "config"),
                                        aster_run_text(run, stage, "tokenizer"), &f));
-    ASTER_GOTO(add_found(run, stage, f->weights), done);
+    ASTER_GOTO(add_found(run, f->weights), done);
     for (int64_t k = 0; k < f->n_shards; k++)
-        ASTER_GOTO(add_found(run, stage, f->shards[k]), done);
+        ASTER_GOTO(add_found(run, f->shards[k]), done);
     if (f->config)
-        ASTER_GOTO(add_found(run, stage, f->config), done);
+        ASTER_GOTO(add_found(run, f->config), done);
     if (f->tokenizer)
-        rc = add_found(run, stage, f->tokenizer);
+        ASTER_GOTO(add_found(run, f->tokenizer), done);
+    if (!sha)
+        goto done;
+    hash_file_option(run, sha, f->weights);
+    for (int64_t k = 0; k < f->n_shards; k++)
+        hash_file_option(run, sha, f->shards[k]);
+    hash_file_option(run, sha, f->config);
+    hash_file_option(run, sha, f->tokenizer);
 done:
     aster_language_file_free(&f);
     return rc;
@@ -154,7 +172,7 @@ int aster_inputs_read(struct aster_run *run)
     for (int i = 0; i < run->spec->n_stages; i++) {
         const struct aster_stage_spec *s = &run->spec->stages[i];
         if (!strcmp(s->kind->name, "load-language"))
-            ASTER_TRY(add_language(run, i));
+            ASTER_TRY(take_language(run, i, NULL));
         bool weights = !strcmp(s->kind->name, "load-model");
         for (int k = 0; s->kind->opts[k].key; k++) {
             const struct aster_opt_value *v = &s->values[k];
@@ -168,18 +186,6 @@ int aster_inputs_read(struct aster_run *run)
         }
     }
     return 0;
-}
-
-static void hash_text(struct aster_sha256 *sha, const char *s)
-{
-    aster_sha256_add(sha, s, strlen(s) + 1);
-}
-
-static void hash_file_option(const struct aster_run *run, struct aster_sha256 *sha,
-                             const char *given)
-{
-    const struct aster_input *in = given ? aster_run_input(run, given) : NULL;
-    hash_text(sha, in ? in->sha256 : "");
 }
 
 /* Options that change no result: a run goes on with others than it began with. */
@@ -200,7 +206,8 @@ int aster_inputs_hash(struct aster_run *run)
     for (int i = 0; i < run->spec->n_stages; i++) {
         const struct aster_stage_spec *s = &run->spec->stages[i];
         bool stream =
-            !strcmp(s->kind->name, "read-fasta"); /* its records are compared one by one */
+                 !strcmp(s->kind->name, "read-fasta"), /* its records are compared one by one */
+            language = !strcmp(s->kind->name, "load-language");
         hash_text(&sha, s->id);
         hash_text(&sha, s->kind->name);
         for (int k = 0; s->kind->opts[k].key; k++) {
@@ -210,7 +217,7 @@ int aster_inputs_hash(struct aster_run *run)
                 continue;
             hash_text(&sha, s->kind->opts[k].key);
             if (t == ASTER_OPT_FILE || t == ASTER_OPT_PATH) {
-                if (!stream)
+                if (!stream && !language)
                     hash_file_option(run, &sha, v->is_set ? v->text : NULL);
             } else if (t == ASTER_OPT_FILES) {
                 for (int64_t j = 0; v->is_set && j < v->n; j++)
@@ -219,9 +226,8 @@ int aster_inputs_hash(struct aster_run *run)
                 hash_text(&sha, v->is_set && v->text ? v->text : "");
             }
         }
-        for (int64_t k = 0; k < run->n_inputs; k++)
-            if (run->inputs[k].found_for == i + 1)
-                hash_text(&sha, run->inputs[k].sha256);
+        if (language)
+            ASTER_TRY(take_language(run, i, &sha));
     }
     aster_sha256_done(&sha, digest);
     to_hex(digest, run->hash);

@@ -66,9 +66,7 @@ struct aster_input {
     char *path;
     int64_t bytes;
     char sha256[65];
-    bool whole;    /* all of it was hashed */
-    int found_for; /* the number from 1 of a stage whose options name another file beside it; else 0
-                    */
+    bool whole; /* all of it was hashed */
 };
 struct aster_fact {
     char *name, *value;

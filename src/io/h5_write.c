@@ -68,8 +68,9 @@ static hid_t with_checksums(hid_t stored, int rank, const hsize_t *n, bool empty
     return create;
 }
 
-static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t memory, int rank,
-                       const int64_t *dim, const void *data)
+/* plain: bytes in one piece, which a reader can map */
+static int write_as(struct aster_h5 *f, const char *name, hid_t stored, hid_t memory, int rank,
+                    const int64_t *dim, const void *data, bool plain)
 {
     hsize_t n[8];
     bool empty = false;
@@ -78,7 +79,7 @@ static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t
         empty |= dim[k] == 0;
     }
     make_groups(f, name);
-    hid_t create = with_checksums(stored, rank, n, empty),
+    hid_t create = with_checksums(stored, plain ? 0 : rank, n, empty),
           space = rank ? H5Screate_simple(rank, n, NULL) : H5Screate(H5S_SCALAR);
     hid_t d =
         space < 0 ? -1 : H5Dcreate2(f->id, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
@@ -90,6 +91,23 @@ static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t
     if (space >= 0)
         H5Sclose(space);
     H5Pclose(create);
+    return rc;
+}
+
+static int write_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t memory, int rank,
+                       const int64_t *dim, const void *data)
+{
+    return write_as(f, name, stored, memory, rank, dim, data, false);
+}
+
+int aster_h5_write_plain(struct aster_h5 *f, const char *name, enum aster_dtype t, int rank,
+                         const int64_t *dim, const void *data)
+{
+    if (rank < 0 || rank > 8)
+        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rank %d", f->path, name, rank);
+    aster_h5_lock();
+    int rc = write_as(f, name, file_type(t), aster_h5_memory_type(t), rank, dim, data, true);
+    aster_h5_unlock();
     return rc;
 }
 

@@ -130,6 +130,9 @@ ASTER_CHECKED int aster_h5_read_strings(struct aster_h5 *f, const char *name, ch
                                         int64_t *n);
 ASTER_CHECKED int aster_h5_write(struct aster_h5 *f, const char *name, enum aster_dtype t, int rank,
                                  const int64_t *dim, const void *data); /* groups are made */
+/* The bytes in one piece and without a checksum, so that a reader can map them. */
+ASTER_CHECKED int aster_h5_write_plain(struct aster_h5 *f, const char *name, enum aster_dtype t,
+                                       int rank, const int64_t *dim, const void *data);
 ASTER_CHECKED int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n,
                                          const char *const *s);
 /* An appendable dataset: rows of row_n elements, chunked; with row_n 1 it has one axis. */
@@ -181,6 +184,15 @@ struct aster_st_out {
 ASTER_CHECKED int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n,
                                  const struct aster_st_out *tensors, int n_meta,
                                  const char *const *meta_keys, const char *const *meta_values);
+/* One tensor in memory at a time: load makes the data of the k-th. */
+struct aster_st_load {
+    int (*load)(void *arg, int64_t k, void *to);
+    void *arg;
+};
+ASTER_CHECKED int aster_st_write_each(struct aster_ctx *ctx, const char *path, int64_t n,
+                                      const struct aster_st_out *tensors, int n_meta,
+                                      const char *const *meta_keys, const char *const *meta_values,
+                                      const struct aster_st_load *load);
 
 /* ---- npz (zip of .npy, stored or deflated) and npy; stored members are mapped, deflated ones
  * streamed by rows ------------------------------------- Arrays are named without their .npy; the

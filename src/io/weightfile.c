@@ -74,7 +74,7 @@ int64_t aster_weight_type_size(enum aster_weight_type t)
     return types[t].size;
 }
 
-static void dense_strides(const struct aster_weight *w, int64_t *stride)
+void weightfile_dense(const struct aster_weight *w, int64_t *stride)
 {
     int64_t step = 1;
     for (int k = w->rank - 1; k >= 0; k--) {
@@ -94,7 +94,7 @@ static int open_st(struct aster_weightfile *f)
             if (++w.type == ASTER_WEIGHT_N_TYPES)
                 return aster_fail(f->ctx, ASTER_EBUG, "dtype %s", t->dtype);
         memcpy(w.dim, t->dim, sizeof w.dim);
-        dense_strides(&w, p.stride);
+        weightfile_dense(&w, p.stride);
         ASTER_TRY(weightfile_add(f, t->name, &w, &p));
     }
     return weightfile_sort(f);
@@ -123,7 +123,7 @@ static int collect_tensor(void *arg, const char *path, const struct torch_object
     /* offset can be as far off as the end in a tensor without elements */
     p.first = f->torch->zip.map.bytes + m->entry->at + v->offset * size;
     memcpy(p.stride, v->stride, sizeof p.stride);
-    dense_strides(&v->shape, row_major);
+    weightfile_dense(&v->shape, row_major);
     for (int k = 0; k < v->shape.rank && v->shape.n; k++)
         p.dense &= v->shape.dim[k] == 1 || v->stride[k] == row_major[k];
     c->names += (int64_t)strlen(path) + 1;
@@ -169,7 +169,7 @@ static bool looks_like_st(const struct aster_map *m)
 
 static int unknown_file(const struct aster_weightfile *f, const struct aster_map *m)
 {
-    const char *what = "neither a zip archive of torch nor safetensors";
+    const char *what = "neither a zip archive of torch nor safetensors nor HDF5";
     if (m->n == 0)
         what = "an empty file";
     else if (starts_with(m, "version https://git-lfs", 23))
@@ -195,6 +195,8 @@ static int open_kind(struct aster_weightfile *f)
         open = open_st;
     else if (starts_with(&m, "PK\3\4", 4) || starts_with(&m, "PK\5\6", 4))
         open = open_torch;
+    else if (starts_with(&m, "\x89HDF\r\n\x1a\n", 8))
+        open = weightfile_open_h5;
     else if (ends_with(f->path, ".json") && m.n && !pointer)
         open = weightfile_open_index;
     else if (ends_with(f->path, ".safetensors") && m.n && !pointer)
@@ -234,6 +236,7 @@ void aster_weightfile_close(struct aster_weightfile **fp)
         aster_weightfile_close(&f->shard[k]);
     aster_free(&f->shard);
     aster_st_close(&f->st);
+    weightfile_close_h5(f);
     if (f->torch)
         torch_close(f->torch);
     aster_free(&f->torch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Files of weights from elsewhere: safetensors (one file or shards with an index) and PyTorch zip
- * archives, behind one interface. The file is mapped and stays open; nothing of it is executed and
- * no file but itself and its shards is opened. */
+/* Files of weights from elsewhere: safetensors (one file or shards with an index), PyTorch zip
+ * archives, and the HDF5 files that they are converted to, behind one interface. The file is mapped
+ * and stays open; nothing of it is executed and no file but itself and its shards is opened. */
 #ifndef ASTER_WEIGHTFILE_H
 #define ASTER_WEIGHTFILE_H
 
@@ -77,6 +77,15 @@ ASTER_CHECKED int aster_weightfile_values(const struct aster_weightfile *f,
                                           void *arg);
 /* Of __metadata__ of a single safetensors file; NULL if absent. */
 const char *aster_weightfile_metadata(const struct aster_weightfile *f, const char *key);
+
+/* Writes all tensors under their names: as safetensors, or HDF5 with a dataset of each in the group
+ * weights, its bytes in one piece. One tensor is in memory at a time. reals: the type of real
+ * numbers, ASTER_N_DTYPES: each as it is stored, those of 8 and 16 bits that we do not have as f32;
+ * integers keep their value. */
+ASTER_CHECKED int aster_weightfile_write_st(const struct aster_weightfile *f, const char *path,
+                                            enum aster_dtype reals);
+ASTER_CHECKED int aster_weightfile_write_h5(const struct aster_weightfile *f, const char *path,
+                                            enum aster_dtype reals);
 void aster_weightfile_close(struct aster_weightfile **f);
 
 #endif

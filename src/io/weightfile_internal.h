@@ -16,6 +16,8 @@ struct weight_place {
 struct aster_weightfile {
     struct aster_ctx *ctx;
     char *path;
+    const uint8_t *bytes; /* of an HDF5 file, mapped */
+    int64_t n_bytes;
     int64_t n, cap, cap_place;
     struct aster_weight *weight;
     struct weight_place *place;
@@ -31,6 +33,10 @@ ASTER_CHECKED int weightfile_add(struct aster_weightfile *f, const char *name,
                                  const struct aster_weight *shape,
                                  const struct weight_place *place);
 ASTER_CHECKED int weightfile_sort(struct aster_weightfile *f);
+/* The tensors of an HDF5 file that aster_weightfile_convert wrote, or one like it. */
+ASTER_CHECKED int weightfile_open_h5(struct aster_weightfile *f);
+void weightfile_close_h5(struct aster_weightfile *f);
+void weightfile_dense(const struct aster_weight *w, int64_t *stride);
 /* The tensors of all shards of the index at f->path. */
 ASTER_CHECKED int weightfile_open_index(struct aster_weightfile *f);
 

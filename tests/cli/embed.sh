@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# esm2-embed with drawn models: vectors against the model run alone in double, every policy, the same bytes whatever
+# computes them, kills, mistakes, and trainings that read what it wrote.
+src=$(cd "${srcdir:-.}" && pwd)
+bin=$(cd "${builddir:-.}" && pwd)/tests
+. "$src/tests/cli/tap.sh"
+cd "$work" || exit 1
+
+# sequences N LONGEST SEED: FASTA of N made-up proteins
+sequences() {
+    awk -v n="$1" -v longest="$2" -v seed="$3" 'BEGIN {
+        srand(seed)
+        for (i = 1; i <= n; i++) {
+            line = ""
+            for (k = 1 + int(rand() * longest); k > 0; k--)
+                line = line substr("LAGVSERTIDPKQNFYMHWC", 1 + int(rand() * 20), 1)
+            print ">s" seed "_" i " made up\n" line
+        }
+    }'
+}
+
+# checked NAME RUN ARGUMENTS...: the vectors of a run against the reference
+checked() {
+    local name=$1 run=$2
+    shift 2
+    "$bin/embed-check" esm input.fasta "$run" "$@" >"$out" 2>"$err"
+    ok $? "$name$(sed -n 's/^# [0-9]* of [0-9]* records/: &/; s/: # /: /p' "$out")"
+}
+
+# same FILE RUN...: the bytes of a file in runs are those in the first
+same() {
+    local file=$1 first=$2
+    shift 2
+    for run in "$@"; do
+        cmp -s "$first/$file" "$run/$file"
+        ok $? "$file of $run: the bytes of $first"
+    done
+}
+
+# refused TEXT NAME ARGUMENTS...: exit status 1, the text in the message, no folder
+refused() {
+    local text=$1 name=$2
+    shift 2
+    asterism run esm2-embed "$@" --out refused
+    [ "$rc" = 1 ] && grep -qF -- "$text" "$err" && [ ! -e refused ]
+    ok $? "$name"
+    rm -rf refused
+}
+
+"$bin/random-language" esm2 esm layers=3 width=32 heads=4 inner=48 && "$bin/random-language" dnabert dna vocab=40
+ok $? "models are drawn"
+
+# lengths 1, 2, the limit and around it, more windows than two; small letters, odd ones, ids that come again, nothing
+sequences 30 130 1 >input.fasta
+for n in 1 2 47 63 64 65 66 104 105 144 145 300; do
+    echo ">length_$n"
+    head -c $n /dev/zero | tr '\0' 'M' | sed 's/MMM/MKV/g'
+    echo
+done >>input.fasta
+printf '>empty\n>odd\nACJ1*x-.\n>small\nacdefghik\n>s1_1 again\nWWCC\n>length_1\nG\n>last\nMKLX' >>input.fasta
+
+windows="over_length=windows max_length=64 overlap=24"
+asterism run esm2-embed input=input.fasta weights=esm $windows layers=1,-1,0,3 format=both --cpus 1 --out windows --quiet
+expect 2 "windows, three layers: one record is empty"
+checked "windows, layers 0, 1 and 3" windows $windows layers=0,1,3 npz=yes
+printf 'key\tstage\treason\nempty\tembed\tempty sequence\n' | cmp -s - windows/failed_items.tsv
+ok $? "the empty record is listed, and nothing else"
+"$bin/embed-check" esm input.fasta windows over_length=windows max_length=64 overlap=26 layers=0,1,3 >/dev/null
+[ $? = 1 ]
+ok $? "other windows are noticed"
+"$bin/embed-check" esm input.fasta windows $windows layers=0,1,3 perturb=yes >/dev/null
+[ $? = 1 ]
+ok $? "a weight moved by 1% is noticed"
+
+asterism run esm2-embed input=input.fasta weights=esm $windows layers=0,1,3 format=both --cpus 2 token_budget=70 --out workers --quiet
+expect 2 "two workers, small batches"
+gzip -c input.fasta | "$ASTERISM" run esm2-embed input=- weights=esm/model.safetensors $windows layers=0,1,3 format=both \
+    shard_size=256 token_budget=1 --out stdin --quiet >"$out" 2>"$err"
+rc=$?
+expect 2 "gzip from the standard input"
+# the pipeline is the same but for the order of its layers, and its hash with it
+same embeddings.npz windows workers stdin
+same embeddings.h5 workers stdin
+
+asterism run esm2-embed input=input.fasta weights=esm over_length=truncate max_length=64 unknown=x precision=f64 output=residues --out cut --quiet
+expect 2 "cut off, in double"
+checked "cut off at 64, X for odd letters, f64" cut over_length=truncate max_length=64 unknown=x output=residues limit=1e-7
+grep -q '12 of which the begin has vectors\|longer than max_length' cut/run.yaml
+ok $? "run.yaml says that sequences were cut off"
+asterism run esm2-embed input=input.fasta weights=esm max_length=64 unknown=error precision=bf16 output=mean layers=-2 --out strict --quiet
+expect 2 "strict, in bf16"
+checked "nothing over 64, no odd letters, bf16, means of layer 2" strict max_length=64 unknown=error output=mean layers=2 limit=1.5e-2
+[ "$(wc -l <strict/failed_items.tsv)" = "$(awk '/^>/ { k += n > 64 || odd; n = odd = 0; next } { n += length($0); odd = odd || /[J1*]/ } END { print k + (n > 64) + 2 }' input.fasta)" ]
+ok $? "every record without vectors is listed"
+has strict/failed_items.tsv "length_65	embed	65 residues, more than max_length = 64" "with its length"
+has strict/failed_items.tsv "odd	embed	'J' at residue 3 is no letter of the model's" "or its letter"
+
+# killed in the middle, resumed with other workers and batches
+"$bin/random-language" esm2 slow layers=2 width=128 heads=4 inner=256
+sequences 60 320 2 >input.fasta
+slow="input=input.fasta weights=slow max_length=300 shard_size=3"
+asterism run esm2-embed $slow --out alone --quiet
+expect 2 "many parts, left alone"
+for parts in 2 7; do
+    "$ASTERISM" run esm2-embed $slow --cpus 1 token_budget=$((parts * 400)) --out killed --resume --quiet >"$out" 2>"$err" </dev/null &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && [ "$(cat killed/shards/embed/manifest.tsv 2>/dev/null | wc -l)" -lt $parts ]; do
+        sleep 0.005
+    done
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    [ ! -e killed/embeddings.h5 ] && [ "$(wc -l <killed/shards/embed/manifest.tsv)" -ge $parts ]
+    ok $? "killed after $parts parts"
+done
+asterism run esm2-embed $slow --cpus 2 --out killed --resume
+expect 2 "resumed with two workers and another budget"
+grep -q 'of 60 sequences were done before' "$err"
+ok $? "what was there was not computed again"
+same embeddings.h5 alone killed
+same failed_items.tsv alone killed
+asterism run esm2-embed $slow unknown=x --out alone --resume
+expect 1 "another option is another run"
+
+# mistakes, before there is a folder
+refused "nowhere: there is no such file" "no weights" input=input.fasta weights=nowhere
+refused "has no model.safetensors.index.json" "a folder without weights" input=input.fasta weights="$work/alone"
+refused "is the configuration of DNABERT-S" "a model of DNA" input=input.fasta weights=dna
+refused "layers: 4 is none of the model's: 0 (behind the embedding) to 3" "a layer that there is not" input=input.fasta weights=esm layers=4
+refused "overlap = 64, expected fewer residues than max_length = 64" "windows that do not move" input=input.fasta weights=esm over_length=windows max_length=64 overlap=64
+mkdir other && ln -s ../esm/model.safetensors other/ && sed 's/"num_hidden_layers": 3/"num_hidden_layers": 4/' esm/config.json >other/config.json
+refused "there is no tensor 'encoder.layer.3." "another model's configuration" input=input.fasta weights=other
+rm other/config.json
+refused "a config.json is needed" "no configuration" input=input.fasta weights=other
+asterism run esm2-embed input=input.fasta weights=other config=esm/config.json max_length=9 over_length=truncate output=mean --out given --quiet
+expect 0 "a configuration that is elsewhere"
+asterism check esm2-embed input=input.fasta weights=esm
+has "$out" "model (load-language): ESM-2, 3 layers of width 32, f32" "check says what the model is"
+asterism check esm2-embed input=input.fasta weights=esm layers=7
+expect 1 "check finds a wrong layer"
+printf '>a\n\n>b\n' >nothing.fasta
+asterism run esm2-embed input=nothing.fasta weights=esm --out nothing
+expect 1 "nothing but empty records"
+has "$err" "none of its 2 sequences has vectors" "is said"
+: >none.fasta
+asterism run esm2-embed input=none.fasta weights=esm --out none
+expect 1 "a file without records"
+
+# RCL trainings read the file as it is, or the stage in the same run
+"$bin/random-language" esm2 wide layers=1 width=1280 heads=20 inner=32
+sequences 14 60 3 | sed 's/ made up//' >input.fasta
+echo 'id,Sequence,rcl_start,rcl_end' >table.csv
+sed 's/^>//' input.fasta | paste -d, - - | awk -F, 'length($2) > 8 { print $1 "," $2 ",3,7" }' >>table.csv
+asterism run esm2-embed input=input.fasta weights=wide format=both --out vectors --quiet
+expect 0 "vectors of width 1280"
+train="train_serpin=table.csv train_non_serpin= encoding=esm2 epochs=2 max_length=64 model=cnn cnn_channels=4 cnn_kernel_sizes=3 tensorboard=false"
+for store in h5 npz; do
+    asterism run rcl-train $train precomputed=vectors/embeddings.$store --out "train_$store" --quiet
+    expect 0 "rcl-train with embeddings.$store"
+done
+cmp -s train_h5/training_history.json train_npz/training_history.json
+ok $? "the same training from both"
+cat >fly.yaml <<'END'
+asterism: 1
+pipeline: fly
+description: Embeds and trains in one run.
+stages:
+  table: {stage: read-table, file: table.csv, max_length: 64}
+  input: {stage: read-fasta, file: input.fasta}
+  esm2: {stage: load-language, weights: wide}
+  embed: {stage: embed, input: input, language: esm2}
+  split: {stage: split, from: [table]}
+  train: {stage: train, data: split, embeddings: embed, encoding: esm2, epochs: 2, cnn_channels: [4], cnn_kernel_sizes: [3], tensorboard: false}
+END
+asterism run fly.yaml --out fly --quiet
+expect 0 "embedding and training in one run"
+cmp -s fly/training_history.json train_h5/training_history.json
+ok $? "the same training again"
+asterism run rcl-train $train precomputed=strict/embeddings.h5 --out refused
+[ "$rc" = 1 ] && grep -q 'precomputed\|embeddings.h5' "$err"
+ok $? "a file without residue vectors is refused by its name"
+finish
