@@ -143,6 +143,8 @@ static int convert_pretrained(struct aster_ctx *ctx, const char *in, const char 
     int rc;
     ASTER_TRY(aster_language_file_find(ctx, in, "", "", &files));
     ASTER_GOTO(aster_weightfile_open(ctx, files->weights, &f), done);
+    if (aster_weightfile_count(f) == 0)
+        ASTER_GOTO(aster_fail(ctx, ASTER_EFORMAT, "%s: holds no tensors", files->weights), done);
     if (!files->config)
         ASTER_GOTO(fair_config(ctx, f, &c[0].text, &c[0].n), done);
     ASTER_GOTO(prepare(ctx, files->config, out, replace, &c[0]), done);

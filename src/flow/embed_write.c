@@ -234,7 +234,7 @@ static int add_attributes(struct writer *w)
         rc = aster_h5_attr_set_str(w->to, "/", "layers", layers.s);
     aster_str_free(&layers);
     ASTER_TRY(rc);
-    ASTER_TRY(aster_h5_attr_set_i64(w->to, "/", "width", o->width));
+    ASTER_TRY(aster_h5_attr_set_i64(w->to, "/", "dim", o->width));
     ASTER_TRY(aster_h5_attr_set_i64(w->to, "/", "max_length", o->max_length));
     ASTER_TRY(aster_h5_attr_set_i64(w->to, "/", "overlap", o->overlap));
     return aster_h5_attr_set_i64(w->to, "/", "count", o->n - o->failed);
