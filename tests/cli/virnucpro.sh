@@ -231,6 +231,11 @@ ok $? "killed three times: $(wc -l 2>/dev/null <q/shards/judge/manifest.tsv) par
 asterism run virnucpro $long model_path=other.safetensors --out q --resume --quiet
 expect 1 "resumed with other weights"
 has "$err" "was begun with model_path=c60.safetensors" "is refused"
+cp long.fa kept.fa && printf '>late\nACGT\n' >>long.fa
+asterism run virnucpro $long model_path=c60.safetensors --out q --resume --quiet
+expect 1 "resumed with another input"
+has "$err" "was begun with another pipeline file, program version or input files" "is refused"
+mv kept.fa long.fa
 asterism run virnucpro $long model_path=c60.safetensors --cpus 2 --out q --resume
 expect 0 "resumed"
 same_h5 p q "the same results.h5"
