@@ -197,6 +197,15 @@ static bool is_free(const struct aster_stage_spec *s, const char *key)
            (!strcmp(s->kind->name, "virnucpro") && !strcmp(key, "batch_size"));
 }
 
+bool aster_inputs_is_free(const struct aster_run_spec *spec, const char *name)
+{
+    for (int i = 0; i < spec->n_stages; i++)
+        for (int k = 0; spec->stages[i].kind->opts[k].key; k++)
+            if (!strcmp(spec->stages[i].kind->opts[k].key, name) && is_free(&spec->stages[i], name))
+                return true;
+    return false;
+}
+
 int aster_inputs_hash(struct aster_run *run)
 {
     struct aster_sha256 sha;

@@ -141,6 +141,8 @@ void aster_rundir_leave(struct aster_run *run);
 /* inputs.c */
 ASTER_CHECKED int aster_inputs_read(struct aster_run *run); /* finds and hashes every input file */
 ASTER_CHECKED int aster_inputs_hash(struct aster_run *run); /* run->hash */
+/* Whether options of that name change no result: a run goes on with others than before. */
+bool aster_inputs_is_free(const struct aster_run_spec *spec, const char *name);
 void aster_inputs_free(struct aster_run *run);
 
 /* runfile.c: run.yaml, and reading it back as section, key and value */

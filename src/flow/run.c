@@ -150,7 +150,8 @@ static int compare_with_before(struct aster_run *run)
         const char *param = NULL, *was = NULL, *now = NULL;
         for (int i = 0; i < run->spec->n_params && !param; i++) {
             const char *before = aster_runfile_get(&old, "parameters", run->spec->params[i].name);
-            if (!before || strcmp(before, run->spec->params[i].value)) {
+            if ((!before || strcmp(before, run->spec->params[i].value)) &&
+                !aster_inputs_is_free(run->spec, run->spec->params[i].name)) {
                 param = run->spec->params[i].name;
                 was = before ? before : "absent";
                 now = run->spec->params[i].value;

@@ -133,3 +133,6 @@ SANITIZE_TESTS += tests/unit-embed
 check_PROGRAMS += tests/unit-vnp-parts
 tests_unit_vnp_parts_SOURCES = tests/unit/vnp_parts.c
 SANITIZE_TESTS += tests/unit-vnp-parts
+check_PROGRAMS += tests/unit-sha256
+tests_unit_sha256_SOURCES = tests/unit/sha256.c
+tests_unit_sha256_LDADD = $(IO_LDADD)
