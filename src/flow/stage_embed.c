@@ -84,6 +84,20 @@ static int find_layers(struct aster_run *run, int stage, const struct aster_lang
     return 0;
 }
 
+/* A later stage that reads the vectors of this one; NULL */
+static const char *reader_of(const struct aster_run *run, int stage)
+{
+    const struct aster_run_spec *spec = run->spec;
+    for (int i = stage + 1; i < spec->n_stages; i++)
+        for (int k = 0; spec->stages[i].kind->opts[k].key; k++) {
+            const struct aster_opt_value *v = &spec->stages[i].values[k];
+            if (v->is_set && spec->stages[i].kind->opts[k].type == ASTER_OPT_STAGE && v->text &&
+                !strcmp(v->text, spec->stages[stage].id))
+                return spec->stages[i].id;
+        }
+    return NULL;
+}
+
 int aster_stage_embed_ready(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
@@ -97,6 +111,13 @@ int aster_stage_embed_ready(struct aster_ctx *ctx, void *arg, int stage)
         return aster_fail(ctx, ASTER_EPARAM,
                           "overlap = %lld, expected fewer residues than max_length = %lld",
                           (long long)overlap, (long long)max_length);
+    const char *reader = reader_of(run, stage);
+    if (reader && (!strcmp(aster_run_text(run, stage, "output"), "mean") ||
+                   !strcmp(aster_run_text(run, stage, "format"), "npz")))
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "stage %s reads the vectors of stage %s: output with residues and format "
+                          "with h5 are expected",
+                          reader, run->spec->stages[stage].id);
     ASTER_TRY(find_layers(run, stage, &f->c, &layers, &n));
     aster_free(&layers);
     return 0;
@@ -583,20 +604,6 @@ static int embed_all(struct embed *e)
     return rc;
 }
 
-/* Whether a later stage names this one. */
-static bool is_used(const struct embed *e)
-{
-    const struct aster_run_spec *spec = e->run->spec;
-    for (int i = e->stage + 1; i < spec->n_stages; i++)
-        for (int k = 0; spec->stages[i].kind->opts[k].key; k++) {
-            const struct aster_opt_value *v = &spec->stages[i].values[k];
-            if (v->is_set && spec->stages[i].kind->opts[k].type == ASTER_OPT_STAGE && v->text &&
-                !strcmp(v->text, e->id))
-                return true;
-        }
-    return false;
-}
-
 static int report(struct embed *e, const struct aster_embed_output *o)
 {
     struct aster_run *run = e->run;
@@ -649,7 +656,7 @@ static int write_files(struct embed *e)
     char *path = NULL;
     ASTER_TRY(aster_embed_write(&o));
     ASTER_TRY(report(e, &o));
-    if (!o.h5 || !o.rows || !is_used(e))
+    if (!reader_of(run, e->stage))
         return 0;
     ASTER_TRY(aster_run_path(run, "embeddings.h5", &path));
     int rc = aster_embeddings_open(e->ctx, path, "esm2", o.width, INT64_MAX,

@@ -122,6 +122,33 @@ same failed_items.tsv alone killed
 asterism run esm2-embed $slow unknown=x --out alone --resume
 expect 1 "another option is another run"
 
+# a model with a number that is none, for one letter: its sequences fail, and only they
+"$bin/random-language" esm2 broken
+at=$((8 + $(od -An -tu8 -N8 broken/model.safetensors) + 4 * (22 * 32 + 5))) # of W, id 22
+printf '\000\000\300\177' | dd of=broken/model.safetensors bs=1 seek=$at conv=notrunc 2>/dev/null
+asterism run esm2-embed input=input.fasta weights=broken max_length=400 --out broken_run --quiet
+expect 2 "a weight that is not a number"
+{
+    printf 'key\tstage\treason\n'
+    awk '/^>/ { id = substr($1, 2); next } /W/ { print id "\tembed\tthe result is not finite" }' input.fasta
+} | diff - broken_run/failed_items.tsv >"$out"
+ok $? "the sequences that need it are listed, the others have vectors"
+
+# stopped in order
+"$ASTERISM" run esm2-embed $slow --cpus 1 --out stopped --quiet >"$out" 2>"$err" </dev/null &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ "$(cat stopped/shards/embed/manifest.tsv 2>/dev/null | wc -l)" -lt 1 ]; do
+    sleep 0.005
+done
+kill -INT $pid 2>/dev/null
+wait $pid
+rc=$?
+[ "$rc" = 1 ] && [ ! -e stopped/embeddings.h5 ] && grep -q '^state: "stopped"' stopped/run.yaml
+ok $? "stopped by a signal"
+asterism run esm2-embed $slow --out stopped --resume --quiet
+expect 2 "and resumed"
+same embeddings.h5 alone stopped
+
 # mistakes, before there is a folder
 refused "nowhere: there is no such file" "no weights" input=input.fasta weights=nowhere
 refused "has no model.safetensors.index.json" "a folder without weights" input=input.fasta weights="$work/alone"
@@ -145,6 +172,23 @@ has "$err" "none of its 2 sequences has vectors" "is said"
 : >none.fasta
 asterism run esm2-embed input=none.fasta weights=esm --out none
 expect 1 "a file without records"
+
+# files of others
+data=${ASTERISM_TEST_DATA:-$src/../shared/data}/esm2/models
+if [ -d "$data/tiny" ]; then
+    cp "$data/tiny/fair_esm.pt" alone.pt
+    for model in tiny/model.safetensors wide_bf16 ./alone.pt; do
+        [ $model = ./alone.pt ] || model=$data/$model
+        rm -rf theirs
+        asterism run esm2-embed input=input.fasta weights="$model" max_length=400 --out theirs --quiet
+        expect 0 "vectors of ${model#"$data/"}"
+        [ "$model" = ./alone.pt ] || continue
+        "$bin/embed-check" "$data/tiny" input.fasta theirs max_length=400 >"$out"
+        ok $? "a file of fair-esm is the same model"
+    done
+else
+    skip "models of the shared test data: $data is not there"
+fi
 
 # RCL trainings read the file as it is, or the stage in the same run
 "$bin/random-language" esm2 wide layers=1 width=1280 heads=20 inner=32
@@ -172,10 +216,16 @@ stages:
   split: {stage: split, from: [table]}
   train: {stage: train, data: split, embeddings: embed, encoding: esm2, epochs: 2, cnn_channels: [4], cnn_kernel_sizes: [3], tensorboard: false}
 END
+asterism check fly.yaml
+has "$out" "cnn on esm2" "check knows the width of vectors that are not there yet"
 asterism run fly.yaml --out fly --quiet
 expect 0 "embedding and training in one run"
 cmp -s fly/training_history.json train_h5/training_history.json
 ok $? "the same training again"
+sed 's/language: esm2}/language: esm2, output: mean}/' fly.yaml >means.yaml
+asterism run means.yaml --out refused
+[ "$rc" = 1 ] && grep -qF 'stage train reads the vectors of stage embed' "$err" && [ ! -e refused ]
+ok $? "means alone are no encoding"
 asterism run rcl-train $train precomputed=strict/embeddings.h5 --out refused
 [ "$rc" = 1 ] && grep -q 'precomputed\|embeddings.h5' "$err"
 ok $? "a file without residue vectors is refused by its name"
