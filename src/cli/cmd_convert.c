@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* asterism convert: weights from one file format to another. */
 #include "cli/cli.h"
-#include "flow/flow.h"
-#include "train/train.h"
+#include "flow/convert.h"
 
 #include <string.h>
 
 static const struct aster_cli_option options[] = {
-    {"precision", 0, "TYPE", "Number format of the weights written: f32 or f64; without it f32."},
+    {"precision", 0, "TYPE",
+     "Number format of the weights written: f32, f64 or bf16; without it f32 for "
+     "a model trained here, and for others each tensor's own."},
     {"force", 0, NULL, "Replace OUT when it is there."},
     {"verbose", 'v', NULL, "Say where in the program an error came from."},
     ASTER_CLI_HELP_OPTION,
@@ -19,19 +20,14 @@ static bool ends_with(const char *s, const char *ending)
     return n >= m && !strcmp(s + n - m, ending);
 }
 
-static int convert_file(struct aster_ctx *ctx, const char *in, const char *out,
-                        enum aster_dtype real)
+/* f32 | f64 | bf16; without it what the kind of file asks for */
+static bool number_format(const char *text, enum aster_dtype *out)
 {
-    struct aster_weights *w;
-    char *path;
-    ASTER_TRY(aster_weights_find(ctx, in, &path));
-    int rc = aster_weights_load(ctx, path, real, &w);
-    aster_free(&path);
-    ASTER_TRY(rc);
-    rc = ends_with(out, ".safetensors") ? aster_weights_save_safetensors(ctx, w, out)
-                                        : aster_weights_save_h5(ctx, w, out);
-    aster_weights_free(&w);
-    return rc;
+    *out = !text                  ? ASTER_N_DTYPES
+           : !strcmp(text, "f64") ? ASTER_F64
+           : !strcmp(text, "f32") ? ASTER_F32
+                                  : ASTER_BF16;
+    return *out != ASTER_BF16 || !strcmp(text, "bf16");
 }
 
 static int convert(const struct aster_cli_args *args)
@@ -46,9 +42,9 @@ static int convert(const struct aster_cli_args *args)
         return aster_cli_misuse(args->command, "convert: expected two files, IN and OUT, found %d",
                                 args->n_words);
     const char *in = args->words[0], *out = args->words[1];
-    bool is_f64 = precision && !strcmp(precision, "f64");
-    if (precision && !is_f64 && strcmp(precision, "f32") != 0)
-        return aster_cli_misuse(args->command, "--precision: expected f32 or f64, found '%s'",
+    enum aster_dtype reals;
+    if (!number_format(precision, &reals))
+        return aster_cli_misuse(args->command, "--precision: expected f32, f64 or bf16, found '%s'",
                                 precision);
     if (!ends_with(out, ".safetensors") && !ends_with(out, ".h5"))
         return aster_cli_misuse(args->command,
@@ -58,7 +54,7 @@ static int convert(const struct aster_cli_args *args)
                                 out);
     if (aster_ctx_new(&ctx) < 0)
         return ASTER_EXIT_BROKEN;
-    int rc = convert_file(ctx, in, out, is_f64 ? ASTER_F64 : ASTER_F32);
+    int rc = aster_convert(ctx, in, out, reals, aster_cli_has(args, "force"));
     if (rc < 0)
         aster_cli_error("%s", aster_ctx_message(ctx));
     if (rc < 0 && aster_cli_has(args, "verbose"))
@@ -69,6 +65,9 @@ static int convert(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_convert = {
     "convert", "IN OUT [options]",
-    "Converts the weights of a trained model: IN is the run folder of a training, a .h5 of it or a "
-    ".safetensors that it was converted to, OUT ends in .h5 or .safetensors.",
+    "Converts weights. IN is the run folder of a training, a .h5 of it or a .safetensors that it "
+    "was "
+    "converted to; or a model of others: its folder as it is downloaded, or its file of weights "
+    "(.safetensors, an index of shards, .pt, .pth, .bin, .h5). OUT ends in .h5 or .safetensors; a "
+    "language model's config.json and tokenizer.json come to lie beside it.",
     options, convert};

@@ -12,10 +12,24 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* In this order; model.h5 is what convert writes. */
+static const char *const names[] = {"model.h5", "model.safetensors.index.json", "model.safetensors",
+                                    "pytorch_model.bin"};
+enum { N_NAMES = sizeof names / sizeof *names };
+
+bool aster_language_folder(const char *folder)
+{
+    for (int k = 0; k < N_NAMES; k++) {
+        char path[4096];
+        int n = snprintf(path, sizeof path, "%s/%s", folder, names[k]);
+        if (n > 0 && (size_t)n < sizeof path && aster_file_exists(path))
+            return true;
+    }
+    return false;
+}
+
 static int find_weights(struct aster_ctx *ctx, const char *path, char **out)
 {
-    static const char *const names[] = {"model.safetensors.index.json", "model.safetensors",
-                                        "pytorch_model.bin"};
     if (!aster_file_exists(path))
         return aster_fail(ctx, ASTER_EIO,
                           "%s: there is no such file; the folder of a language model or its file "
@@ -23,14 +37,14 @@ static int find_weights(struct aster_ctx *ctx, const char *path, char **out)
                           path);
     if (!is_folder(path))
         return aster_strdup(ctx, path, out);
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    for (int k = 0; k < N_NAMES; k++) {
         ASTER_TRY(aster_path_join(ctx, path, names[k], out));
         if (aster_file_exists(*out))
             return 0;
         aster_free(out);
     }
-    return aster_fail(ctx, ASTER_EIO, "%s: has no %s, %s or %s; name a file of weights", path,
-                      names[0], names[1], names[2]);
+    return aster_fail(ctx, ASTER_EIO, "%s: has no %s, %s, %s or %s; name a file of weights", path,
+                      names[0], names[1], names[2], names[3]);
 }
 
 /* given, or the file of this name beside the weights; NULL when neither is there */

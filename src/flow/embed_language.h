@@ -22,6 +22,8 @@ struct aster_language_file {
 ASTER_CHECKED int aster_language_file_find(struct aster_ctx *ctx, const char *weights,
                                            const char *config, const char *tokenizer,
                                            struct aster_language_file **out);
+/* Whether a folder holds weights under one of the names that are looked for. */
+bool aster_language_folder(const char *folder);
 void aster_language_file_free(struct aster_language_file **f);
 /* "ESM-2, 33 layers of width 1280, f32" */
 void aster_language_file_text(const struct aster_language_file *f, struct aster_str *out);

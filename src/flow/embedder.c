@@ -146,6 +146,8 @@ static int decide(struct aster_embedder *e, struct sizes *s)
 {
     int64_t free_bytes = e->env->memory_limit - atomic_load(&e->env->memory_used), left,
             all = aster_block_weights_bytes(e->weights, true), workers = e->env->n_workers;
+    if (e->o.memory > 0)
+        free_bytes = aster_min64(free_bytes, e->o.memory);
     ASTER_TRY(decide_budget(e, free_bytes, s));
     left = free_bytes - workers * s->arena;
     e->resident = all + workers * batch_bytes(e, s) <= left;

@@ -20,6 +20,9 @@ ASTER_CHECKED int aster_pretrained_config_fair(struct aster_ctx *ctx,
                                                const struct aster_weightfile *f,
                                                struct aster_language_config *out);
 
+/* The same as a config.json. */
+void aster_pretrained_config_write(const struct aster_language_config *c, struct aster_str *out);
+
 /* A name of another program's file as ours: without prefixes, fair-esm's names translated. */
 void aster_pretrained_name(enum aster_language_kind kind, const char *theirs, char *out,
                            size_t size);

@@ -158,3 +158,23 @@ int aster_pretrained_config_fair(struct aster_ctx *ctx, const struct aster_weigh
     out->inner = 4 * out->width;
     return aster_language_check(ctx, out);
 }
+
+void aster_pretrained_config_write(const struct aster_language_config *c, struct aster_str *out)
+{
+    bool is_esm2 = c->kind == ASTER_LANGUAGE_ESM2;
+    aster_str_printf(out,
+                     "{\n  \"model_type\": \"%s\",\n  \"num_hidden_layers\": %lld,\n"
+                     "  \"hidden_size\": %lld,\n  \"num_attention_heads\": %lld,\n"
+                     "  \"intermediate_size\": %lld,\n  \"vocab_size\": %lld,\n"
+                     "  \"hidden_act\": \"gelu\",\n",
+                     is_esm2 ? "esm" : "bert", (long long)c->n_layers, (long long)c->width,
+                     (long long)c->n_heads, (long long)c->inner, (long long)c->n_ids);
+    if (is_esm2)
+        aster_str_add(out, "  \"position_embedding_type\": \"rotary\",\n"
+                           "  \"token_dropout\": true,\n  \"emb_layer_norm_before\": false,\n"
+                           "  \"mask_token_id\": 32,\n  \"pad_token_id\": 1,\n");
+    else
+        aster_str_printf(out, "  \"type_vocab_size\": %lld,\n  \"alibi_starting_size\": 512,\n",
+                         (long long)c->n_types);
+    aster_str_printf(out, "  \"layer_norm_eps\": %g\n}\n", c->eps);
+}

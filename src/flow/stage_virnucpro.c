@@ -3,7 +3,9 @@
 #include "flow/embed_language.h"
 #include "flow/vnp.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MOST_FLYING = 3, REPEATS_MEMORY = 1 << 22 };
 
@@ -105,6 +107,7 @@ struct judging {
     struct vnp_part *flying[MOST_FLYING]; /* begun; all but the last are joined */
     int n_flying;
     int64_t n_parts;
+    struct stat *before; /* of each input file, when reading began */
 };
 
 static const char *const model_keys[VNP_N_MODELS] = {"dnabert", "esm2"};
@@ -217,21 +220,45 @@ static int judge_part(struct judging *j, struct vnp_part *p)
     return rc < 0 ? rc : 0;
 }
 
+/* Whether the input files are still those that reading began with; first: notes them. */
+static int same_files(struct judging *j, bool first)
+{
+    for (int64_t k = 0; k < j->source->n; k++) {
+        const char *path = j->source->path[k];
+        struct stat now, *before = &j->before[k];
+        if (!strcmp(path, "-"))
+            continue;
+        if (stat(path, first ? before : &now) < 0)
+            return aster_fail(j->ctx, ASTER_EIO, "%s: cannot be looked at: %s", path,
+                              strerror(errno));
+        if (!first && (now.st_size != before->st_size || now.st_ino != before->st_ino ||
+                       now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+                       now.st_mtim.tv_nsec != before->st_mtim.tv_nsec))
+            return aster_fail(j->ctx, ASTER_EIO,
+                              "%s: changed while it was read; start a new run with a file that "
+                              "stays",
+                              path);
+    }
+    return 0;
+}
+
 static int judge_all(struct judging *j)
 {
     struct vnp_part *p = NULL;
-    int rc = 0;
+    int rc = 1; /* there is more */
     for (;;) {
         if (aster_run_stopping())
             break;
-        ASTER_TRY(rc = vnp_reader_next(j->reader, &p));
-        if (rc == 0)
+        rc = vnp_reader_next(j->reader, &p);
+        if (rc <= 0)
             break;
         ASTER_TRY(judge_part(j, p));
         j->n_parts++;
     }
-    ASTER_TRY(land(j));
-    return rc == 0 ? 0 : ASTER_ESTOP;
+    int landed = land(j); /* also when the input ends in an error: what is done is kept */
+    ASTER_TRY(rc);
+    ASTER_TRY(landed);
+    return rc == 0 ? same_files(j, false) : ASTER_ESTOP;
 }
 
 /* ---- the end ---- */
@@ -302,6 +329,8 @@ static int start(struct judging *j)
     struct aster_run *run = j->run;
     ASTER_TRY(aster_run_runtime(run, &j->rt));
     ASTER_TRY(aster_store_open(run, run->spec->stages[j->stage].id, &j->keeping.store));
+    ASTER_TRY(aster_alloc(j->ctx, j->source->n, sizeof *j->before, &j->before));
+    ASTER_TRY(same_files(j, true));
     ASTER_TRY(aster_frames_new(j->ctx, &j->frames));
     ASTER_TRY(aster_same_new(j->ctx, &j->same));
     ASTER_TRY(aster_repeats_new(j->ctx, run->dir, REPEATS_MEMORY, &j->repeats));
@@ -338,5 +367,6 @@ done:
     aster_same_free(&j.same);
     aster_repeats_free(&j.repeats);
     aster_store_close(&j.keeping.store);
+    aster_free(&j.before);
     return rc;
 }

@@ -70,13 +70,15 @@ static int open_models(struct vnp_scorer *s)
     }
     ASTER_TRY(check_widths(s));
     ASTER_TRY(aster_bpe_room_new(s->ctx, &s->room));
-    /* the last model takes what memory is left */
     ASTER_TRY(vnp_judge_new(s->ctx, s->rt, s->m.classifier, s->m.rows, &s->judge));
+    const struct aster_cl_env *env = aster_runtime_env(s->rt);
     for (int m = 0; m < VNP_N_MODELS; m++) {
+        int64_t left = env->memory_limit - atomic_load(&env->memory_used);
         const struct aster_embed_options o = {.weights = s->m.weights[m],
                                               .real = s->m.real[m],
                                               .budget = s->m.budget[m],
                                               .longest = longest(s, m),
+                                              .memory = left / (VNP_N_MODELS - m),
                                               .n_layers = 1,
                                               .layers = &s->m.config[m]->n_layers,
                                               .mean = true};

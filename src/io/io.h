@@ -179,13 +179,20 @@ struct aster_st_out {
     enum aster_dtype dtype;
     int rank;
     int64_t dim[8];
-    const void *data; /* NULL: made when it is written, one tensor at a time: */
-    int (*load)(void *arg, void *to);
-    void *arg;
+    const void *data;
 };
 ASTER_CHECKED int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n,
                                  const struct aster_st_out *tensors, int n_meta,
                                  const char *const *meta_keys, const char *const *meta_values);
+/* One tensor in memory at a time: load makes the data of the k-th. */
+struct aster_st_load {
+    int (*load)(void *arg, int64_t k, void *to);
+    void *arg;
+};
+ASTER_CHECKED int aster_st_write_each(struct aster_ctx *ctx, const char *path, int64_t n,
+                                      const struct aster_st_out *tensors, int n_meta,
+                                      const char *const *meta_keys, const char *const *meta_values,
+                                      const struct aster_st_load *load);
 
 /* ---- npz (zip of .npy, stored or deflated) and npy; stored members are mapped, deflated ones
  * streamed by rows ------------------------------------- Arrays are named without their .npy; the

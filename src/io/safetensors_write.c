@@ -105,15 +105,16 @@ static void make_header(struct aster_str *out, int64_t n, const struct item *ite
     aster_str_free(&h);
 }
 
-static int put_tensor(struct aster_ctx *ctx, FILE *f, const struct item *x, bool *good)
+static int put_tensor(struct aster_ctx *ctx, FILE *f, const struct item *x,
+                      const struct aster_st_load *load, bool *good)
 {
     const void *data = x->t->data;
     void *made = NULL;
     if (x->bytes == 0)
         return 0;
-    if (!data) {
+    if (load) {
         ASTER_TRY(aster_alloc(ctx, x->bytes, 1, &made));
-        int rc = x->t->load(x->t->arg, made);
+        int rc = load->load(load->arg, x->index, made);
         if (rc < 0) {
             aster_free(&made);
             return rc;
@@ -128,7 +129,7 @@ static int put_tensor(struct aster_ctx *ctx, FILE *f, const struct item *x, bool
 }
 
 static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_str *header,
-                    int64_t n, const struct item *items)
+                    int64_t n, const struct item *items, const struct aster_st_load *load)
 {
     FILE *f = fopen(tmp, "wb");
     if (!f)
@@ -136,7 +137,7 @@ static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_s
     bool good = fwrite(header->s, 1, header->len, f) == header->len;
     int rc = 0;
     for (int64_t k = 0; good && rc == 0 && k < n; k++)
-        rc = put_tensor(ctx, f, &items[k], &good);
+        rc = put_tensor(ctx, f, &items[k], load, &good);
     int why = errno;
     if (fclose(f) && good) {
         good = false;
@@ -147,9 +148,10 @@ static int put_file(struct aster_ctx *ctx, const char *tmp, const struct aster_s
     return rc;
 }
 
-int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n,
-                   const struct aster_st_out *tensors, int n_meta, const char *const *meta_keys,
-                   const char *const *meta_values)
+int aster_st_write_each(struct aster_ctx *ctx, const char *path, int64_t n,
+                        const struct aster_st_out *tensors, int n_meta,
+                        const char *const *meta_keys, const char *const *meta_values,
+                        const struct aster_st_load *load)
 {
     struct item *items = NULL;
     struct aster_str header = {0}, tmp = {0};
@@ -171,7 +173,7 @@ int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n,
     aster_str_printf(&tmp, "%s.tmp", path);
     ASTER_GOTO(aster_str_ok(ctx, &header), done);
     ASTER_GOTO(aster_str_ok(ctx, &tmp), done);
-    rc = put_file(ctx, tmp.s, &header, n, items);
+    rc = put_file(ctx, tmp.s, &header, n, items, load);
     if (rc == 0)
         rc = aster_file_commit(ctx, tmp.s, path);
     if (rc < 0)
@@ -181,4 +183,11 @@ done:
     aster_str_free(&tmp);
     aster_free(&items);
     return rc;
+}
+
+int aster_st_write(struct aster_ctx *ctx, const char *path, int64_t n,
+                   const struct aster_st_out *tensors, int n_meta, const char *const *meta_keys,
+                   const char *const *meta_values)
+{
+    return aster_st_write_each(ctx, path, n, tensors, n_meta, meta_keys, meta_values, NULL);
 }

@@ -32,14 +32,14 @@ static enum aster_dtype type_of(const struct aster_weight *w, enum aster_dtype r
 
 struct source {
     const struct aster_weightfile *f;
-    const struct aster_weight *w;
-    enum aster_dtype t;
+    enum aster_dtype reals;
 };
 
-static int load(void *arg, void *to)
+static int load(void *arg, int64_t k, void *to)
 {
     const struct source *s = arg;
-    return aster_weightfile_read(s->f, s->w, 0, s->w->n, s->t, to);
+    const struct aster_weight *w = &s->f->weight[k];
+    return aster_weightfile_read(s->f, w, 0, w->n, type_of(w, s->reals), to);
 }
 
 int aster_weightfile_write_st(const struct aster_weightfile *f, const char *path,
@@ -47,25 +47,18 @@ int aster_weightfile_write_st(const struct aster_weightfile *f, const char *path
 {
     static const char *const keys[] = {"format", "source"};
     const char *const values[] = {"pt", aster_path_base(f->path)};
+    struct source source = {f, reals};
     struct aster_st_out *out = NULL;
-    struct source *source = NULL;
-    int rc;
-    ASTER_GOTO(aster_alloc(f->ctx, f->n, sizeof *out, &out), done);
-    ASTER_GOTO(aster_alloc(f->ctx, f->n, sizeof *source, &source), done);
+    ASTER_TRY(aster_alloc(f->ctx, f->n, sizeof *out, &out));
     for (int64_t k = 0; k < f->n; k++) {
         const struct aster_weight *w = &f->weight[k];
-        source[k] = (struct source){f, w, type_of(w, reals)};
-        out[k] = (struct aster_st_out){.name = w->name,
-                                       .dtype = source[k].t,
-                                       .rank = w->rank,
-                                       .load = load,
-                                       .arg = &source[k]};
+        out[k] =
+            (struct aster_st_out){.name = w->name, .dtype = type_of(w, reals), .rank = w->rank};
         memcpy(out[k].dim, w->dim, sizeof out[k].dim);
     }
-    rc = aster_st_write(f->ctx, path, f->n, out, 2, keys, values);
-done:
+    int rc = aster_st_write_each(f->ctx, path, f->n, out, 2, keys, values,
+                                 &(struct aster_st_load){load, &source});
     aster_free(&out);
-    aster_free(&source);
     return rc;
 }
 

@@ -19,29 +19,22 @@ static int refuse(struct walk *w, const char *name, const char *what)
 }
 
 /* Numbers of two bytes are bf16 where the attribute dtype says so. */
-static bool is_bf16(hid_t d)
+static int look_for_bf16(struct walk *w, const char *name, enum aster_weight_type *type)
 {
-    char text[8] = "";
-    hid_t a = H5Aexists(d, "dtype") > 0 ? H5Aopen(d, "dtype", H5P_DEFAULT) : -1;
-    if (a < 0)
-        return false;
-    hid_t type = H5Aget_type(a), fixed = H5Tcopy(H5T_C_S1);
-    char *variable = NULL;
-    H5Tset_size(fixed, sizeof text);
-    if (H5Tis_variable_str(type) > 0) {
-        hid_t memory = H5Tcopy(type);
-        if (H5Aread(a, memory, &variable) >= 0 && variable) {
-            snprintf(text, sizeof text, "%s", variable);
-            H5free_memory(variable);
-        }
-        H5Tclose(memory);
-    } else if (H5Tget_class(type) == H5T_STRING && H5Aread(a, fixed, text) < 0) {
-        text[0] = '\0';
+    struct aster_str object = {0};
+    char *text = NULL;
+    aster_str_printf(&object, "weights/%s", name);
+    int rc = aster_str_ok(w->f->ctx, &object);
+    if (rc == 0 && aster_h5_attr_has(w->h5, object.s, "dtype")) {
+        rc = aster_h5_attr_str(w->h5, object.s, "dtype", &text);
+        if (rc == 0 && strcmp(text, "bf16") == 0)
+            *type = ASTER_WEIGHT_BF16;
+        else if (rc == 0)
+            rc = refuse(w, name, "has an attribute dtype that is not bf16");
     }
-    H5Tclose(fixed);
-    H5Tclose(type);
-    H5Aclose(a);
-    return strcmp(text, "bf16") == 0;
+    aster_free(&text);
+    aster_str_free(&object);
+    return rc;
 }
 
 static bool find_type(hid_t d, enum aster_weight_type *out)
@@ -63,8 +56,6 @@ static bool find_type(hid_t d, enum aster_weight_type *out)
         *out = types[k].type;
     }
     H5Tclose(type);
-    if (found && *out == ASTER_WEIGHT_U16 && is_bf16(d))
-        *out = ASTER_WEIGHT_BF16;
     return found;
 }
 
@@ -87,6 +78,8 @@ static int add_dataset(struct walk *w, const char *name, hid_t d)
                       "does not lie in one piece; 'asterism convert' writes files that do");
     if (!find_type(d, &t.type))
         return refuse(w, name, "holds no numbers of a type that weights have");
+    if (t.type == ASTER_WEIGHT_U16)
+        ASTER_TRY(look_for_bf16(w, name, &t.type));
     t.rank = shape.rank;
     t.n = shape.n;
     memcpy(t.dim, shape.dim, sizeof t.dim);

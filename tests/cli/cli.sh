@@ -247,7 +247,7 @@ touch there.h5
 asterism convert a.h5 there.h5
 has "$err" "there.h5 is there already; --force replaces it" "convert replaces nothing unasked"
 asterism convert a.h5 b.h5 --precision f16
-has "$err" "--precision: expected f32 or f64, found 'f16'" "convert knows two precisions"
+has "$err" "--precision: expected f32, f64 or bf16, found 'f16'" "convert knows three precisions"
 asterism convert nowhere.h5 b.safetensors
 expect 1 "convert of nothing"
 has "$err" "nowhere.h5" "names the file"

@@ -95,7 +95,9 @@ same a b "the same bytes" $all
 same_h5 a b "the same results.h5"
 asterism run virnucpro input=in.fa $models --out c --quiet
 same a c "one part: the same tables" $tables
-head -n 60 in.fa >one.fa && tail -n +61 in.fa >two.fa
+asterism run virnucpro input=in.fa $models --memory 2M --out c2 --quiet
+expect 0 "in two megabytes"
+same a c2 "the same tables" $tables
 split=$(grep -n '^>' in.fa | awk -F: '$1 > 60 { print $1; exit }')
 head -n $((split - 1)) in.fa | gzip >one.fa.gz && tail -n "+$split" in.fa >two.fa
 asterism run virnucpro input=one.fa.gz,two.fa $models keep_intermediate=true --out d --quiet
@@ -173,6 +175,13 @@ ok $? "all others have the scores that they had"
 has l/failed_items.tsv "ESM-2: the result is not finite" "with model and reason"
 awk -F'\t' 'NR > 1 && $5 > 0 && $4 > 0 && $9 == "some frames failed" { some = 1 } NR > 1 && $5 > 0 && $4 == 0 && $8 == "not_judged" { none = 1 } END { exit !some || !none }' l/chunks.tsv
 ok $? "chunks are judged by their other frames, if there are any"
+"$bin/virnucpro-files" poison esm2/model.safetensors nan/model.safetensors 0
+head -n 40 in.fa >few.fa
+asterism run virnucpro input=few.fa model_path=c60.safetensors dnabert=dnabert esm2=nan model_type=custom --out l2 --quiet
+expect 2 "a model that gives no number at all"
+cut -f1,9 l2/chunks.tsv | grep -c 'all open frames failed' >"$out"
+[ "$(cat "$out")" -gt 5 ] && [ "$(wc -l <l2/prediction_results.txt)" = 1 ] && [ "$(sed 1d l2/failed_items.tsv | cut -f1 | uniq | wc -l)" = "$(($(wc -l <l2/failed_items.tsv) - 1))" ]
+ok $? "every frame was tried alone and is listed once"
 asterism run virnucpro input=in.fa $models dnabert_token_budget=12 --out m --quiet
 expect 2 "a budget that not every frame fits"
 has m/failed_items.tsv "DNABERT-S: longer than a batch can be" "is a reason"
@@ -199,7 +208,8 @@ dna 11 250 300 >long.fa
 long="input=long.fa $base part_size=16 keep_intermediate=true"
 asterism run virnucpro $long model_path=c60.safetensors --out p --quiet
 expect 0 "a longer run"
-for cpus in 2 1 2; do
+for how in 2:KILL 1:TERM 2:KILL; do
+    cpus=${how%:*}
     "$ASTERISM" run virnucpro $long model_path=c60.safetensors esm2_token_budget=$((40 * cpus)) --cpus $cpus --out q --resume --quiet >"$out" 2>"$err" </dev/null &
     pid=$!
     had=$(wc -l 2>/dev/null <q/shards/judge/manifest.tsv || echo 0)
@@ -208,8 +218,12 @@ for cpus in 2 1 2; do
         kill -0 $pid 2>/dev/null || break
         sleep 0.01
     done
-    kill -9 $pid 2>/dev/null
+    kill -${how#*:} $pid 2>/dev/null
     wait $pid 2>/dev/null
+    rc=$?
+    [ "$how" != 1:TERM ] && continue
+    expect 1 "interrupted"
+    has "$err" "stopped on request; --resume goes on" "says so"
 done
 [ -s q/shards/judge/manifest.tsv ]
 ok $? "killed three times: $(wc -l 2>/dev/null <q/shards/judge/manifest.tsv) parts are committed"
@@ -223,6 +237,54 @@ same_h5 p q "the same results.h5"
 same p q "the same bytes" $tables long_chunked60.fa long_nucleotide.fa long_protein.faa
 [ -z "$(find q -name '*.tmp')" ] && [ ! -e q/shards ] && diff <(ls p) <(ls q) >"$out"
 ok $? "and nothing besides"
+
+# -- a file that changes, or ends badly
+cp long.fa changing.fa
+"$ASTERISM" run virnucpro input=changing.fa $base part_size=16 model_path=c60.safetensors --out t --quiet >"$out" 2>"$err" </dev/null &
+pid=$!
+for _ in $(seq 300); do
+    [ -s t/shards/judge/manifest.tsv ] && break
+    sleep 0.01
+done
+printf '>late\nACGT\n' >>changing.fa
+wait $pid
+rc=$?
+expect 1 "a file that changes under the run"
+has "$err" "changing.fa: changed while it was read" "is said"
+gzip -c long.fa | head -c 9000 >torn.fa.gz
+asterism run virnucpro input=torn.fa.gz $base part_size=16 model_path=c60.safetensors --out u --quiet
+expect 1 "a packed file that ends too early"
+has "$err" "torn.fa.gz" "is named"
+[ "$(wc -l <u/shards/judge/manifest.tsv)" -gt 3 ] && [ ! -e u/records.tsv ]
+ok $? "what was judged before is kept for a resumed run"
+
+# -- long: ASTERISM_KILLS kills at random moments (100), and ten thousand broken records among a hundred thousand
+if [ -n "${ASTERISM_LONG-}${ASTERISM_KILLS-}" ]; then
+    RANDOM=${ASTERISM_SEED:-$$}
+    echo "# ASTERISM_SEED=${ASTERISM_SEED:-$$}"
+    early=0
+    for _ in $(seq "${ASTERISM_KILLS:-100}"); do
+        [ -e r ] && grep -q '^state: "done"' r/run.yaml && rm -rf r && early=$((early + 1))
+        "$ASTERISM" run virnucpro $long model_path=c60.safetensors esm2_token_budget=$((24 + RANDOM % 200)) --cpus $((1 + RANDOM % 2)) --out r --resume --quiet >"$out" 2>"$err" </dev/null &
+        pid=$!
+        sleep "$(awk -v r="$RANDOM" 'BEGIN { printf "%.3f", 0.02 + r / 32767 }')"
+        kill -9 $pid 2>/dev/null
+        wait $pid 2>/dev/null
+    done
+    asterism run virnucpro $long model_path=c60.safetensors --out r --resume --quiet
+    expect 0 "killed at random and resumed, finished $early times before"
+    same_h5 p r "the same results.h5"
+    same p r "the same bytes" $tables long_chunked60.fa long_nucleotide.fa long_protein.faa
+    dna 5 100000 50 | awk '/^>/ { n++; bad = n % 10 == 3 } !bad { print; next } /^>/ { print $1 "_bad"; next } { print substr($0, 2) "!" }' >many.fa
+    awk '/^>/ { ok = !/_bad/ } ok' many.fa >good.fa
+    asterism run virnucpro input=many.fa $models --out many --quiet
+    expect 2 "ten thousand broken records among a hundred thousand"
+    asterism run virnucpro input=good.fa $models --out good --quiet
+    expect 0 "the good ones alone"
+    same many good "every good one is judged" prediction_results.txt prediction_results_highestscore.csv chunks.tsv
+    [ "$(sed 1d many/failed_items.tsv | grep -c '^r[0-9]*_bad	.*many.fa:[0-9]*: record ')" = 10000 ]
+    ok $? "every broken one is named"
+fi
 
 # -- names and order of the reference's own results
 if [ -d "$shared/fasta" ]; then

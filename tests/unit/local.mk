@@ -130,3 +130,6 @@ SANITIZE_TESTS += tests/unit-random-language
 check_PROGRAMS += tests/unit-embed
 tests_unit_embed_SOURCES = tests/unit/embed.c
 SANITIZE_TESTS += tests/unit-embed
+check_PROGRAMS += tests/unit-vnp-parts
+tests_unit_vnp_parts_SOURCES = tests/unit/vnp_parts.c
+SANITIZE_TESTS += tests/unit-vnp-parts
