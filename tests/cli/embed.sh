@@ -151,7 +151,7 @@ same embeddings.h5 alone stopped
 
 # mistakes, before there is a folder
 refused "nowhere: there is no such file" "no weights" input=input.fasta weights=nowhere
-refused "has no model.safetensors.index.json" "a folder without weights" input=input.fasta weights="$work/alone"
+refused "name a file of weights" "a folder without weights" input=input.fasta weights="$work/alone"
 refused "is the configuration of DNABERT-S" "a model of DNA" input=input.fasta weights=dna
 refused "layers: 4 is none of the model's: 0 (behind the embedding) to 3" "a layer that there is not" input=input.fasta weights=esm layers=4
 refused "overlap = 64, expected fewer residues than max_length = 64" "windows that do not move" input=input.fasta weights=esm over_length=windows max_length=64 overlap=64
@@ -204,15 +204,16 @@ for store in h5 npz; do
 done
 cmp -s train_h5/training_history.json train_npz/training_history.json
 ok $? "the same training from both"
+printf '>more\nMKV\n' >more.fasta
 cat >fly.yaml <<'END'
 asterism: 1
 pipeline: fly
 description: Embeds and trains in one run.
 stages:
   table: {stage: read-table, file: table.csv, max_length: 64}
-  input: {stage: read-fasta, file: input.fasta}
+  more: {stage: read-fasta, file: more.fasta}
   esm2: {stage: load-language, weights: wide}
-  embed: {stage: embed, input: input, language: esm2}
+  embed: {stage: embed, input: [more, table], language: esm2}
   split: {stage: split, from: [table]}
   train: {stage: train, data: split, embeddings: embed, encoding: esm2, epochs: 2, cnn_channels: [4], cnn_kernel_sizes: [3], tensorboard: false}
 END
