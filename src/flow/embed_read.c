@@ -179,7 +179,7 @@ int aster_embed_make_units(struct aster_embed_reader *r, struct aster_embed_part
             break;
         const char *why = refusal(r, x, ids, text, sizeof text);
         if (why) {
-            aster_embed_entry_fail(r->run->ctx, x, x->length ? ASTER_ELIMIT : ASTER_EFORMAT, why);
+            aster_embed_entry_fail(r->run->ctx, x, x->length ? ASTER_EPARAM : ASTER_EFORMAT, why);
             x->kept = 0;
             continue;
         }

@@ -225,7 +225,8 @@ static int submit(struct embed *e, struct aster_embed_part *p, int64_t n, const 
     pthread_mutex_lock(&e->lock);
     p->pending++;
     pthread_mutex_unlock(&e->lock);
-    p->n_batches++;
+    /* a sequence that is longer than a batch fails at once, and sends no others on their way */
+    p->n_batches += b->item[0].n <= aster_embedder_budget(e->embedder);
     return aster_embedder_submit(e->embedder, n, b->item, done, b);
 }
 

@@ -103,7 +103,7 @@ slow="input=input.fasta weights=slow max_length=220 shard_size=3"
 asterism run esm2-embed $slow --cpus 1 --out alone --quiet
 expect 2 "many parts, left alone"
 for parts in 2 5; do
-    "$ASTERISM" run esm2-embed $slow --cpus 1 token_budget=$((parts * 400)) --out killed --resume --quiet >"$out" 2>"$err" </dev/null &
+    "$ASTERISM" run esm2-embed $slow --cpus 1 --memory $([ $parts = 2 ] && echo 1200K || echo 2G) token_budget=$((parts * 400)) --out killed --resume --quiet >"$out" 2>"$err" </dev/null &
     pid=$!
     while kill -0 $pid 2>/dev/null && [ "$(cat killed/shards/embed/manifest.tsv 2>/dev/null | wc -l)" -lt $parts ]; do
         sleep 0.005
@@ -112,7 +112,9 @@ for parts in 2 5; do
     wait $pid 2>/dev/null
     [ ! -e killed/embeddings.h5 ] && [ "$(wc -l <killed/shards/embed/manifest.tsv)" -ge $parts ]
     ok $? "killed after $parts parts"
+    [ $parts = 5 ] || cp killed/failed_items.tsv short_of_memory.tsv
 done
+has short_of_memory.tsv "need more memory than there is" "without memory some have no vectors"
 asterism run esm2-embed $slow --cpus 2 --out killed --resume
 expect 2 "resumed with two workers and another budget"
 grep -q 'of 36 sequences were done before' "$err"
