@@ -199,6 +199,15 @@ echo 'id,Sequence,rcl_start,rcl_end' >table.csv
 sed 's/^>//' input.fasta | paste -d, - - | awk -F, 'length($2) > 8 { print $1 "," $2 ",3,7" }' >>table.csv
 asterism run esm2-embed input=input.fasta weights=wide format=both --cpus 1 --out vectors --quiet
 expect 0 "vectors of width 1280"
+{
+    echo ">long"
+    head -c 90000 /dev/zero | tr '\0' A
+    echo
+    sequences 11 50 4
+} >large.fasta
+asterism run esm2-embed input=large.fasta weights=wide max_length=100000 format=npz --out large
+[ "$rc" = 1 ] && grep -qF 'as .npz, 12 sequences padded to 90000 residues take 5.5 GB, 4.2 GB can be written' "$err"
+ok $? "an npz that would be too large is refused before anything is computed"
 train="train_serpin=table.csv train_non_serpin= encoding=esm2 epochs=2 max_length=64 model=cnn cnn_channels=4 cnn_kernel_sizes=3 tensorboard=false"
 for store in h5 npz; do
     asterism run rcl-train $train precomputed=vectors/embeddings.$store --cpus 1 --out "train_$store" --quiet
