@@ -183,13 +183,33 @@ static int check_embed(struct check *c, int i)
     return 0;
 }
 
+/* The stage whose vectors stage i reads computes them in the run. */
+static int embedding_stage(const struct aster_run *run, int i)
+{
+    int k = aster_run_stage_index(run, aster_run_text(run, i, "embeddings"));
+    return k >= 0 && !strcmp(run->spec->stages[k].kind->name, "embed") ? k : -1;
+}
+
+/* Of an encoding that the run computes only the width is known yet. */
+static int choose_encoding(const struct aster_run *run, int i, const char *name,
+                           struct aster_encoding *enc)
+{
+    int k = embedding_stage(run, i);
+    const struct aster_slot *e = aster_run_slot(run, i, "embeddings", 0);
+    if (k < 0 || strncmp(name, "esm2", 4) != 0)
+        return aster_encoding_choose(run->ctx, name, e ? e->embeddings : NULL, enc);
+    *enc = (struct aster_encoding){.dim = aster_run_slot(run, k, "language", 0)->language->c.width};
+    snprintf(enc->name, sizeof enc->name, "%s", name);
+    return 0;
+}
+
 static int check_train(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
     struct aster_training t = aster_training_of(run, i);
     struct aster_train_config config;
     struct aster_encoding enc;
-    ASTER_TRY(aster_encoding_choose(run->ctx, t.encoding, t.embeddings, &enc));
+    ASTER_TRY(choose_encoding(run, i, t.encoding, &enc));
     ASTER_TRY(aster_training_config(&t, enc.dim, &config));
     ASTER_TRY(aster_train_check(run->ctx, &config, t.split->n - t.split->n_val, t.split->n_val));
     int64_t steps = (t.split->n - t.split->n_val + t.batch_size - 1) / t.batch_size;
@@ -203,15 +223,14 @@ static int check_train(struct check *c, int i)
 static int check_use(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
-    const struct aster_slot *e = aster_run_slot(run, i, "embeddings", 0),
-                            *m = aster_run_slot(run, i, "model", 0);
+    const struct aster_slot *m = aster_run_slot(run, i, "model", 0);
     struct aster_encoding enc;
     if (!m->model) { /* trained by this very run */
         aster_str_add(c->out, "with the model that the run trains\n");
         return 0;
     }
     const struct aster_weights *w = m->model->weights;
-    ASTER_TRY(aster_encoding_choose(run->ctx, w->encoding, e ? e->embeddings : NULL, &enc));
+    ASTER_TRY(choose_encoding(run, i, w->encoding, &enc));
     if (enc.dim != w->model.input_dim)
         return aster_fail(
             run->ctx, ASTER_EPARAM, "%s: reads %lld values per residue, encoding %s gives %lld",
@@ -226,9 +245,10 @@ static int check_experiments(struct check *c, int i)
     const struct aster_opt_value *e = aster_run_value(&c->run, i, "encodings"),
                                  *m = aster_run_value(&c->run, i, "models");
     const struct aster_slot *emb = aster_run_slot(&c->run, i, "embeddings", 0);
+    bool has_vectors = (emb && emb->embeddings) || embedding_stage(&c->run, i) >= 0;
     int64_t without = 0;
     for (int64_t k = 0; k < e->n; k++)
-        without += !strncmp(e->items[k], "esm2", 4) && (!emb || !emb->embeddings) ? m->n : 0;
+        without += !strncmp(e->items[k], "esm2", 4) && !has_vectors ? m->n : 0;
     aster_str_printf(c->out, "%lld trainings\n", (long long)(e->n * m->n - without));
     if (without)
         aster_str_printf(c->out,

@@ -228,6 +228,12 @@ static bool same_entries(const struct aster_embed_part *p, char **ids, const int
     return true;
 }
 
+/* What another memory limit or machine may have room for. */
+static bool is_about_memory(int64_t status)
+{
+    return status == ASTER_ELIMIT || status == ASTER_ENOMEM || status == ASTER_EDEVICE;
+}
+
 static int compare(const struct aster_embed_part *p, const char *path, const char *stage,
                    bool *done, int64_t *n_failed, struct aster_str *ledger)
 {
@@ -247,6 +253,8 @@ static int compare(const struct aster_embed_part *p, const char *path, const cha
     ASTER_GOTO(aster_h5_read(f, "hash", ASTER_I64, n, &hash), done);
     ASTER_GOTO(aster_h5_read(f, "status", ASTER_I64, n, &status), done);
     *done = n_ids == n && n_reasons == n && same_entries(p, ids, length, hash);
+    for (int64_t i = 0; *done && i < n; i++)
+        *done = !is_about_memory(status[i]);
     for (int64_t i = 0; *done && i < n; i++)
         if (status[i]) {
             ++*n_failed;

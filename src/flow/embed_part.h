@@ -49,7 +49,7 @@ struct aster_embed_part {
     float *mean;                /* [n_layers, n, width]; NULL unless means are wanted */
     float *unit_mean;           /* [n_units, n_layers, width] */
     const char *device;         /* kinds of devices that compute */
-    int64_t n_batches, pending; /* submitted; without result */
+    int64_t n_batches, pending; /* submitted, of what can be computed; without result */
     void *batches;              /* list of the stage's */
     struct aster_embed_part *next;
 };

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define PIECE_BYTES    (INT64_C(8) << 20) /* of vectors that are copied at a time */
-#define SORTING_BYTES  (INT64_C(64) << 20)
+#define SORTING_BYTES  (INT64_C(16) << 20)
 #define NPZ_MOST_BYTES 4.2e9
 
 struct writer {

@@ -2,7 +2,7 @@
 /* Vectors of a protein language model for every sequence of a FASTA file: read as a stream,
  * computed in parts, written in the order of the input. */
 #include "flow/embed_language.h"
-#include "flow/embed_part.h"
+#include "flow/embed_read.h"
 #include "flow/embeddings.h"
 #include "io/tokens.h"
 
@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bounds on what is in memory: vectors of a part, which are the same in every run, and of parts
- * that are computed at the same time, of which there are two at least. */
-#define PART_BYTES (INT64_C(256) << 20)
+/* Vectors of the parts that are computed at the same time, of which there are two at least */
 #define OPEN_BYTES (INT64_C(1) << 30)
 
 struct batch {
@@ -29,18 +27,15 @@ struct embed {
     struct aster_ctx *ctx;
     int stage;
     const char *id;
-    const struct aster_fasta_source *source;
     const struct aster_language_file *language;
-    int64_t n_layers, *layers, max_length, overlap, shard_size;
+    int64_t n_layers, *layers;
     bool rows, mean;
-    enum aster_embed_over over;
-    int32_t unknown; /* the id of letters that have none; -1: their sequences fail */
-    struct aster_fasta *fasta;
+    struct aster_embed_reader reader;
     struct aster_store *store;
     struct aster_runtime *rt;
     struct aster_embedder *embedder; /* made for the first part that is not there yet */
     struct aster_str device;
-    int64_t n_read, n_parts, n_skipped;
+    int64_t n_skipped;
     struct aster_embed_part *open, **last; /* submitted, in order */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -84,6 +79,20 @@ static int find_layers(struct aster_run *run, int stage, const struct aster_lang
     return 0;
 }
 
+/* A later stage that reads the vectors of this one; NULL */
+static const char *reader_of(const struct aster_run *run, int stage)
+{
+    const struct aster_run_spec *spec = run->spec;
+    for (int i = stage + 1; i < spec->n_stages; i++)
+        for (int k = 0; spec->stages[i].kind->opts[k].key; k++) {
+            const struct aster_opt_value *v = &spec->stages[i].values[k];
+            if (v->is_set && spec->stages[i].kind->opts[k].type == ASTER_OPT_STAGE && v->text &&
+                !strcmp(v->text, spec->stages[stage].id))
+                return spec->stages[i].id;
+        }
+    return NULL;
+}
+
 int aster_stage_embed_ready(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
@@ -97,6 +106,13 @@ int aster_stage_embed_ready(struct aster_ctx *ctx, void *arg, int stage)
         return aster_fail(ctx, ASTER_EPARAM,
                           "overlap = %lld, expected fewer residues than max_length = %lld",
                           (long long)overlap, (long long)max_length);
+    const char *reader = reader_of(run, stage);
+    if (reader && (!strcmp(aster_run_text(run, stage, "output"), "mean") ||
+                   !strcmp(aster_run_text(run, stage, "format"), "npz")))
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "stage %s reads the vectors of stage %s: output with residues and format "
+                          "with h5 are expected",
+                          reader, run->spec->stages[stage].id);
     ASTER_TRY(find_layers(run, stage, &f->c, &layers, &n));
     aster_free(&layers);
     return 0;
@@ -104,148 +120,29 @@ int aster_stage_embed_ready(struct aster_ctx *ctx, void *arg, int stage)
 
 static int read_options(struct embed *e)
 {
+    struct aster_embed_reader *r = &e->reader;
     const char *over = aster_run_text(e->run, e->stage, "over_length"),
                *unknown = aster_run_text(e->run, e->stage, "unknown"),
                *output = aster_run_text(e->run, e->stage, "output");
-    e->over = !strcmp(over, "error")      ? ASTER_OVER_ERROR
-              : !strcmp(over, "truncate") ? ASTER_OVER_TRUNCATE
-                                          : ASTER_OVER_WINDOWS;
-    e->unknown = !strcmp(unknown, "unk") ? ASTER_ESM2_UNKNOWN
-                 : !strcmp(unknown, "x") ? ASTER_ESM2_X
-                                         : -1;
     e->rows = strcmp(output, "mean") != 0;
     e->mean = strcmp(output, "residues") != 0;
-    e->max_length = aster_run_int(e->run, e->stage, "max_length");
-    e->overlap = aster_run_int(e->run, e->stage, "overlap");
-    e->shard_size = aster_run_int(e->run, e->stage, "shard_size");
-    return find_layers(e->run, e->stage, &e->language->c, &e->layers, &e->n_layers);
-}
-
-/* ---- reading ---- */
-
-static int64_t kept_of(const struct embed *e, int64_t length)
-{
-    return length <= e->max_length          ? length
-           : e->over == ASTER_OVER_ERROR    ? 0
-           : e->over == ASTER_OVER_TRUNCATE ? e->max_length
-                                            : length;
-}
-
-static int read_record(struct embed *e, struct aster_embed_part *p)
-{
-    struct aster_fasta_record rec;
-    char *id = NULL, *sequence = NULL;
-    int64_t length;
-    int rc = aster_fasta_next(e->fasta, &rec);
-    if (rc != 1)
-        return rc;
-    ASTER_TRY(aster_strdup(e->ctx, rec.id, &id));
-    rc = aster_strndup(e->ctx, rec.seq, (size_t)rec.length, &sequence);
-    if (rc < 0) {
-        aster_free(&id);
-        return rc;
-    }
-    length = rec.length;
-    if (e->source->upper_case)
-        aster_upper_case(sequence);
-    if (e->source->strip_stop && length && sequence[length - 1] == '*')
-        sequence[--length] = '\0';
-    ASTER_TRY(aster_embed_part_add(p, id, sequence, length));
-    return 1;
-}
-
-/* The next records, so many that parts are the same whatever computes them; NULL at the end. */
-static int read_part(struct embed *e, struct aster_embed_part **out)
-{
-    struct aster_embed_part *p = NULL;
-    int64_t bytes = 0, per_residue = 16 + (e->rows ? 4 * e->n_layers * e->language->c.width : 0);
-    int rc = 1;
-    *out = NULL;
-    ASTER_TRY(aster_embed_part_new(e->ctx, e->n_parts, e->n_read, &p));
-    while (rc == 1 && p->n < e->shard_size && bytes < PART_BYTES) {
-        rc = read_record(e, p);
-        if (rc == 1)
-            bytes += kept_of(e, p->entry[p->n - 1].length) * per_residue;
-    }
-    if (rc < 0 || p->n == 0) {
-        aster_embed_part_free(&p);
-        return rc;
-    }
-    p->n_layers = e->n_layers;
-    p->width = e->language->c.width;
-    e->n_parts++;
-    e->n_read += p->n;
-    *out = p;
+    ASTER_TRY(find_layers(e->run, e->stage, &e->language->c, &e->layers, &e->n_layers));
+    *r = (struct aster_embed_reader){.run = e->run,
+                                     .stage = e->stage,
+                                     .max_length = aster_run_int(e->run, e->stage, "max_length"),
+                                     .overlap = aster_run_int(e->run, e->stage, "overlap"),
+                                     .shard_size = aster_run_int(e->run, e->stage, "shard_size"),
+                                     .n_layers = e->n_layers,
+                                     .width = e->language->c.width,
+                                     .rows = e->rows,
+                                     .over = !strcmp(over, "error")      ? ASTER_OVER_ERROR
+                                             : !strcmp(over, "truncate") ? ASTER_OVER_TRUNCATE
+                                                                         : ASTER_OVER_WINDOWS,
+                                     .unknown = !strcmp(unknown, "unk") ? ASTER_ESM2_UNKNOWN
+                                                : !strcmp(unknown, "x") ? ASTER_ESM2_X
+                                                                        : -1};
+    aster_embed_reader_start(r);
     return 0;
-}
-
-/* ---- tokens ---- */
-
-/* A window of an entry, from the tokens of the whole. */
-static int add_unit(struct aster_embed_part *p, int64_t entry, struct aster_embed_window w,
-                    const int32_t *whole)
-{
-    ASTER_TRY(aster_grow(p->ctx, p->n_units + 1, sizeof *p->unit, &p->cap_units, &p->unit));
-    ASTER_TRY(aster_grow(p->ctx, p->n_ids + w.n + 2, sizeof *p->ids, &p->cap_ids, &p->ids));
-    p->unit[p->n_units++] = (struct aster_embed_unit){.w = w, .entry = entry, .ids = p->n_ids};
-    int32_t *ids = p->ids + p->n_ids;
-    memcpy(ids, whole + w.begin, (size_t)(w.n + 2) * sizeof *ids);
-    ids[0] = ASTER_ESM2_BEGIN;
-    ids[w.n + 1] = ASTER_ESM2_END;
-    p->n_ids += w.n + 2;
-    return 0;
-}
-
-/* Why an entry has no vectors, or NULL. */
-static const char *refusal(const struct embed *e, struct aster_embed_entry *x, int32_t *ids,
-                           char *text, size_t size)
-{
-    struct aster_esm2_odd odd;
-    if (x->length == 0)
-        return "empty sequence";
-    if (x->kept == 0) {
-        snprintf(text, size, "%lld residues, more than max_length = %lld", (long long)x->length,
-                 (long long)e->max_length);
-        return text;
-    }
-    aster_esm2_encode(x->sequence, x->kept, e->unknown < 0 ? ASTER_ESM2_UNKNOWN : e->unknown, ids,
-                      &odd);
-    x->odd = odd.n;
-    if (odd.n == 0 || e->unknown >= 0)
-        return NULL;
-    snprintf(text, size, "'%c' at residue %lld is no letter of the model's", odd.byte,
-             (long long)odd.at + 1);
-    return text;
-}
-
-static int make_units(struct embed *e, struct aster_embed_part *p)
-{
-    int32_t *ids = NULL;
-    int64_t cap = 0;
-    int rc = 0;
-    for (int64_t i = 0; rc == 0 && i < p->n; i++) {
-        struct aster_embed_entry *x = &p->entry[i];
-        char text[128];
-        x->kept = kept_of(e, x->length);
-        rc = aster_grow(e->ctx, x->kept + 2, sizeof *ids, &cap, &ids);
-        if (rc < 0)
-            break;
-        const char *why = refusal(e, x, ids, text, sizeof text);
-        if (why) {
-            aster_embed_entry_fail(e->ctx, x, x->length ? ASTER_ELIMIT : ASTER_EFORMAT, why);
-            x->kept = 0;
-            continue;
-        }
-        x->sequence[x->kept] = '\0';
-        x->row = p->n_rows;
-        x->unit = p->n_units;
-        x->n_units = aster_embed_n_windows(x->kept, e->max_length, e->overlap);
-        p->n_rows += x->kept;
-        for (int64_t k = 0; rc == 0 && k < x->n_units; k++)
-            rc = add_unit(p, i, aster_embed_window(x->kept, e->max_length, e->overlap, k), ids);
-    }
-    aster_free(&ids);
-    return rc;
 }
 
 static int make_room(struct embed *e, struct aster_embed_part *p)
@@ -328,7 +225,8 @@ static int submit(struct embed *e, struct aster_embed_part *p, int64_t n, const 
     pthread_mutex_lock(&e->lock);
     p->pending++;
     pthread_mutex_unlock(&e->lock);
-    p->n_batches++;
+    /* a sequence that is longer than a batch fails at once, and sends no others on their way */
+    p->n_batches += b->item[0].n <= aster_embedder_budget(e->embedder);
     return aster_embedder_submit(e->embedder, n, b->item, done, b);
 }
 
@@ -347,8 +245,8 @@ static int describe_devices(struct embed *e)
 
 static int make_embedder(struct embed *e)
 {
-    int64_t longest =
-        e->source->longest < 0 ? e->max_length : aster_min64(e->max_length, e->source->longest);
+    int64_t longest = e->reader.longest < 0 ? e->reader.max_length
+                                            : aster_min64(e->reader.max_length, e->reader.longest);
     struct aster_embed_options o = {.weights = e->language->weights,
                                     .real = e->language->precision,
                                     .budget = aster_run_int(e->run, e->stage, "token_budget"),
@@ -559,7 +457,7 @@ static int take_part(struct embed *e, struct aster_embed_part *p)
     }
     *e->last = p;
     e->last = &p->next;
-    ASTER_TRY(make_units(e, p));
+    ASTER_TRY(aster_embed_make_units(&e->reader, p));
     ASTER_TRY(make_room(e, p));
     ASTER_TRY(submit_part(e, p));
     return finish_some(e);
@@ -570,7 +468,7 @@ static int embed_all(struct embed *e)
     int rc;
     for (;;) {
         struct aster_embed_part *p = NULL;
-        ASTER_TRY(read_part(e, &p));
+        ASTER_TRY(aster_embed_read_part(&e->reader, &p));
         if (!p)
             break;
         ASTER_TRY(take_part(e, p));
@@ -583,20 +481,6 @@ static int embed_all(struct embed *e)
     return rc;
 }
 
-/* Whether a later stage names this one. */
-static bool is_used(const struct embed *e)
-{
-    const struct aster_run_spec *spec = e->run->spec;
-    for (int i = e->stage + 1; i < spec->n_stages; i++)
-        for (int k = 0; spec->stages[i].kind->opts[k].key; k++) {
-            const struct aster_opt_value *v = &spec->stages[i].values[k];
-            if (v->is_set && spec->stages[i].kind->opts[k].type == ASTER_OPT_STAGE && v->text &&
-                !strcmp(v->text, e->id))
-                return true;
-        }
-    return false;
-}
-
 static int report(struct embed *e, const struct aster_embed_output *o)
 {
     struct aster_run *run = e->run;
@@ -605,8 +489,8 @@ static int report(struct embed *e, const struct aster_embed_output *o)
                              (long long)o->residues));
     if (o->longer)
         ASTER_TRY(aster_run_fact(run, "longer than max_length", "%lld %s", (long long)o->longer,
-                                 e->over == ASTER_OVER_ERROR ? "that have no vectors"
-                                 : e->over == ASTER_OVER_TRUNCATE
+                                 e->reader.over == ASTER_OVER_ERROR ? "that have no vectors"
+                                 : e->reader.over == ASTER_OVER_TRUNCATE
                                      ? "of which the begin has vectors"
                                      : "that were computed in windows"));
     if (o->odd)
@@ -619,7 +503,7 @@ static int report(struct embed *e, const struct aster_embed_output *o)
     if (o->failed == o->n)
         return aster_fail(run->ctx, ASTER_ELIMIT,
                           "%s: none of its %lld sequences has vectors; failed_items.tsv says why",
-                          e->source->path, (long long)o->n);
+                          aster_embed_source_name(&e->reader, 0), (long long)o->n);
     return 0;
 }
 
@@ -627,29 +511,30 @@ static int write_files(struct embed *e)
 {
     struct aster_run *run = e->run;
     const char *format = aster_run_text(run, e->stage, "format");
-    struct aster_embed_output o = {.run = run,
-                                   .stage = e->id,
-                                   .store = e->store,
-                                   .n_parts = e->n_parts,
-                                   .n_layers = e->n_layers,
-                                   .width = e->language->c.width,
-                                   .layers = e->layers,
-                                   .rows = e->rows,
-                                   .mean = e->mean,
-                                   .h5 = strcmp(format, "npz") != 0,
-                                   .npz = strcmp(format, "h5") != 0,
-                                   .model = "esm2",
-                                   .weights = e->language->weights,
-                                   .weights_sha256 = e->language->sha256,
-                                   .precision = aster_dtype_name(e->language->precision),
-                                   .over = aster_run_text(run, e->stage, "over_length"),
-                                   .unknown = aster_run_text(run, e->stage, "unknown"),
-                                   .max_length = e->max_length,
-                                   .overlap = e->over == ASTER_OVER_WINDOWS ? e->overlap : 0};
+    struct aster_embed_output o = {
+        .run = run,
+        .stage = e->id,
+        .store = e->store,
+        .n_parts = e->reader.n_parts,
+        .n_layers = e->n_layers,
+        .width = e->language->c.width,
+        .layers = e->layers,
+        .rows = e->rows,
+        .mean = e->mean,
+        .h5 = strcmp(format, "npz") != 0,
+        .npz = strcmp(format, "h5") != 0,
+        .model = "esm2",
+        .weights = e->language->weights,
+        .weights_sha256 = e->language->sha256,
+        .precision = aster_dtype_name(e->language->precision),
+        .over = aster_run_text(run, e->stage, "over_length"),
+        .unknown = aster_run_text(run, e->stage, "unknown"),
+        .max_length = e->reader.max_length,
+        .overlap = e->reader.over == ASTER_OVER_WINDOWS ? e->reader.overlap : 0};
     char *path = NULL;
     ASTER_TRY(aster_embed_write(&o));
     ASTER_TRY(report(e, &o));
-    if (!o.h5 || !o.rows || !is_used(e))
+    if (!reader_of(run, e->stage))
         return 0;
     ASTER_TRY(aster_run_path(run, "embeddings.h5", &path));
     int rc = aster_embeddings_open(e->ctx, path, "esm2", o.width, INT64_MAX,
@@ -660,24 +545,22 @@ static int write_files(struct embed *e)
 
 static int run_all(struct embed *e)
 {
-    const char *path = e->source->path;
     ASTER_TRY(read_options(e));
-    if (e->source->n > 0 && strcmp(aster_run_text(e->run, e->stage, "format"), "h5"))
-        ASTER_TRY(aster_embed_npz_fits(e->ctx, e->source->n, kept_of(e, e->source->longest),
+    if (e->reader.n_total > 0 && strcmp(aster_run_text(e->run, e->stage, "format"), "h5"))
+        ASTER_TRY(aster_embed_npz_fits(e->ctx, e->reader.n_total,
+                                       aster_embed_kept(&e->reader, e->reader.longest),
                                        e->language->c.width, e->n_layers, e->rows));
     ASTER_TRY(aster_run_runtime(e->run, &e->rt));
     ASTER_TRY(aster_ledger_reset(e->run, e->id));
     ASTER_TRY(aster_store_open(e->run, e->id, &e->store));
-    ASTER_TRY(aster_fasta_open(e->ctx, path, &e->fasta));
-    aster_progress_stage(e->run->progress, e->id, e->source->n);
+    aster_progress_stage(e->run->progress, e->id, e->reader.n_total);
     ASTER_TRY(embed_all(e));
-    if (e->n_read == 0)
-        return aster_fail(e->ctx, ASTER_EFORMAT,
-                          "%s: holds no record; FASTA records begin with '>'",
-                          strcmp(path, "-") ? path : "standard input");
+    if (e->reader.n_read == 0)
+        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: holds no record",
+                          aster_embed_source_name(&e->reader, 0));
     if (e->n_skipped)
         aster_log(e->ctx, ASTER_LOG_INFO, "%lld of %lld sequences were done before",
-                  (long long)e->n_skipped, (long long)e->n_read);
+                  (long long)e->n_skipped, (long long)e->reader.n_read);
     return write_files(e);
 }
 
@@ -688,7 +571,6 @@ int aster_stage_embed(struct aster_ctx *ctx, void *arg, int stage)
                       .ctx = ctx,
                       .stage = stage,
                       .id = run->spec->stages[stage].id,
-                      .source = aster_run_slot(run, stage, "input", 0)->fasta,
                       .language = aster_run_slot(run, stage, "language", 0)->language};
     e.last = &e.open;
     pthread_mutex_init(&e.lock, NULL);
@@ -700,7 +582,7 @@ int aster_stage_embed(struct aster_ctx *ctx, void *arg, int stage)
         e.open = p->next;
         free_part(&p);
     }
-    aster_fasta_close(&e.fasta);
+    aster_embed_reader_close(&e.reader);
     aster_store_close(&e.store);
     aster_str_free(&e.device);
     aster_free(&e.layers);

@@ -270,7 +270,7 @@ static const struct aster_opt virnucpro_opts[] = {
     END};
 
 static const struct aster_opt embed_opts[] = {
-    STAGE("input", NULL, "sequences", "Sequences of proteins."),
+    STAGES("input", NULL, "sequences|proteins", "Sequences and tables of proteins, in this order."),
     STAGE("language", NULL, "language", "The model, ESM-2."),
     INTS("layers", "-1", -1001, 1000, "",
          "Layers whose vectors are wanted: 0 is what the embedding gives, 1 what the first layer "
