@@ -120,8 +120,14 @@ static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct si
 {
     int64_t wished = e->o.budget, workers = e->env->n_workers, need,
             least = aster_block_weights_bytes(e->weights, false);
+    if (wished > 0 && wished < e->o.longest)
+        aster_log(e->ctx, ASTER_LOG_INFO,
+                  "a batch of %lld tokens would be too small for a sequence of %lld: that many it "
+                  "has",
+                  (long long)wished, (long long)e->o.longest);
     if (wished <= 0)
-        wished = aster_max64(e->env->n_gpus ? GPU_BUDGET : CPU_BUDGET, e->o.longest);
+        wished = e->env->n_gpus ? GPU_BUDGET : CPU_BUDGET;
+    wished = aster_max64(wished, e->o.longest);
     for (e->budget = wished;; e->budget = (e->budget + 1) / 2) {
         ASTER_TRY(sizes_of(e, e->budget, s));
         need = workers * (s->arena + batch_bytes(e, s)) + least;

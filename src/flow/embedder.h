@@ -10,7 +10,7 @@
 struct aster_embed_options {
     const char *weights;   /* file or folder, as aster_pretrained_open */
     enum aster_dtype real; /* f32, f64, or bf16: f32 with matrices kept in bf16 */
-    int64_t budget;        /* tokens of a batch at most; 0: found from the memory */
+    int64_t budget;        /* tokens of a batch at most, or longest; 0: found from the memory */
     int64_t longest;       /* tokens of one sequence, at most; a batch has room for it */
     int64_t memory;        /* bytes that it takes at most; 0: all that are free */
     int64_t n_layers;      /* wanted: */

@@ -257,12 +257,6 @@ static int make_embedder(struct embed *e)
                                     .mean = e->mean};
     if (e->embedder)
         return 0;
-    if (o.budget && o.budget < o.longest) {
-        aster_log(e->ctx, ASTER_LOG_INFO,
-                  "token_budget: a batch of %lld tokens would be too small for a sequence of %lld",
-                  (long long)o.budget, (long long)o.longest);
-        o.budget = o.longest;
-    }
     ASTER_TRY(describe_devices(e));
     ASTER_TRY(aster_embedder_new(e->ctx, e->rt, &e->language->c, &o, &e->embedder));
     aster_log(e->ctx, ASTER_LOG_INFO, "batches of up to %lld tokens, %lld at a time",
