@@ -9,7 +9,8 @@ static const struct aster_cli_option options[] = {
     {"precision", 0, "TYPE",
      "Number format of the weights written: f32, f64 or bf16; without it f32 for "
      "a model trained here, and for others each tensor's own."},
-    {"force", 0, NULL, "Replace OUT when it is there."},
+    {"force", 0, NULL,
+     "Replace OUT, and a config.json and tokenizer.json beside it, when they are there."},
     {"verbose", 'v', NULL, "Say where in the program an error came from."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};

@@ -63,14 +63,20 @@ const struct aster_pretrained *aster_block_weights_file(const struct aster_block
     return w->file;
 }
 
+int64_t aster_block_weights_most(const struct aster_block_weights *w)
+{
+    int64_t most = 0;
+    for (int64_t block = 0; block < w->n_blocks; block++)
+        most = aster_max64(most, block_bytes(w, block));
+    return most;
+}
+
 int64_t aster_block_weights_bytes(const struct aster_block_weights *w, bool resident)
 {
-    int64_t all = 0, most = 0;
-    for (int64_t block = 0; block < w->n_blocks; block++) {
+    int64_t all = 0;
+    for (int64_t block = 0; block < w->n_blocks; block++)
         all += block_bytes(w, block);
-        most = aster_max64(most, block_bytes(w, block));
-    }
-    return resident ? all : aster_min64(all, N_TURNING * most);
+    return resident ? all : aster_min64(N_TURNING, w->n_blocks) * aster_block_weights_most(w);
 }
 
 /* In a worker. */
@@ -96,12 +102,11 @@ static int submit_load(struct aster_block_weights *w, int64_t block,
 
 int aster_block_weights_start(struct aster_block_weights *w, bool resident)
 {
-    int64_t n = resident ? w->n_blocks : aster_min64(N_TURNING, w->n_blocks), most = 0;
+    int64_t n = resident ? w->n_blocks : aster_min64(N_TURNING, w->n_blocks),
+            most = aster_block_weights_most(w);
     w->resident = resident;
     ASTER_TRY(aster_alloc(w->ctx, n, sizeof(struct aster_buffer *), &w->buffer));
     w->n_buffers = n;
-    for (int64_t block = 0; block < w->n_blocks; block++)
-        most = aster_max64(most, block_bytes(w, block));
     for (int64_t k = 0; k < n; k++) {
         ASTER_TRY(aster_buffer_new(w->rt, resident ? block_bytes(w, k) : most, &w->buffer[k]));
         if (resident)

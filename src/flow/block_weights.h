@@ -14,6 +14,7 @@ ASTER_CHECKED int aster_block_weights_new(struct aster_ctx *ctx, struct aster_ru
                                           struct aster_program *const *program, int64_t n_blocks,
                                           struct aster_block_weights **out);
 const struct aster_pretrained *aster_block_weights_file(const struct aster_block_weights *w);
+int64_t aster_block_weights_most(const struct aster_block_weights *w); /* bytes of a block */
 int64_t aster_block_weights_bytes(const struct aster_block_weights *w, bool resident);
 /* Once, before use. Resident: reads all blocks, in tasks. */
 ASTER_CHECKED int aster_block_weights_start(struct aster_block_weights *w, bool resident);

@@ -38,8 +38,14 @@ static int is_trained(struct aster_ctx *ctx, const char *path, bool *out)
     struct stat st;
     *out = false;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        char *weights = NULL;
         *out = !aster_language_folder(path);
-        return 0;
+        if (*out)
+            return 0;
+        ASTER_TRY(aster_path_join(ctx, path, "model.h5", &weights));
+        int rc = aster_file_exists(weights) ? is_trained_h5(ctx, weights, out) : 0;
+        aster_free(&weights);
+        return rc;
     }
     if (!aster_file_exists(path))
         return aster_fail(ctx, ASTER_EIO, "%s: there is no such file or folder", path);
@@ -111,27 +117,33 @@ static int prepare(struct aster_ctx *ctx, const char *from, const char *out, boo
     ASTER_TRY(beside(ctx, out, c->name, &c->path));
     if (from)
         ASTER_TRY(aster_file_read(ctx, from, INT64_C(1) << 30, &c->text, &c->n));
-    if (!c->text || replace || !aster_file_exists(c->path))
+    if (!aster_file_exists(c->path))
         return 0;
     ASTER_TRY(aster_file_read(ctx, c->path, INT64_C(1) << 30, &there, &n));
-    bool same = n == c->n && !memcmp(there, c->text, (size_t)n);
+    bool same = c->text && n == c->n && !memcmp(there, c->text, (size_t)n);
     aster_free(&there);
-    return same ? 0
-                : aster_fail(ctx, ASTER_EPARAM,
-                             "%s: is there and belongs to another model; choose another folder for "
-                             "%s, or --force to replace it",
-                             c->path, aster_path_base(out));
+    if (!c->text)
+        aster_log(ctx, ASTER_LOG_WARN, "%s was there before; %s brings none", c->path,
+                  aster_path_base(out));
+    else if (!same && !replace)
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "%s: is there and belongs to another model; choose another folder for "
+                          "%s, or --force to replace it",
+                          c->path, aster_path_base(out));
+    if (same)
+        aster_free(&c->text);
+    return 0;
 }
 
+/* The weights last: with them the model is whole. */
 static int write_all(struct aster_ctx *ctx, const struct aster_weightfile *f, const char *out,
                      enum aster_dtype reals, const struct companion *c, int n)
 {
-    ASTER_TRY(ends_with(out, ".h5") ? aster_weightfile_write_h5(f, out, reals)
-                                    : aster_weightfile_write_st(f, out, reals));
     for (int k = 0; k < n; k++)
         if (c[k].text)
             ASTER_TRY(aster_file_write(ctx, c[k].path, c[k].text, c[k].n));
-    return 0;
+    return ends_with(out, ".h5") ? aster_weightfile_write_h5(f, out, reals)
+                                 : aster_weightfile_write_st(f, out, reals);
 }
 
 static int convert_pretrained(struct aster_ctx *ctx, const char *in, const char *out,

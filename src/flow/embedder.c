@@ -85,7 +85,8 @@ static int plan_part(struct aster_embedder *e, int part, int64_t rows, int64_t s
 }
 
 struct sizes {
-    int64_t tokens, facts, x, arena, values; /* arena per worker, the others per batch */
+    int64_t tokens, facts, x, values; /* per batch */
+    int64_t arena, turns;             /* per worker; once */
 };
 
 static int sizes_of(struct aster_embedder *e, int64_t budget, struct sizes *s)
@@ -103,6 +104,9 @@ static int sizes_of(struct aster_embedder *e, int64_t budget, struct sizes *s)
             s->tokens = aster_plan_bytes(plan, ASTER_CLASS_INPUT);
         aster_plan_free(&plan);
     }
+    if (is_esm2(e))
+        s->turns =
+            e->n_sets * aster_min64(e->o.longest, budget) * turn_width(e) * (int64_t)sizeof(double);
     s->values = e->o.n_layers * budget * e->c.width * (int64_t)sizeof(float);
     if (!e->o.rows)
         s->values /= 2;
@@ -119,7 +123,8 @@ static int64_t batch_bytes(const struct aster_embedder *e, const struct sizes *s
 static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct sizes *s)
 {
     int64_t wished = e->o.budget, workers = e->env->n_workers, need,
-            least = aster_block_weights_bytes(e->weights, false);
+            least = aster_min64(aster_block_weights_bytes(e->weights, false),
+                                aster_block_weights_bytes(e->weights, true));
     if (wished > 0 && wished < e->o.longest)
         aster_log(e->ctx, ASTER_LOG_INFO,
                   "a batch of %lld tokens would be too small for a sequence of %lld: that many it "
@@ -130,8 +135,11 @@ static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct si
     wished = aster_max64(wished, e->o.longest);
     for (e->budget = wished;; e->budget = (e->budget + 1) / 2) {
         ASTER_TRY(sizes_of(e, e->budget, s));
-        need = workers * (s->arena + batch_bytes(e, s)) + least;
-        if (need <= free_bytes || e->budget == 1)
+        need = workers * (s->arena + batch_bytes(e, s)) + least + s->turns;
+        bool fits_gpu = !e->env->n_gpus ||
+                        s->arena + s->facts + 2 * s->x + aster_block_weights_most(e->weights) <=
+                            e->env->gpu_memory;
+        if ((need <= free_bytes && fits_gpu) || e->budget == 1)
             break;
     }
     e->longest = aster_min64(e->o.longest, e->budget);
@@ -155,8 +163,9 @@ static int decide(struct aster_embedder *e, struct sizes *s)
     if (e->o.memory > 0)
         free_bytes = aster_min64(free_bytes, e->o.memory);
     ASTER_TRY(decide_budget(e, free_bytes, s));
-    left = free_bytes - workers * s->arena;
-    e->resident = all + workers * batch_bytes(e, s) <= left;
+    left = free_bytes - workers * s->arena - s->turns;
+    e->resident = all + workers * batch_bytes(e, s) <= left ||
+                  all <= aster_block_weights_bytes(e->weights, false);
     left -= aster_block_weights_bytes(e->weights, e->resident);
     e->n_batch = (int)aster_min64(3 * workers, left / batch_bytes(e, s));
     bool stays = e->resident && (!e->env->n_gpus || all <= e->env->gpu_memory * 6 / 10);
@@ -391,6 +400,11 @@ int aster_embedder_flush(struct aster_embedder *e)
             e->kept[k] = NULL;
         }
     }
+    return aster_embedder_failed(e);
+}
+
+int aster_embedder_failed(const struct aster_embedder *e)
+{
     ASTER_TRY(aster_runtime_failed(e->rt));
     return aster_block_weights_failed(e->weights);
 }
@@ -434,8 +448,16 @@ static int lay_out(struct batch *b)
 static int make_plans(struct batch *b)
 {
     for (int part = 0; part < N_PARTS; part++)
-        if (b->e->program[part] && b->n_in)
+        if (b->e->program[part] && b->n_in) {
             ASTER_TRY(plan_part(b->e, part, b->rows, b->n_in, b->longest, &b->plan[part]));
+            const struct aster_plan *p = b->plan[part];
+            if (aster_plan_bytes(p, ASTER_CLASS_ARENA) > b->e->arena->bytes ||
+                aster_plan_bytes(p, ASTER_CLASS_OUTPUT) > b->x[0]->bytes ||
+                (b->facts[0] && aster_plan_bytes(p, ASTER_CLASS_FACTS) > b->facts[0]->bytes))
+                return aster_fail(b->e->ctx, ASTER_EBUG,
+                                  "%lld tokens need more memory than a batch of %lld",
+                                  (long long)b->rows, (long long)b->e->budget);
+        }
     return 0;
 }
 
@@ -470,7 +492,7 @@ int aster_embedder_wait(struct aster_embedder *e)
 {
     int rc = aster_embedder_flush(e);
     aster_slots_wait(&e->slots);
-    return rc < 0 ? rc : aster_block_weights_failed(e->weights);
+    return rc < 0 ? rc : aster_embedder_failed(e);
 }
 
 /* ---- making one ---- */
@@ -531,9 +553,21 @@ static int find_sets(struct aster_embedder *e)
                               "%s: layers have more than %d different sets of frequencies",
                               e->o.weights, MOST_SETS);
         e->set_of[layer] = e->n_sets++;
+    }
+    return 0;
+}
+
+/* Of every set, for places up to the longest sequence. */
+static int make_turns(struct aster_embedder *e)
+{
+    const struct aster_pretrained *file = aster_block_weights_file(e->weights);
+    int64_t n = turn_width(e) / 2;
+    for (int64_t layer = 0; is_esm2(e) && layer < e->c.n_layers; layer++) {
         double **turns = &e->turns[e->set_of[layer]];
-        ASTER_TRY(aster_alloc(e->ctx, e->o.longest * 2 * n, sizeof **turns, turns));
-        aster_esm2_turns(n, f, e->o.longest, *turns);
+        if (*turns)
+            continue;
+        ASTER_TRY(aster_alloc(e->ctx, e->longest * 2 * n, sizeof **turns, turns));
+        aster_esm2_turns(n, aster_pretrained_frequencies(file, layer), e->longest, *turns);
     }
     return 0;
 }
@@ -566,6 +600,7 @@ static int start(struct aster_embedder *e)
                                       &e->weights));
     ASTER_TRY(find_sets(e));
     ASTER_TRY(decide(e, &s));
+    ASTER_TRY(make_turns(e));
     ASTER_TRY(aster_buffer_new_scratch(e->rt, s.arena, &e->arena));
     ASTER_TRY(aster_alloc(e->ctx, e->n_batch, sizeof *e->batch, &e->batch));
     ASTER_TRY(aster_alloc(e->ctx, e->n_batch, sizeof(struct batch *), &e->kept));

@@ -54,6 +54,9 @@ ASTER_CHECKED int aster_embedder_submit(struct aster_embedder *e, int64_t n,
                                         const struct aster_embed_item *items,
                                         aster_embed_done *done, void *arg);
 ASTER_CHECKED int aster_embedder_flush(struct aster_embedder *e);
+/* 0, or why what was computed does not count: weights that could not be read, a device that failed.
+ * To be asked once the results are there. */
+ASTER_CHECKED int aster_embedder_failed(const struct aster_embedder *e);
 ASTER_CHECKED int aster_embedder_wait(struct aster_embedder *e);
 void aster_embedder_free(struct aster_embedder **e);
 

@@ -296,7 +296,7 @@ static int wait_for(struct embed *e, const struct aster_embed_part *p, bool flus
     while (p->pending > 0)
         pthread_cond_wait(&e->changed, &e->lock);
     pthread_mutex_unlock(&e->lock);
-    return aster_runtime_failed(e->rt);
+    return aster_embedder_failed(e->embedder);
 }
 
 /* What a batch could not do may be possible for a sequence alone. */

@@ -306,7 +306,9 @@ static int wait_for_all(struct vnp_scorer *s, struct vnp_work *w)
     while (w->pending)
         pthread_cond_wait(&s->changed, &s->lock);
     pthread_mutex_unlock(&s->lock);
-    return aster_runtime_failed(s->rt);
+    for (int m = 0; m < VNP_N_MODELS; m++)
+        ASTER_TRY(aster_embedder_failed(s->embedder[m]));
+    return 0;
 }
 
 /* A group that failed as a whole, item by item, each in the group's own memory. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Weights of other programs' files written anew, tensor by tensor. */
-#include "io/io.h"
+#include "io/internal.h"
 #include "io/weightfile_internal.h"
 
 #include <string.h>
@@ -47,8 +47,12 @@ int aster_weightfile_write_st(const struct aster_weightfile *f, const char *path
 {
     static const char *const keys[] = {"format", "source"};
     const char *const values[] = {"pt", aster_path_base(f->path)};
+    const char *end = values[1] + strlen(values[1]), *at = values[1];
     struct source source = {f, reals};
     struct aster_st_out *out = NULL;
+    for (int n; at < end && (n = aster_utf8_length(at, end)) > 0;)
+        at += n;
+    int n_values = at == end ? 2 : 1; /* a header is UTF-8 */
     ASTER_TRY(aster_alloc(f->ctx, f->n, sizeof *out, &out));
     for (int64_t k = 0; k < f->n; k++) {
         const struct aster_weight *w = &f->weight[k];
@@ -56,7 +60,7 @@ int aster_weightfile_write_st(const struct aster_weightfile *f, const char *path
             (struct aster_st_out){.name = w->name, .dtype = type_of(w, reals), .rank = w->rank};
         memcpy(out[k].dim, w->dim, sizeof out[k].dim);
     }
-    int rc = aster_st_write_each(f->ctx, path, f->n, out, 2, keys, values,
+    int rc = aster_st_write_each(f->ctx, path, f->n, out, n_values, keys, values,
                                  &(struct aster_st_load){load, &source});
     aster_free(&out);
     return rc;

@@ -37,17 +37,29 @@ static int look_for_bf16(struct walk *w, const char *name, enum aster_weight_typ
     return rc;
 }
 
+/* IEEE's type of two bytes, which the library has no name for */
+static hid_t half_type(void)
+{
+    hid_t t = H5Tcopy(H5T_IEEE_F32LE);
+    H5Tset_fields(t, 15, 10, 5, 0, 10);
+    H5Tset_size(t, 2);
+    H5Tset_ebias(t, 15);
+    return t;
+}
+
 static bool find_type(hid_t d, enum aster_weight_type *out)
 {
+    hid_t half = half_type();
     const struct {
         hid_t file;
         enum aster_weight_type type;
     } types[] = {
         {H5T_IEEE_F32LE, ASTER_WEIGHT_F32}, {H5T_IEEE_F64LE, ASTER_WEIGHT_F64},
-        {H5T_STD_I8LE, ASTER_WEIGHT_I8},    {H5T_STD_I16LE, ASTER_WEIGHT_I16},
-        {H5T_STD_I32LE, ASTER_WEIGHT_I32},  {H5T_STD_I64LE, ASTER_WEIGHT_I64},
-        {H5T_STD_U8LE, ASTER_WEIGHT_U8},    {H5T_STD_U16LE, ASTER_WEIGHT_U16},
-        {H5T_STD_U32LE, ASTER_WEIGHT_U32},  {H5T_STD_U64LE, ASTER_WEIGHT_U64},
+        {half, ASTER_WEIGHT_F16},           {H5T_STD_I8LE, ASTER_WEIGHT_I8},
+        {H5T_STD_I16LE, ASTER_WEIGHT_I16},  {H5T_STD_I32LE, ASTER_WEIGHT_I32},
+        {H5T_STD_I64LE, ASTER_WEIGHT_I64},  {H5T_STD_U8LE, ASTER_WEIGHT_U8},
+        {H5T_STD_U16LE, ASTER_WEIGHT_U16},  {H5T_STD_U32LE, ASTER_WEIGHT_U32},
+        {H5T_STD_U64LE, ASTER_WEIGHT_U64},
     };
     hid_t type = H5Dget_type(d);
     bool found = false;
@@ -55,6 +67,7 @@ static bool find_type(hid_t d, enum aster_weight_type *out)
         found = H5Tequal(type, types[k].file) > 0;
         *out = types[k].type;
     }
+    H5Tclose(half);
     H5Tclose(type);
     return found;
 }
@@ -73,6 +86,8 @@ static int add_dataset(struct walk *w, const char *name, hid_t d)
     struct weight_place p = {.dense = true};
     struct aster_h5_shape shape = {0};
     ASTER_TRY(aster_h5_shape_of(w->h5, name, d, &shape));
+    if (shape.rank == 0 && shape.n != 1)
+        return refuse(w, name, "has no elements and no shape");
     if (!is_plain(d))
         return refuse(w, name,
                       "does not lie in one piece; 'asterism convert' writes files that do");
@@ -87,8 +102,9 @@ static int add_dataset(struct walk *w, const char *name, hid_t d)
     haddr_t at = H5Dget_offset(d);
     int64_t bytes;
     ASTER_TRY(aster_mul(w->f->ctx, t.n, aster_weight_type_size(t.type), &bytes));
-    if (t.n &&
-        (at == HADDR_UNDEF || at > (haddr_t)w->f->n_bytes || bytes > w->f->n_bytes - (int64_t)at))
+    if (t.n && at == HADDR_UNDEF)
+        return refuse(w, name, "was made but never written");
+    if (t.n && (at > (haddr_t)w->f->n_bytes || bytes > w->f->n_bytes - (int64_t)at))
         return refuse(w, name, "goes beyond the end of the file");
     p.first = t.n ? w->f->bytes + at : w->f->bytes;
     return weightfile_add(w->f, name, &t, &p);

@@ -4,8 +4,8 @@
 
 int aster_slots_init(struct aster_ctx *ctx, struct aster_slots *s, int n)
 {
-    ASTER_TRY(aster_alloc(ctx, n, sizeof *s->free_list, &s->free_list));
     ASTER_TRY(aster_gate_new(ctx, &s->gate));
+    ASTER_TRY(aster_alloc(ctx, n, sizeof *s->free_list, &s->free_list));
     s->n = s->n_free = n;
     for (int k = 0; k < n; k++)
         s->free_list[k] = n - 1 - k;
