@@ -191,6 +191,9 @@ int aster_stage_experiments(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_summary(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_validate_table(struct aster_ctx *ctx, void *run, int stage);
 
+int aster_stage_profile_language(struct aster_ctx *ctx, void *run, int stage); /* stage_profile.c */
+int aster_stage_profile_language_ready(struct aster_ctx *ctx, void *run, int stage);
+
 /* proteins.c */
 ASTER_CHECKED int aster_proteins_add(struct aster_ctx *ctx, struct aster_proteins *t,
                                      const char *id, const char *sequence, int64_t length,

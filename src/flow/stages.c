@@ -218,6 +218,17 @@ static const struct aster_opt load_language_opts[] = {
         "dnabert: the model's tokenizer.json; empty: the one beside the weights."),
     END};
 
+static const struct aster_opt profile_language_opts[] = {
+    STAGE("language", NULL, "language", "The model."),
+    INT("min_batch", "512", 1, 1e7, "tokens", "Tokens of the smallest batches."),
+    INT("max_batch", "8192", 1, 1e7, "tokens", "Tokens of the largest batches."),
+    INT("step", "512", 1, 1e7, "tokens", "Tokens from one size to the next."),
+    INT("sequences", "500", 1, 1e6, "", "Sequences, drawn or from the file."),
+    INT("length", "0", 0, MAX_L, "letters",
+        "Letters of each drawn sequence; 0: 200 of proteins, 300 of DNA."),
+    FIL("test_file", "", NULL, "Sequences of a FASTA file instead of drawn ones."),
+    END};
+
 static const struct aster_opt read_dna_opts[] = {
     {"files", ASTER_OPT_FILES, NULL, 0, 0, "-", "",
      "FASTA files of DNA, plain or gzip, read one behind the other."},
@@ -318,6 +329,9 @@ static const struct aster_stage_kind kinds[] = {
      aster_stage_validate_table, NULL},
     {"load-language", "language", "Opens a pretrained language model of proteins or DNA.",
      load_language_opts, aster_stage_load_language, aster_stage_load_language_ready},
+    {"profile-language", "none",
+     "Measures a language model with batches of several sizes; writes profile.json.",
+     profile_language_opts, aster_stage_profile_language, aster_stage_profile_language_ready},
     {"read-dna", "dna", "Reads records of DNA one after the other, in constant memory.",
      read_dna_opts, aster_stage_read_dna, aster_stage_read_dna_ready},
     {"validate-dna", "none", "Checks records of DNA one by one.", validate_dna_opts,

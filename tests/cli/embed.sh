@@ -241,4 +241,13 @@ ok $? "means alone are no encoding"
 asterism run rcl-train $train precomputed=strict/embeddings.h5 --cpus 1 --out refused
 [ "$rc" = 1 ] && grep -q 'precomputed\|embeddings.h5' "$err"
 ok $? "a file without residue vectors is refused by its name"
+# -- profile
+asterism run language-profile weights=esm sequences=9 length=30 min_batch=32 max_batch=96 step=32 --out profile --quiet
+expect 0 "a profile"
+grep -q '"max_batch_size": 96' profile/profile.json && grep -q '"throughput_curve": \[\[32, .*\[64, .*\[96, ' profile/profile.json && grep -q '"optimal_batch_size": 64' profile/profile.json
+ok $? "has a line for each size, and advises 80 % of the largest"
+asterism run language-profile weights=esm length=30 min_batch=8 max_batch=24 --out profile2 --quiet
+has "$err" "max_batch is 24, the longest sequence has 32 tokens" "batches below a sequence measure nothing"
+asterism run language-profile weights=esm min_batch=9 max_batch=8 --out profile3
+has "$err" "the other way round" "least and most are in order"
 finish
