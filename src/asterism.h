@@ -60,6 +60,7 @@ struct aster_job_options {
     bool trace;
     bool free_placement; /* with GPUs: the scheduler places shards, instead of dealing them out */
     bool quiet, dashboard;
+    double stall;             /* warn of a worker that is so many seconds in one task; 0: never */
     const char *command_line; /* kept with the results */
 };
 void aster_job_options_default(struct aster_job_options *o);

@@ -14,6 +14,8 @@ static const struct aster_cli_option options[] = {
      "not done again."},
     ASTER_CLI_MACHINE_OPTIONS,
     ASTER_CLI_LOG_OPTIONS,
+    {"stall", 0, "SECONDS",
+     "Warn of a CPU worker that has been in one task for so long; 0: never; without it 300."},
     {"trace", 0, NULL, "Record every task, for the timeline of the report."},
     ASTER_CLI_HELP_OPTION,
     ASTER_CLI_END};
@@ -56,12 +58,23 @@ static void say_result(struct aster_job *job, const struct aster_job_result *r)
     aster_job_say(job, text);
 }
 
+static int stall_of(const struct aster_cli_args *args, double *out)
+{
+    const char *text = aster_cli_value(args, "stall");
+    if (!text)
+        return 0;
+    if (aster_parse_f64(text, out) == 0 && *out >= 0)
+        return 0;
+    aster_cli_misuse(args->command, "--stall: expected seconds, 0 or more, found '%s'", text);
+    return -1;
+}
+
 static int run_job(const struct aster_cli_args *args, struct aster_job *job)
 {
     struct aster_job_options o;
     struct aster_job_result result;
     char text[512];
-    if (aster_cli_machine(args, &o) < 0)
+    if (aster_cli_machine(args, &o) < 0 || stall_of(args, &o.stall) < 0)
         return ASTER_EXIT_BROKEN;
     o.out = aster_cli_value(args, "out");
     o.resume = aster_cli_has(args, "resume");

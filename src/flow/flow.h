@@ -86,6 +86,7 @@ struct aster_run_options {
     const char *out; /* run directory; NULL: runs/<pipeline>/run_NNN, the next free number */
     bool resume;
     bool quiet, dashboard; /* dashboard: stderr is a terminal */
+    double stall;          /* warn of a worker that is so many seconds in one task; 0: never */
     const char *command_line;
     bool trace;
     struct aster_run_timing *timing; /* timing.h; NULL: the whole pipeline */

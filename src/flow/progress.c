@@ -30,6 +30,7 @@ struct aster_progress {
     double rt_began;
     int n_workers;
     struct aster_worker_info *workers;
+    int64_t *warned; /* of each worker: its number of tasks at the last warning, + 1 */
     int64_t n_samples, stride, in_stride;
     double *times, *busy;          /* [n_samples], [n_samples, n_workers] */
     int n_drawn, width[MAX_LINES]; /* of the lines on the terminal */
@@ -247,6 +248,29 @@ static bool due_line(struct aster_progress *p, char *out, size_t size)
     return true;
 }
 
+/* Under the lock: the next worker that is long in one task and was not told of. */
+static bool stalled(struct aster_progress *p, char *out, size_t size)
+{
+    for (int w = 0; w < p->n_workers; w++) {
+        const struct aster_worker_info *i = &p->workers[w];
+        if (p->run->opt->stall <= 0 || i->seconds_task < p->run->opt->stall ||
+            p->warned[w] == i->tasks + 1)
+            continue;
+        p->warned[w] = i->tasks + 1;
+        snprintf(out, size, "%s: one task has taken %.0f s so far", i->name, i->seconds_task);
+        return true;
+    }
+    return false;
+}
+
+/* The log has its own lock and takes this one inside it. */
+static void say(struct aster_progress *p, enum aster_level level, const char *line)
+{
+    pthread_mutex_unlock(&p->lock);
+    aster_log(p->ctx, level, "%s", line);
+    pthread_mutex_lock(&p->lock);
+}
+
 static void *watch(void *arg)
 {
     struct aster_progress *p = arg;
@@ -266,12 +290,10 @@ static void *watch(void *arg)
             erase(p);
             draw(p);
         }
-        if (due_line(p, line, sizeof line)) {
-            pthread_mutex_unlock(
-                &p->lock); /* the log has its own lock and takes this one inside it */
-            aster_log(p->ctx, ASTER_LOG_INFO, "%s", line);
-            pthread_mutex_lock(&p->lock);
-        }
+        if (due_line(p, line, sizeof line))
+            say(p, ASTER_LOG_INFO, line);
+        while (stalled(p, line, sizeof line))
+            say(p, ASTER_LOG_WARN, line);
     }
     pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -306,14 +328,17 @@ int aster_progress_runtime(struct aster_progress *p, struct aster_runtime *rt)
 {
     struct aster_worker_info *workers = NULL;
     double *times = NULL, *busy = NULL;
+    int64_t *warned = NULL;
     int n = aster_runtime_n_workers(rt), rc;
     if (!p)
         return 0;
     ASTER_GOTO(aster_alloc(p->ctx, n, sizeof *workers, &workers), fail);
+    ASTER_GOTO(aster_alloc(p->ctx, n, sizeof *warned, &warned), fail);
     ASTER_GOTO(aster_alloc(p->ctx, MAX_SAMPLES, sizeof *times, &times), fail);
     ASTER_GOTO(aster_alloc(p->ctx, (int64_t)MAX_SAMPLES * n, sizeof *busy, &busy), fail);
     pthread_mutex_lock(&p->lock);
     p->workers = workers;
+    p->warned = warned;
     p->times = times;
     p->busy = busy;
     p->rt = rt;
@@ -323,6 +348,7 @@ int aster_progress_runtime(struct aster_progress *p, struct aster_runtime *rt)
     return 0;
 fail:
     aster_free(&workers);
+    aster_free(&warned);
     aster_free(&times);
     return rc;
 }
@@ -447,6 +473,7 @@ void aster_progress_free(struct aster_progress **pp)
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     aster_free(&p->workers);
+    aster_free(&p->warned);
     aster_free(&p->times);
     aster_free(&p->busy);
     aster_free(pp);

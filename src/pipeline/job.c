@@ -154,7 +154,7 @@ int aster_job_set(struct aster_job *job, const char *name, const char *value)
 
 void aster_job_options_default(struct aster_job_options *o)
 {
-    *o = (struct aster_job_options){.cpus = -1};
+    *o = (struct aster_job_options){.cpus = -1, .stall = 300};
 }
 
 int aster_job_log(struct aster_job *job, enum aster_job_log level, const char *file)
@@ -218,6 +218,7 @@ static struct aster_run_options run_options(const struct aster_job *job,
         .resume = o->resume,
         .quiet = o->quiet,
         .dashboard = o->dashboard,
+        .stall = o->stall,
         .command_line = o->command_line ? o->command_line : "",
         .trace = o->trace,
     };

@@ -8,8 +8,8 @@ void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_wor
     struct aster_sampled *last = &rt->sampled[worker];
     double now = aster_wall(), busy = atomic_load_explicit(&w->busy_s, memory_order_relaxed);
     double since = atomic_load_explicit(&w->since, memory_order_relaxed);
-    if (since > 0 && now > since) /* the task that it runs now */
-        busy += now - since;
+    double in_task = since > 0 && now > since ? now - since : 0;
+    busy += in_task;
     double share = now > last->at ? (busy - last->busy_s) / (now - last->at) : 0;
     *out = (struct aster_worker_info){
         .busy = share < 0   ? 0
@@ -17,6 +17,7 @@ void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_wor
                             : share,
         .tasks = atomic_load_explicit(&w->tasks, memory_order_relaxed),
         .seconds_busy = busy,
+        .seconds_task = in_task,
         .memory_used = atomic_load(&rt->env.memory_used),
         .memory_total = rt->env.memory_limit,
     };

@@ -49,6 +49,7 @@ struct aster_worker_info { /* since the last call by the one sampler */
     double busy;           /* share of the interval, 0..1 */
     int64_t tasks;         /* executed since the start */
     double seconds_busy;   /* since the start */
+    double seconds_task;   /* in the task that it runs now; 0: none, and on GPUs */
     int64_t memory_used, memory_total;
 };
 void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_worker_info *out);

@@ -69,9 +69,13 @@ expect 1 "another parameter on resume"
 has "$err" "learning_rate" "it is named"
 asterism run rcl-train epochs=6 patience=0 $small --out third --resume
 expect 0 "--resume"
-asterism run rcl-train epochs=6 patience=0 $small --out whole
+asterism run rcl-train epochs=6 patience=0 $small --out whole --stall 0.00001
+has "$err" "one task has taken 0 s so far" "a worker that is long in one task is told of"
 [ "$(wc -l <third/history.csv)" = 7 ] && diff <(cut -d, -f1-4 third/history.csv) <(cut -d, -f1-4 whole/history.csv) >/dev/null
 ok $? "a stopped and resumed training has the values of one that was not"
+
+asterism run rcl-train $small --stall soon
+has "$err" "--stall: expected seconds, 0 or more, found 'soon'" "when that is takes a number"
 
 # what the machine does not have is said before there is a run
 machine_lacks() { # machine_lacks OPTION VALUE TEXT
