@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files between our program and the libraries that own the formats: each side must read what the other meant. Usage: peers.py PROGRAM DIR"""
+"""Files between our program and the libraries that own the formats: each side must read what the other meant. Usage: peers.py PEERS-FILES DIR ASTERISM RANDOM-LANGUAGE"""
 import json
 import os
 import subprocess
@@ -181,6 +181,30 @@ def safetensors_files():
     ok(lines.get("__metadata__ format", {}).get("text") == ["np"], "and their metadata")
 
 
+def converted():
+    """Weights that convert writes, f32 and bf16, read by the libraries whose formats they are in."""
+    asterism, draw = sys.argv[3:5]
+    subprocess.run([draw, "dnabert", path("model"), "layers=1"], check=True)
+    first = safetensors.numpy.load_file(path("model/model.safetensors"))
+    for number, out in (("f32", "a/model.h5"), ("bf16", "b/model.h5"), ("f64", "c/model.h5")):
+        os.mkdir(os.path.dirname(path(out)))
+        r = subprocess.run([asterism, "convert", path("model"), path(out), "--precision", number], capture_output=True)
+        with h5py.File(path(out)) as f:
+            theirs = {k: v[()] for k, v in f["weights"].items()}
+            marked = all(v.attrs.get("dtype") == "bf16" for v in f["weights"].values())
+        if number == "bf16":  # to nearest, ties to even
+            bits = {k: v.view(np.uint32) for k, v in first.items()}
+            want = {k: ((v + 0x7FFF + (v >> 16 & 1)) >> 16).astype(np.uint16) for k, v in bits.items()}
+        else:
+            want = {k: v.astype(OURS[number]) for k, v in first.items()}
+            marked = True
+        same = theirs.keys() == want.keys() and all(same_bits(theirs[k], want[k]) for k in want)
+        ok(r.returncode == 0 and same and marked, f"h5py reads converted weights in {number} {r.stderr.decode().strip()}")
+    r = subprocess.run([asterism, "convert", path("a"), path("a/back.safetensors")], capture_output=True)
+    back = safetensors.numpy.load_file(path("a/back.safetensors"))
+    ok(r.returncode == 0 and back.keys() == first.keys() and all(same_bits(back[k], first[k]) for k in first), "safetensors reads them after they were converted back")
+
+
 started = time.time()
 status, _, message = run("write", folder)
 ok(status == 0, f"our files are written {message.strip()}")
@@ -191,5 +215,6 @@ if status == 0:
 numpy_files()
 h5py_files()
 safetensors_files()
+converted()
 print(f"1..{count}")
 sys.exit(1 if failed else 0)

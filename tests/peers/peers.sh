@@ -16,7 +16,8 @@ if [ ! -e "$venv/complete" ]; then
 fi
 dir=$(mktemp -d "${TMPDIR:-/tmp}/aster-peers-XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
-"$venv/bin/python" "$srcdir/tests/peers/peers.py" "$builddir/tests/peers-files" "$dir" 2>"$dir/stderr"
+"$venv/bin/python" "$srcdir/tests/peers/peers.py" "$builddir/tests/peers-files" "$dir" \
+    "${ASTERISM:-$builddir/asterism}" "$builddir/tests/random-language" 2>"$dir/stderr"
 status=$?
 sed 's/^/# /' "$dir/stderr"
 exit $status
