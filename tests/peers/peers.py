@@ -191,7 +191,7 @@ def converted():
         r = subprocess.run([asterism, "convert", path("model"), path(out), "--precision", number], capture_output=True)
         with h5py.File(path(out)) as f:
             theirs = {k: v[()] for k, v in f["weights"].items()}
-            marked = all(v.attrs.get("dtype") == "bf16" for v in f["weights"].values())
+            marked = all(v.attrs.get("dtype") in ("bf16", b"bf16") for v in f["weights"].values())
         if number == "bf16":  # to nearest, ties to even
             bits = {k: v.view(np.uint32) for k, v in first.items()}
             want = {k: ((v + 0x7FFF + (v >> 16 & 1)) >> 16).astype(np.uint16) for k, v in bits.items()}
