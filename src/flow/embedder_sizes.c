@@ -41,6 +41,13 @@ static int64_t batch_bytes(const struct aster_embedder *e, const struct embed_si
     return s->tokens + e->n_sets * s->facts + 2 * s->x + s->values;
 }
 
+/* Half of it; but first what one sequence of the longest needs. */
+static int64_t smaller(int64_t budget, int64_t longest)
+{
+    int64_t half = (budget + 1) / 2;
+    return budget > longest && half < longest ? longest : half;
+}
+
 /* The largest budget, from the wished one down by halves, that leaves every worker a batch beside
  * the weights, or beside a few blocks of them. */
 static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct embed_sizes *s)
@@ -56,7 +63,7 @@ static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct em
     if (wished <= 0)
         wished = e->env->n_gpus ? GPU_BUDGET : CPU_BUDGET;
     wished = aster_max64(wished, e->o.longest);
-    for (e->budget = wished;; e->budget = (e->budget + 1) / 2) {
+    for (e->budget = wished;; e->budget = smaller(e->budget, e->o.longest)) {
         ASTER_TRY(sizes_of(e, e->budget, s));
         need = workers * (s->arena + batch_bytes(e, s)) + least + s->turns;
         bool fits_gpu = !e->env->n_gpus ||
