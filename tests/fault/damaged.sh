@@ -124,7 +124,7 @@ model st_shape.safetensors "'conv_layers.0.conv.weight' has shape [4, 3, 21], th
 model st_nan.safetensors 'is nan; a finite number is expected'
 bad 1 "convert: onto what is there" 'good.safetensors is there already; --force replaces it' convert t/best_model.h5 good.safetensors
 bad 1 "convert: into nowhere" 'nowhere/x.h5.tmp: cannot be made: No such file or directory' convert t/best_model.h5 nowhere/x.h5
-bad 1 "convert: a table" 'is no HDF5 file (its first bytes are others)' convert table.csv x.h5
+bad 1 "convert: a table" 'is neither a zip archive of torch nor safetensors nor HDF5' convert table.csv x.h5
 
 # ---- checkpoints of a training that is not over
 stopped() { # a copy of the run that looks as if it were stopped after its first epoch
