@@ -33,6 +33,7 @@ struct cells {
     /* edges as they are found: of atom i those from begin[i] on */
     int64_t n_found, found_cap, shift_cap;
     int32_t *source, *shift, *begin;
+    int32_t *list; /* [n] where the edges to an atom begin in the result */
 };
 
 static void forget(struct cells *c)
@@ -50,6 +51,7 @@ static void forget(struct cells *c)
     aster_free(&c->source);
     aster_free(&c->shift);
     aster_free(&c->begin);
+    aster_free(&c->list);
 }
 
 /* Atom i, moved by cell vectors into the box that the first coordinates 0 .. lattice[k][k] bound.
@@ -264,7 +266,8 @@ static bool follows(const int32_t a[3], const int32_t b[3])
     return false;
 }
 
-/* Edge e->n is in its place but for those of the same pair of atoms, which are sorted already. */
+/* Edge at, the last in the list that begins at begin, among those from the same source, which are
+ * sorted already. */
 static void sink(struct aster_edges *e, int64_t begin, int64_t at)
 {
     for (; at > begin && e->src[at - 1] == e->src[at] &&
@@ -281,7 +284,13 @@ static void sink(struct aster_edges *e, int64_t begin, int64_t at)
 static int put(struct cells *c, struct aster_edges *e, int32_t *next)
 {
     struct aster_search *q = c->q;
+    int64_t sum = e->n;
     ASTER_TRY(aster_search_reserve(q, e, c->n_found));
+    for (int64_t i = 0; i < c->n; i++) {
+        c->list[i] = (int32_t)sum;
+        sum += next[i];
+        next[i] = c->list[i];
+    }
     for (int64_t i = 0; i < c->n; i++)
         for (int64_t k = c->begin[i]; k < c->begin[i + 1]; k++) {
             int32_t to = c->source[k], at = next[to]++;
@@ -290,9 +299,10 @@ static int put(struct cells *c, struct aster_edges *e, int32_t *next)
             for (int x = 0; x < 3; x++)
                 e->shift[3 * (int64_t)at + x] = q->n_axes ? -c->shift[3 * k + x] : 0;
             if (q->n_axes)
-                sink(e, e->n, at);
+                sink(e, c->list[to], at);
         }
-    e->n += c->n_found;
+    e->n = sum;
+    memcpy(next, c->list, (size_t)c->n * sizeof *next);
     return 0;
 }
 
@@ -301,33 +311,21 @@ static int find_all(struct cells *c, struct aster_edges *e, int32_t *next)
     ASTER_TRY(make_images(c));
     ASTER_TRY(sort_images(c));
     ASTER_TRY(make_cubes(c));
-    if (aster_alloc(NULL, c->n + 1, sizeof *c->begin, &c->begin) < 0)
+    if (aster_alloc(NULL, c->n + 1, sizeof *c->begin, &c->begin) < 0 ||
+        aster_alloc(NULL, c->n, sizeof *c->list, &c->list) < 0)
         return aster_search_no_memory(c->q);
     memset(next, 0, (size_t)c->n * sizeof *next);
     for (int64_t i = 0; i < c->n; i++) {
         ASTER_TRY(look_around(c, i, next));
         c->begin[i + 1] = (int32_t)c->n_found;
     }
-    ASTER_TRY(aster_search_reserve(c->q, e, c->n_found));
-    int64_t sum = e->n;
-    for (int64_t i = 0; i < c->n; i++) {
-        int32_t here = next[i];
-        next[i] = (int32_t)sum;
-        sum += here;
-    }
-    ASTER_TRY(put(c, e, next));
-    for (int64_t i = c->n - 1; i > 0; i--) /* each stands where the next begins */
-        next[i] = next[i - 1];
-    return 0;
+    return put(c, e, next);
 }
 
 int aster_search_cells(struct aster_search *q, struct aster_edges *e, int32_t *next)
 {
     struct cells c = {.q = q, .n = q->s->n};
-    int64_t begin = e->n;
     int rc = c.n ? find_all(&c, e, next) : 0;
-    if (rc == 0 && c.n)
-        next[0] = (int32_t)begin;
     forget(&c);
     return rc;
 }
