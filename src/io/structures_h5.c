@@ -276,6 +276,14 @@ static int read_atoms(struct aster_ragged *g, int64_t k, struct aster_structure 
     return 0;
 }
 
+static int no_index(const struct aster_ragged *g, int64_t of)
+{
+    return aster_fail(g->ctx, ASTER_EFORMAT,
+                      "%s: '%s': row %" PRId64 " is %" PRId64
+                      "; numbers of structures, rising, are expected",
+                      g->path, g->part[INDICES].name, g->label, of);
+}
+
 /* The label of structure k, or -1. Indices rise, so that they need not be kept. */
 static int find_label(struct aster_ragged *g, int64_t k, int64_t *label)
 {
@@ -288,20 +296,20 @@ static int find_label(struct aster_ragged *g, int64_t k, int64_t *label)
         ASTER_TRY(rows(g, INDICES, g->label, 1, &data));
         int64_t of = *(const int64_t *)data;
         if (of < g->next || of >= g->n)
-            return aster_fail(g->ctx, ASTER_EFORMAT,
-                              "%s: '%s': row %" PRId64 " is %" PRId64
-                              "; numbers of structures, rising, are expected",
-                              g->path, g->part[INDICES].name, g->label, of);
+            return no_index(g, of);
         if (of > k)
             return 0;
         g->next = of + 1;
         g->label++;
         if (of == k) {
             *label = g->label - 1;
-            return 0;
+            break;
         }
     }
-    return 0;
+    if (k < g->n - 1 || g->label == g->part[INDICES].rows)
+        return 0;
+    ASTER_TRY(rows(g, INDICES, g->label, 1, &data)); /* nothing it could belong to */
+    return no_index(g, *(const int64_t *)data);
 }
 
 static int read_forces(struct aster_ragged *g, int64_t k, int64_t label,
