@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
-noinst_HEADERS += src/atoms/atoms.h
-libaster_a_SOURCES += src/atoms/structure.c
+noinst_HEADERS += src/atoms/atoms.h src/atoms/search.h
+libaster_a_SOURCES += src/atoms/structure.c src/atoms/elements.c src/atoms/search.c src/atoms/edges.c src/atoms/cells.c
