@@ -217,9 +217,31 @@ static int write_files(struct embed *e)
     return rc;
 }
 
+/* In a simulation vectors are not computed: a training that reads them is given what decides its
+ * tasks, the records that would have some and their lengths. */
+static int name_all(struct embed *e)
+{
+    struct aster_embeddings **names = &e->run->slots[e->stage].embeddings;
+    struct aster_embed_part *p = NULL;
+    int rc = aster_embeddings_new(e->ctx, e->id, e->language->c.width, names);
+    while (rc == 0) {
+        rc = aster_embed_read_part(&e->reader, &p);
+        if (rc < 0 || !p)
+            break;
+        rc = aster_embed_make_units(&e->reader, p);
+        for (int64_t i = 0; rc == 0 && i < p->n; i++)
+            if (p->entry[i].status == 0)
+                rc = aster_embeddings_add(*names, p->entry[i].id, p->entry[i].sequence);
+        aster_embed_part_free(&p);
+    }
+    return rc;
+}
+
 static int run_all(struct embed *e)
 {
     ASTER_TRY(read_options(e));
+    if (aster_runtime_simulates())
+        return name_all(e);
     if (e->reader.n_total > 0 && strcmp(aster_run_text(e->run, e->stage, "format"), "h5"))
         ASTER_TRY(aster_embed_npz_fits(e->ctx, e->reader.n_total,
                                        aster_embed_kept(&e->reader, e->reader.longest),
