@@ -85,6 +85,7 @@ static int add_token(struct aster_bpe *b, const struct aster_json *j)
         return refuse(b, j, "a token of one character that is no letter or digit of ASCII");
     b->letter[(unsigned char)*j->key] = b->n_letters++;
     b->part[j->integer].rank = BPE_LETTER;
+    b->part[j->integer].comes_out = true;
     return 0;
 }
 
@@ -173,6 +174,8 @@ static int add_merge(struct aster_bpe *b, const struct aster_json *j)
     while (b->pair[k].rank >= 0)
         k = (k + 1) & (uint64_t)b->pair_mask;
     b->pair[k] = (struct bpe_pair){key, (int32_t)b->n_merges++};
+    b->part[w].comes_out =
+        b->part[l].comes_out && b->part[r].comes_out && bpe_fits(b, l, r, b->part[w].rank);
     return 0;
 }
 
@@ -232,7 +235,7 @@ static int plant_tree(struct aster_bpe *b)
     int32_t root;
     ASTER_TRY(add_node(b, &root));
     for (int32_t id = 0; id < b->n_ids; id++)
-        if (b->part[id].rank != BPE_NONE)
+        if (b->part[id].comes_out)
             ASTER_TRY(add_text(b, id));
     for (int32_t id = 0; id < b->n_ids; id++) {
         int32_t at = 0;
