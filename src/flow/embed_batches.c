@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Vectors of the parts that are computed at the same time, of which there are two at least */
+/* Vectors of the parts that are computed beside the one that was read last, at most */
 #define OPEN_BYTES (INT64_C(1) << 30)
 
 struct batch {
@@ -114,6 +114,22 @@ static int describe_devices(struct embed *e)
     return aster_str_ok(e->ctx, &e->device);
 }
 
+/* What is left of the memory limit beside the vectors of open parts: one more than there may be
+ * before the next is read. */
+static int share_memory(struct embed *e, int64_t *left)
+{
+    int64_t part = aster_embed_largest_part(&e->reader), limit = aster_runtime_memory_limit(e->rt);
+    e->open_bytes = aster_max64(part, aster_min64(OPEN_BYTES, limit / 8));
+    *left = limit - e->open_bytes - part;
+    if (*left > 0)
+        return 0;
+    return aster_fail(
+        e->ctx, ASTER_ELIMIT,
+        "vectors of two parts of the run take up to %.1f MB, the memory limit is %.1f "
+        "MB; with a smaller shard_size they take less",
+        (double)(e->open_bytes + part) / 1e6, (double)limit / 1e6);
+}
+
 static int make_embedder(struct embed *e)
 {
     int64_t longest = e->reader.longest < 0 ? e->reader.max_length
@@ -128,6 +144,7 @@ static int make_embedder(struct embed *e)
                                     .mean = e->mean};
     if (e->embedder)
         return 0;
+    ASTER_TRY(share_memory(e, &o.memory));
     ASTER_TRY(describe_devices(e));
     ASTER_TRY(aster_embedder_new(e->ctx, e->rt, &e->language->c, &o, &e->embedder));
     aster_log(e->ctx, ASTER_LOG_INFO, "batches of up to %lld tokens, %lld at a time",
@@ -193,16 +210,30 @@ static void forget_errors(struct embed *e, const struct aster_embed_part *p)
             aster_ctx_clear(e->ctx);
 }
 
-static void fail_unit(struct embed *e, struct aster_embed_entry *x,
-                      const struct aster_embed_unit *u)
+/* Of one unit: a whole sequence, or a window of one. */
+static int lacks_memory(struct embed *e, const struct aster_embed_unit *u, char *text, size_t size)
+{
+    struct aster_embed_need need;
+    ASTER_TRY(aster_embedder_need(e->embedder, u->w.n + 2, &need));
+    if (need.bytes > need.free_bytes)
+        snprintf(text, size,
+                 "%lld residues at a time need %.1f MB; %.1f MB of the memory %s are free",
+                 (long long)u->w.n, (double)need.bytes / 1e6, (double)need.free_bytes / 1e6,
+                 need.is_gpu ? "of a GPU" : "limit");
+    else
+        snprintf(text, size, "no worker had the memory for %lld residues at a time, %.1f MB",
+                 (long long)u->w.n, (double)need.bytes / 1e6);
+    return 0;
+}
+
+static int fail_unit(struct embed *e, struct aster_embed_entry *x, const struct aster_embed_unit *u)
 {
     char text[128];
     switch (u->status) {
     case ASTER_ELIMIT:
     case ASTER_ENOMEM:
     case ASTER_EDEVICE:
-        snprintf(text, sizeof text, "%lld residues at a time need more memory than there is",
-                 (long long)u->w.n);
+        ASTER_TRY(lacks_memory(e, u, text, sizeof text));
         break;
     case ASTER_ENUMERIC:
         snprintf(text, sizeof text, "the result is not finite");
@@ -211,6 +242,7 @@ static void fail_unit(struct embed *e, struct aster_embed_entry *x,
         snprintf(text, sizeof text, "the computation failed");
     }
     aster_embed_entry_fail(e->ctx, x, u->status, text);
+    return 0;
 }
 
 /* The mean of an entry's rows, of those of its windows. */
@@ -227,25 +259,26 @@ static void join_means(struct aster_embed_part *p, int64_t i)
         }
 }
 
-static int64_t settle(struct embed *e, struct aster_embed_part *p)
+static int settle(struct embed *e, struct aster_embed_part *p, int64_t *failed)
 {
-    int64_t failed = 0;
+    *failed = 0;
     for (int64_t i = 0; i < p->n; i++) {
         struct aster_embed_entry *x = &p->entry[i];
         for (int64_t u = x->unit; x->status == 0 && u < x->unit + x->n_units; u++)
             if (p->unit[u].status)
-                fail_unit(e, x, &p->unit[u]);
+                ASTER_TRY(fail_unit(e, x, &p->unit[u]));
         if (x->status == 0 && p->mean)
             join_means(p, i);
-        failed += x->status != 0;
+        *failed += x->status != 0;
     }
-    return failed;
+    return 0;
 }
 
 static int commit(struct embed *e, struct aster_embed_part *p)
 {
     struct aster_str lines = {0};
-    int64_t failed = settle(e, p);
+    int64_t failed;
+    ASTER_TRY(settle(e, p, &failed));
     for (int64_t i = 0; i < p->n; i++)
         if (p->entry[i].status)
             aster_ledger_line(&lines, p->entry[i].id, e->id,
@@ -293,9 +326,9 @@ int embed_finish_some(struct embed *e)
             return 0;
         for (const struct aster_embed_part *p = e->open; p; p = p->next) {
             batches += p == e->open ? 0 : p->n_batches;
-            bytes += (p->values ? 4 : 0) * p->n_rows * p->n_layers * p->width;
+            bytes += aster_embed_part_bytes(p);
         }
-        if (batches < window && bytes < OPEN_BYTES)
+        if (batches < window && bytes < e->open_bytes)
             return 0;
         ASTER_TRY(embed_finish_first(e, batches < window));
     }

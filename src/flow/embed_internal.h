@@ -22,7 +22,7 @@ struct embed {
     struct aster_runtime *rt;
     struct aster_embedder *embedder; /* made for the first part that is not there yet */
     struct aster_str device;
-    int64_t n_skipped;
+    int64_t n_skipped, open_bytes; /* open_bytes: vectors of open parts, before another is read */
     struct aster_embed_part *open, **last; /* submitted, in order */
     pthread_mutex_t lock;
     pthread_cond_t changed;

@@ -102,6 +102,7 @@ static int read_options(struct embed *e)
                                      .n_layers = e->n_layers,
                                      .width = e->language->c.width,
                                      .rows = e->rows,
+                                     .mean = e->mean,
                                      .over = !strcmp(over, "error")      ? ASTER_OVER_ERROR
                                              : !strcmp(over, "truncate") ? ASTER_OVER_TRUNCATE
                                                                          : ASTER_OVER_WINDOWS,
