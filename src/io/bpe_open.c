@@ -68,12 +68,13 @@ static int add_token(struct aster_bpe *b, const struct aster_json *j)
 {
     if (!j->is_int || j->integer < 0 || j->integer >= b->n_ids || !*j->key)
         return aster_fail(b->ctx, ASTER_EFORMAT,
-                          "%s:%d: the id of token '%.100s' is no integer from 0 to %lld", b->path,
-                          j->line, j->key, (long long)b->n_ids - 1);
+                          "%s:%d: the id of token '%.*s' is no integer from 0 to %lld", b->path,
+                          j->line, ASTER_CUT(100, j->key), (long long)b->n_ids - 1);
     if (b->token[j->integer])
         return aster_fail(b->ctx, ASTER_EFORMAT,
-                          "%s:%d: the tokens '%.100s' and '%.100s' have the same id %lld", b->path,
-                          j->line, b->token[j->integer], j->key, (long long)j->integer);
+                          "%s:%d: the tokens '%.*s' and '%.*s' have the same id %lld", b->path,
+                          j->line, ASTER_CUT(100, b->token[j->integer]), ASTER_CUT(100, j->key),
+                          (long long)j->integer);
     b->token[j->integer] = j->key;
     uint64_t k = text_slot(b, j->key, strlen(j->key));
     while (b->by_text[k] >= 0)
