@@ -336,6 +336,7 @@ int main(int argc, char **argv)
         {"npz", make_npz, read_npz, npz_words, false, {{0}}, 0},
         {"h5", make_h5, read_h5, NULL, true, {{0}}, 0},
         {"h5-old", make_old_h5, read_h5, NULL, true, {{0}}, 0},
+        {"h5-weights", make_h5_weights, read_weightfile, NULL, true, {{0}}, 0},
         {"yaml", make_yaml, read_yaml, yaml_words, false, {{0}}, 0}};
     int64_t seed = 1;
     double seconds = 1;
