@@ -111,7 +111,7 @@ int aster_run_fact(struct aster_run *run, const char *name, const char *fmt, ...
     char text[512];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    aster_format(text, sizeof text, fmt, ap);
     va_end(ap);
     ASTER_TRY(
         aster_grow(run->ctx, run->n_facts + 1, sizeof *run->facts, &run->cap_facts, &run->facts));

@@ -133,12 +133,12 @@ ok $? "each once in both lists"
 asterism run virnucpro input=broken.fa $models any_letter=true --out h2 --quiet
 [ "$(wc -l <h2/failed_items.tsv)" = 3 ] && grep -q '^bad	8	' h2/records.tsv
 ok $? "any_letter takes odd letters for unknown bases"
-{ cat in.fa; printf '>r2\nACGTACGT\n>r2\nACG\n'; } >again.fa
+{ cat in.fa; printf '>r2\nACGTACGT\n>r2#3\nACGTA\n>r2\nACG\n'; } >again.fa
 asterism run virnucpro input=again.fa $models --out i --quiet
 expect 0 "ids that come again"
-[ "$(tail -n 2 i/records.tsv | cut -f1,2 | tr '\t\n' ': ')" = "r2#2:8 r2#3:3 " ] && grep -q '^r2#2_chunk_1' i/chunks.tsv
-ok $? "get numbers"
-[ "$(sed 1d i/repeated_ids.tsv | cut -f1,2,4,6 | tr '\t\n' ': ')" = "r2:r2#2:$(($(wc -l <in.fa) + 1)):$(grep -n '^>r2 ' in.fa | cut -d: -f1) r2:r2#3:$(($(wc -l <in.fa) + 3)):$(grep -n '^>r2 ' in.fa | cut -d: -f1) " ]
+[ "$(tail -n 3 i/records.tsv | cut -f1,2 | tr '\t\n' ': ')" = "r2#2:8 r2#3:5 r2#4:3 " ] && grep -q '^r2#2_chunk_1' i/chunks.tsv
+ok $? "get numbers that make names of their own"
+[ "$(sed 1d i/repeated_ids.tsv | cut -f1,2,4,6 | tr '\t\n' ': ')" = "r2:r2#2:$(($(wc -l <in.fa) + 1)):$(grep -n '^>r2 ' in.fa | cut -d: -f1) r2:r2#4:$(($(wc -l <in.fa) + 5)):$(grep -n '^>r2 ' in.fa | cut -d: -f1) " ]
 ok $? "and a list of them"
 : >none.fa
 asterism run virnucpro input=none.fa $models --out j --quiet

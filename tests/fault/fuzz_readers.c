@@ -345,6 +345,7 @@ int main(int argc, char **argv)
         {"h5-old", make_old_h5, read_h5, NULL, true, {{0}}, 0},
         {"xyz", make_xyz, read_structures, xyz_words, false, {{0}}, 0},
         {"structures-h5", make_ragged, read_structures, NULL, true, {{0}}, 0},
+        {"h5-weights", make_h5_weights, read_weightfile, NULL, true, {{0}}, 0},
         {"yaml", make_yaml, read_yaml, yaml_words, false, {{0}}, 0}};
     int64_t seed = 1;
     double seconds = 1;
