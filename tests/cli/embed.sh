@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # esm2-embed with drawn models: vectors against the model run alone in double, every policy, the same bytes whatever
-# computes them, kills, mistakes, and trainings that read what it wrote.
+# computes them, kills, mistakes, and trainings that read what it wrote; language-profile. With ASTERISM_SHORT=1 the begin of it.
 src=$(cd "${srcdir:-.}" && pwd)
 bin=$(cd "${builddir:-.}" && pwd)/tests
 . "$src/tests/cli/tap.sh"
@@ -72,6 +72,20 @@ ok $? "other windows are noticed"
 "$bin/embed-check" esm input.fasta windows $windows layers=0,1,3 perturb=yes >/dev/null
 [ $? = 1 ]
 ok $? "a weight moved by 1% is noticed"
+
+# -- profile
+asterism run language-profile weights=esm sequences=9 length=30 min_batch=32 max_batch=96 step=32 --out profile --quiet
+expect 0 "a profile"
+grep -q '"max_batch_size": 96' profile/profile.json && grep -q '"throughput_curve": \[\[32, .*\[64, .*\[96, ' profile/profile.json && grep -q '"optimal_batch_size": 64' profile/profile.json
+ok $? "has a line for each size, and advises 80 % of the largest"
+asterism run language-profile weights=esm length=30 min_batch=8 max_batch=24 --out profile2 --quiet
+has "$err" "max_batch is 24, the longest sequence has 32 tokens" "batches below a sequence measure nothing"
+asterism run language-profile weights=esm min_batch=9 max_batch=8 --out profile3
+has "$err" "the other way round" "least and most are in order"
+if [ -n "${ASTERISM_SHORT-}" ]; then # slow programs
+    finish
+    exit 0
+fi
 
 asterism run esm2-embed input=input.fasta weights=esm $windows layers=0,1,3 format=both --cpus 2 token_budget=70 --out workers --quiet
 expect 2 "two workers, small batches"
@@ -246,13 +260,4 @@ ok $? "means alone are no encoding"
 asterism run rcl-train $train precomputed=strict/embeddings.h5 --cpus 1 --out refused
 [ "$rc" = 1 ] && grep -q 'precomputed\|embeddings.h5' "$err"
 ok $? "a file without residue vectors is refused by its name"
-# -- profile
-asterism run language-profile weights=esm sequences=9 length=30 min_batch=32 max_batch=96 step=32 --out profile --quiet
-expect 0 "a profile"
-grep -q '"max_batch_size": 96' profile/profile.json && grep -q '"throughput_curve": \[\[32, .*\[64, .*\[96, ' profile/profile.json && grep -q '"optimal_batch_size": 64' profile/profile.json
-ok $? "has a line for each size, and advises 80 % of the largest"
-asterism run language-profile weights=esm length=30 min_batch=8 max_batch=24 --out profile2 --quiet
-has "$err" "max_batch is 24, the longest sequence has 32 tokens" "batches below a sequence measure nothing"
-asterism run language-profile weights=esm min_batch=9 max_batch=8 --out profile3
-has "$err" "the other way round" "least and most are in order"
 finish

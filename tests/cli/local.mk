@@ -8,3 +8,4 @@ tests_on_terminal_LDADD = -lutil
 noinst_PROGRAMS += tests/virnucpro-files
 tests_virnucpro_files_SOURCES = tests/cli/virnucpro_files.c tests/golden/lm_net.c tests/golden/kernels.c tests/unit/classifier_weights.c
 dist_check_SCRIPTS += tests/cli/virnucpro.sh
+SANITIZE_TESTS += tests/cli/embed.sh tests/cli/virnucpro.sh
