@@ -34,3 +34,5 @@ GOLDEN_MLFF = tests/golden/golden_mlff.c tests/golden/mlff_net.c tests/golden/ml
 tests_golden_mlff_SOURCES = $(GOLDEN_MLFF) tests/golden/kernels.c
 dist_check_SCRIPTS += tests/golden/mlff.sh
 SANITIZE_TESTS += tests/golden/mlff.sh
+noinst_PROGRAMS += tests/random-forcefield
+tests_random_forcefield_SOURCES = tests/golden/random_forcefield.c
