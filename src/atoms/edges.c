@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SMALL = 400, MOST_OPEN = 400, MOST_PERIODIC = 24 }; /* atoms: on the stack; all pairs */
+enum { SMALL = 400, MOST_OPEN = 400 }; /* atoms: on the stack; all pairs */
 
 /* near[j]: is atom j within the cutoff of atom i? */
 static void near_single(int n, const float *x, int i, float most, uint8_t *near)
@@ -179,8 +179,8 @@ int aster_edges_add(struct aster_ctx *ctx, struct aster_edges *e, int64_t first_
             return aster_search_no_memory(&q);
         next = more;
     }
-    rc = s->n <= (q.n_axes ? MOST_PERIODIC : MOST_OPEN) ? aster_search_pairs(&q, e, next)
-                                                        : aster_search_cells(&q, e, next);
+    rc = s->n <= (q.n_axes ? ASTER_MOST_PERIODIC : MOST_OPEN) ? aster_search_pairs(&q, e, next)
+                                                              : aster_search_cells(&q, e, next);
     if (rc == 0) {
         aster_edges_link(e, begin, first_atom, next);
         if (nearest_gap)

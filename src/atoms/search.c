@@ -13,7 +13,8 @@
 #define LONGEST_CUTOFF  1e9
 #define PARALLEL        1e-10 /* of a vector's length is left: no volume */
 #define MOST_SHIFT      1e9
-#define MOST_IMAGES     1e8 /* of one atom to look at */
+#define MOST_LOOKED     1e8 /* images to look at, where hardly any of them is near */
+#define HARDLY          20  /* one of so many */
 
 const char *aster_search_called(const struct aster_search *q, char text[ASTER_CALLED])
 {
@@ -152,12 +153,36 @@ static int set_cell(struct aster_search *q)
     return set_frame(q);
 }
 
+/* How many edges there are at least, and how many images would be looked at for them. */
+static int check_images(const struct aster_search *q)
+{
+    static const double ball[] = {1, 2, 3.15, 4.19}; /* of radius 1 in 0 to 3 dimensions */
+    double n = (double)q->s->n, images = ball[q->n_axes], looked = 1;
+    for (int k = 0; k < q->n_axes; k++) {
+        images *= q->cutoff / q->lattice[k][k];
+        looked *= 2 * q->reach / q->lattice[k][k] + 1;
+    }
+    if (q->n_axes && images * n * (q->n_axes == 3 ? n : 1) > INT32_MAX)
+        return aster_fail(q->ctx, ASTER_ELIMIT,
+                          "%s: its cell is so small that each of its %" PRId64
+                          " atoms has %.3g images within %g Angstrom of any other",
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), q->s->n, images,
+                          q->cutoff);
+    if (looked * n * (n <= ASTER_MOST_PERIODIC ? n : 1) > MOST_LOOKED &&
+        looked > HARDLY * (images + 1))
+        return aster_fail(q->ctx, ASTER_ELIMIT,
+                          "%s: its cell is so flat, or its atoms are so far away, that %.3g images "
+                          "of each atom would have to be looked at for %.3g neighbours; shorter "
+                          "vectors of the same crystal, and atoms within the cell, are expected",
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), looked, images);
+    return 0;
+}
+
 /* How far images can be in cells, which says what rounding can do to a position. */
 static int set_reach(struct aster_search *q, double far)
 {
-    static const double ball[] = {1, 2, 3.15, 4.19}; /* of radius 1 in 0 to 3 dimensions */
     double want = q->cutoff + (q->want_gap ? ASTER_GAP_SEEN : 0), size = 3 * far + want;
-    double span = 4 * far + want, shift[3] = {0}, images = ball[q->n_axes], looked = 1;
+    double span = 4 * far + want, shift[3] = {0};
     for (int k = 0; k < q->n_axes; k++) {
         double across = span, *vector = q->cell + 3 * q->axis[k];
         for (int m = 0; m < k; m++)
@@ -168,21 +193,12 @@ static int set_reach(struct aster_search *q, double far)
                 q->ctx, ASTER_ELIMIT, "%s: atoms lie more than %g cells apart along %c",
                 aster_search_called(q, (char[ASTER_CALLED]){0}), MOST_SHIFT, "xyz"[q->axis[k]]);
         size += shift[k] * sqrt(dot(vector, vector));
-        images *= q->cutoff / q->lattice[k][k];
-        looked *= 2 * want / q->lattice[k][k] + 1;
     }
-    double n = (double)q->s->n, edges = images * n * (q->n_axes == 3 ? n : 1);
-    if (q->n_axes && (edges > INT32_MAX || looked > MOST_IMAGES))
-        return aster_fail(q->ctx, ASTER_ELIMIT,
-                          "%s: its cell is so small that each of its %" PRId64
-                          " atoms has %.3g images within %g Angstrom of any other",
-                          aster_search_called(q, (char[ASTER_CALLED]){0}), q->s->n, images,
-                          q->cutoff);
     double rounding = 16 * (q->single ? (double)FLT_EPSILON : DBL_EPSILON) * size;
     q->reach = want + rounding;
     q->sure =
         q->want_gap || rounding >= q->cutoff ? -1 : (q->cutoff - rounding) * (q->cutoff - rounding);
-    return 0;
+    return check_images(q);
 }
 
 int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t first,

@@ -26,7 +26,7 @@ struct aster_search {
     double most_near, least_far; /* d2 of pairs within the cutoff, and beyond */
 };
 
-enum { ASTER_CALLED = 120 };
+enum { ASTER_CALLED = 120, ASTER_MOST_PERIODIC = 24 }; /* periodic: so many atoms by all pairs */
 /* "structure 'a'", for messages */
 const char *aster_search_called(const struct aster_search *q, char text[ASTER_CALLED]);
 /* Fails where a list would be endless or too long. */

@@ -391,6 +391,8 @@ static void test_refusals(void)
     for (int k = 0; k < 9; k++)
         s.cell[k] = cell[k] * 2e-3; /* few images of one atom, too many of all pairs */
     refuse("a small cell of several atoms", &s, 5, ASTER_ELIMIT, "is so small");
+    memcpy(s.cell, (double[]){4, 0, 0, 0.5, 5, 0, 0, 6553525, 6}, sizeof s.cell);
+    refuse("a needle of a cell", &s, 5, ASTER_ELIMIT, "so flat");
     s.has_cell = false;
     refuse("no cell", &s, 5, ASTER_EFORMAT, "has no cell");
     s.has_cell = true;
