@@ -13,7 +13,7 @@
 #define LONGEST_CUTOFF  1e9
 #define PARALLEL        1e-10 /* of a vector's length is left: no volume */
 #define MOST_SHIFT      1e9
-#define MOST_LOOKED     1e8 /* images to look at, where hardly any of them is near */
+#define MOST_LOOKED     2e7 /* images to look at, where hardly any of them is near */
 #define HARDLY          20  /* one of so many */
 
 const char *aster_search_called(const struct aster_search *q, char text[ASTER_CALLED])
@@ -171,9 +171,9 @@ static int check_images(const struct aster_search *q)
     if (looked * n * (n <= ASTER_MOST_PERIODIC ? n : 1) > MOST_LOOKED &&
         looked > HARDLY * (images + 1))
         return aster_fail(q->ctx, ASTER_ELIMIT,
-                          "%s: its cell is so flat, or its atoms are so far away, that %.3g images "
-                          "of each atom would have to be looked at for %.3g neighbours; shorter "
-                          "vectors of the same crystal, and atoms within the cell, are expected",
+                          "%s: its cell is so flat that %.3g images of each atom would have to be "
+                          "looked at for %.3g neighbours; shorter vectors of the same crystal are "
+                          "expected",
                           aster_search_called(q, (char[ASTER_CALLED]){0}), looked, images);
     return 0;
 }
@@ -195,6 +195,13 @@ static int set_reach(struct aster_search *q, double far)
         size += shift[k] * sqrt(dot(vector, vector));
     }
     double rounding = 16 * (q->single ? (double)FLT_EPSILON : DBL_EPSILON) * size;
+    if (q->n_axes && rounding > want)
+        return aster_fail(q->ctx, ASTER_ENUMERIC,
+                          "%s: atoms lie so far away, up to %g from the origin, that %s precision "
+                          "cannot tell which images are within %g Angstrom; positions within the "
+                          "cell are expected",
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), far,
+                          q->single ? "single" : "double", q->cutoff);
     q->reach = want + rounding;
     q->sure =
         q->want_gap || rounding >= q->cutoff ? -1 : (q->cutoff - rounding) * (q->cutoff - rounding);

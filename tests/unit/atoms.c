@@ -392,7 +392,13 @@ static void test_refusals(void)
         s.cell[k] = cell[k] * 2e-3; /* few images of one atom, too many of all pairs */
     refuse("a small cell of several atoms", &s, 5, ASTER_ELIMIT, "is so small");
     memcpy(s.cell, (double[]){4, 0, 0, 0.5, 5, 0, 0, 6553525, 6}, sizeof s.cell);
-    refuse("a needle of a cell", &s, 5, ASTER_ELIMIT, "so flat");
+    refuse("a needle of a cell in single", &s, 5, ASTER_ENUMERIC, "single precision");
+    failed_with("and in double", aster_edges_add(ctx, &e, 0, &s, 5, false, NULL), ASTER_ELIMIT,
+                "'odd one'", "so flat", NULL);
+    memcpy(s.cell, cell, sizeof cell);
+    s.position[4] = 6553512;
+    refuse("an atom many cells away", &s, 5, ASTER_ENUMERIC, "6.55351e+06");
+    s.position[4] = 1;
     s.has_cell = false;
     refuse("no cell", &s, 5, ASTER_EFORMAT, "has no cell");
     s.has_cell = true;
