@@ -31,6 +31,7 @@ enum aster_fn { /* unary: second derivatives exist for all */
                 ASTER_FN_SOFTPLUS,
                 ASTER_FN_SIN,
                 ASTER_FN_COS,
+                ASTER_FN_ROOT, /* the square root; its derivatives are 0 at 0 */
                 ASTER_N_FNS
 };
 enum aster_binary { ASTER_BIN_ADD, ASTER_BIN_SUB, ASTER_BIN_MUL, ASTER_BIN_DIV, ASTER_N_BINS };

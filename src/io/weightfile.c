@@ -204,7 +204,13 @@ static int open_kind(struct aster_weightfile *f)
     else
         rc = unknown_file(f, &m);
     aster_map_close(&m);
+    f->is_h5 = open == weightfile_open_h5;
     return rc < 0 ? rc : open(f);
+}
+
+bool aster_weightfile_is_h5(const struct aster_weightfile *f)
+{
+    return f->is_h5;
 }
 
 int aster_weightfile_open(struct aster_ctx *ctx, const char *path, struct aster_weightfile **out)

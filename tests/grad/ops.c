@@ -226,6 +226,7 @@ UNARY(TANH)
 UNARY(EXP)
 UNARY(LOG)
 UNARY(SQRT)
+UNARY(ROOT)
 UNARY(RSQRT)
 UNARY(RECIP)
 UNARY(SQUARE)
@@ -333,6 +334,7 @@ static const struct grad_case cases[] = {
     ONE(COS, X357),
     {"LOG", 1, {X357}, build_LOG, true, true, 0},
     {"SQRT", 1, {X357}, build_SQRT, true, true, 0},
+    {"ROOT", 1, {X357}, build_ROOT, true, true, 0},
     {"RSQRT", 1, {X357}, build_RSQRT, true, true, 0},
     {"RECIP", 1, {X357}, build_RECIP, true, true, 0},
     {"add, trailing axis broadcast", 2, {X357, {3, {1, 1, 2}}}, build_add, true, false, 0},
