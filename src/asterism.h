@@ -108,6 +108,8 @@ struct aster_job_timing {
     double modelled;        /* share of the task seconds that no measurement is behind */
     char expected_from[64]; /* machine of the measured times */
 };
+/* validate with inputs, and whether there is something to time. */
+ASTER_CALL aster_job_can_time(struct aster_job *job);
 ASTER_CALL aster_job_time(struct aster_job *job, const struct aster_job_options *o,
                           const struct aster_job_clock *clock, struct aster_job_timing *out);
 /* asks the run to end after a checkpoint; may be called in a signal handler */

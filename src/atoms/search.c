@@ -160,10 +160,11 @@ static int set_reach(struct aster_search *q, double far)
         images *= q->cutoff / q->lattice[k][k];
         looked *= 2 * want / q->lattice[k][k] + 1;
     }
-    if (q->n_axes && (images * (double)q->s->n > INT32_MAX || looked > MOST_IMAGES))
+    double n = (double)q->s->n, edges = images * n * (q->n_axes == 3 ? n : 1);
+    if (q->n_axes && (edges > INT32_MAX || looked > MOST_IMAGES))
         return aster_fail(q->ctx, ASTER_ELIMIT,
                           "%s: its cell is so small that each of its %" PRId64
-                          " atoms has %.3g images of itself within %g Angstrom",
+                          " atoms has %.3g images within %g Angstrom of any other",
                           q->called, q->s->n, images, q->cutoff);
     q->reach = want + 16 * (q->single ? (double)FLT_EPSILON : DBL_EPSILON) * size;
     return 0;

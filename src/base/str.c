@@ -116,3 +116,16 @@ const char *aster_nearest(const char *word, const char *const *names, int n)
     }
     return best < 0 ? NULL : names[at];
 }
+
+int aster_cut(const char *s, int most)
+{
+    int n = s ? (int)strnlen(s, (size_t)most) : most;
+    for (int k = n - 1; s && n == most && k >= 0 && k >= n - 4; k--) {
+        unsigned char c = (unsigned char)s[k];
+        if ((c & 0xc0) == 0x80)
+            continue;
+        int length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+        return k + length > n ? k : n;
+    }
+    return n;
+}

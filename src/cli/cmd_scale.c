@@ -122,7 +122,7 @@ static int check_job(const struct aster_cli_args *args)
 {
     struct aster_job *job = NULL;
     int rc = aster_cli_job(args, &job);
-    if (rc == 0 && aster_job_validate(job, true) < 0) {
+    if (rc == 0 && aster_job_can_time(job) < 0) {
         aster_cli_failed(args, job, stderr);
         rc = -1;
     }

@@ -21,6 +21,14 @@ ASTER_CHECKED int aster_forcefield_open(struct aster_ctx *ctx, const char *path,
 ASTER_CHECKED int aster_forcefield_read(const struct aster_forcefield_file *w,
                                         const struct aster_program *p, void *params,
                                         double *buffers);
+/* Writes the parameters of a program of c as f32, in the layout that is read. */
+ASTER_CHECKED int aster_forcefield_save(struct aster_ctx *ctx, const char *path,
+                                        const struct aster_forcefield_config *c, const char *name,
+                                        const struct aster_program *p, const void *params,
+                                        const double *buffers);
+/* Evenly spaced centers from 0 to the cutoff, equal widths, as a new model has them. */
+void aster_forcefield_radial(const struct aster_forcefield_config *c, const struct aster_program *p,
+                             double *buffers);
 void aster_forcefield_close(struct aster_forcefield_file *w);
 
 #endif

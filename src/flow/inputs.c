@@ -193,6 +193,8 @@ static bool is_free(const struct aster_stage_spec *s, const char *key)
 {
     static const char end[] = "token_budget";
     size_t n = strlen(key);
+    if (!strcmp(key, "batch_atoms"))
+        return true;
     return (n >= sizeof end - 1 && !strcmp(key + n - (sizeof end - 1), end)) ||
            (!strcmp(s->kind->name, "virnucpro") && !strcmp(key, "batch_size"));
 }

@@ -36,8 +36,8 @@ int weightfile_sort(struct aster_weightfile *f)
         qsort_r(f->by_name, (size_t)f->n, sizeof *f->by_name, compare_names, f->weight);
     for (int64_t k = 1; k < f->n; k++)
         if (compare_names(&f->by_name[k - 1], &f->by_name[k], f->weight) == 0)
-            return aster_fail(f->ctx, ASTER_EFORMAT, "%s: two tensors are named '%.200s'", f->path,
-                              f->weight[f->by_name[k]].name);
+            return aster_fail(f->ctx, ASTER_EFORMAT, "%s: two tensors are named '%.*s'", f->path,
+                              ASTER_CUT(200, f->weight[f->by_name[k]].name));
     return 0;
 }
 

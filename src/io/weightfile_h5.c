@@ -17,7 +17,8 @@ struct walk {
 
 static int refuse(struct walk *w, const char *name, const char *what)
 {
-    return aster_fail(w->f->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' %s", w->f->path, name, what);
+    return aster_fail(w->f->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' %s", w->f->path,
+                      ASTER_CUT(200, name), what);
 }
 
 /* Numbers of two bytes are bf16 where the attribute dtype says so. */

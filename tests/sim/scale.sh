@@ -47,6 +47,11 @@ else
     has "$err" "the simulating program is missing" "without the simulating program it says how to get it"
 fi
 
+asterism scale virnucpro input="$src/README.md" model_path="$src/README.md" dnabert=. esm2=. --cpus 1 --out none
+expect 1 "a pipeline without training"
+has "$err" "no stage of the kind train; only steps of a training are timed" "the message says what is timed"
+[ ! -e none ]
+ok $? "and no folder is made"
 # shellcheck disable=SC2086
 asterism scale $small --cpus 1 --runs 2 --out study
 expect 0 "a small study"

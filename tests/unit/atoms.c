@@ -388,6 +388,9 @@ static void test_refusals(void)
     for (int k = 0; k < 9; k++)
         s.cell[k] = cell[k] * 1e-4;
     refuse("a tiny cell", &s, 5, ASTER_ELIMIT, "is so small");
+    for (int k = 0; k < 9; k++)
+        s.cell[k] = cell[k] * 2e-3; /* few images of one atom, too many of all pairs */
+    refuse("a small cell of several atoms", &s, 5, ASTER_ELIMIT, "is so small");
     s.has_cell = false;
     refuse("no cell", &s, 5, ASTER_EFORMAT, "has no cell");
     s.has_cell = true;

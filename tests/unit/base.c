@@ -301,6 +301,35 @@ static void test_text(void)
     tap_ok(!aster_nearest("weight", names, 3) && !aster_nearest("x", names, 0), "no name is near");
 }
 
+static void test_cut(void)
+{
+    static const char text[] =
+        "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z"; /* of 1, 2, 3, 4, 1 bytes */
+    static const int whole[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+    char room[200], small[8] = "\xe2\x82";
+    bool good = true;
+    for (int most = 0; most <= 12; most++) {
+        good = good && aster_cut(text, most) == whole[most];
+        snprintf(room, sizeof room, "<%.*s>", ASTER_CUT(most, text));
+        good = good && (int)strlen(room) == whole[most] + 2;
+    }
+    tap_ok(good, "texts are cut between characters");
+    tap_ok(aster_cut("\xe9t\xe9", 9) == 3 && aster_cut("\xbf\xbf\xbf\xbf\xbf\xbf", 5) == 5 &&
+               aster_cut(small, 2) == 0 && aster_cut(small, 3) == 2 && aster_cut("", 3) == 0,
+           "what is no UTF-8 too");
+    for (int k = 0; k < 3; k++) {
+        struct aster_str s = {0};
+        for (int j = 0; j < 1500; j++)
+            aster_str_add(&s, j < k ? "x" : "\xe2\x82\xac");
+        aster_fail(ctx, ASTER_EIO, "%s", s.s);
+        size_t n = strlen(aster_ctx_message(ctx));
+        good = good && n > 200 && n < s.len && (n - (size_t)k) % 3 == 0;
+        aster_ctx_clear(ctx);
+        aster_str_free(&s);
+    }
+    tap_ok(good, "a message that is too long ends with a character");
+}
+
 static void *fail_often(void *arg)
 {
     for (int k = 0; k < 1000; k++)
@@ -430,6 +459,7 @@ int main(void)
     test_bf16();
     test_memory();
     test_text();
+    test_cut();
     test_errors();
     test_log();
     test_files();

@@ -137,9 +137,11 @@ check_PROGRAMS += tests/unit-sha256
 tests_unit_sha256_SOURCES = tests/unit/sha256.c
 tests_unit_sha256_LDADD = $(IO_LDADD)
 # molecules: neighbours, files
-atoms_tests = tests/unit-atoms
+atoms_tests = tests/unit-atoms tests/unit-structures
 check_PROGRAMS += $(atoms_tests)
 SANITIZE_TESTS += $(atoms_tests)
 noinst_HEADERS += tests/unit/atoms.h
 tests_unit_atoms_SOURCES = tests/unit/atoms.c tests/unit/atoms_random.c tests/unit/atoms_golden.c
 tests_unit_atoms_LDADD = $(IO_LDADD)
+tests_unit_structures_SOURCES = tests/unit/structures.c
+tests_unit_structures_LDADD = $(IO_LDADD)
