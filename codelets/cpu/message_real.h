@@ -122,21 +122,28 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at, 
 static void RN(take)(const struct RN(messages) * m, REAL *rows, int64_t n_rows, int64_t r,
                      const REAL *x, int64_t ld, int64_t c)
 {
-    for (int64_t i = 0; i < m->n_atoms; i++)
-        for (int64_t u = 0; u < SUB; u += LANES) {
-            int64_t left = m->width - c - u;
+    bool is_whole = c + SUB <= m->width;
+    rows += r * SUB;
+    x += c;
+    for (int64_t i = 0; i < m->n_atoms; i++, rows += n_rows * SUB, x += ld)
+        for (int64_t u = 0; u < UNITS; u++) {
+            int64_t left = is_whole ? LANES : m->width - c - u * LANES;
             ASTER_V(store)
-            (rows + (i * n_rows + r) * SUB + u,
-             left > 0 ? RN(load)(left, x + i * ld + c + u) : ASTER_V(set)(0));
+            (rows + u * LANES, left > 0 ? RN(load)(left, x + u * LANES) : ASTER_V(set)(0));
         }
 }
 
 static void RN(give)(const struct RN(messages) * m, int64_t r, REAL *y, int64_t ld, int64_t c)
 {
-    for (int64_t i = 0; i < m->n_atoms; i++)
-        for (int64_t u = 0; u < SUB && c + u < m->width; u += LANES)
-            RN(store)(m->width - c - u, y + i * ld + c + u,
-                      ASTER_V(load)(m->sums + (i * 4 + r) * SUB + u));
+    bool is_whole = c + SUB <= m->width;
+    const REAL *sum = m->sums + r * SUB;
+    y += c;
+    for (int64_t i = 0; i < m->n_atoms; i++, sum += 4 * SUB, y += ld)
+        for (int64_t u = 0; u < UNITS; u++) {
+            int64_t left = is_whole ? LANES : m->width - c - u * LANES;
+            if (left > 0)
+                RN(store)(left, y + u * LANES, ASTER_V(load)(sum + u * LANES));
+        }
 }
 
 static void RN(take_vectors)(const struct RN(messages) * m, REAL *rows, int64_t n_rows, int64_t r,
@@ -169,6 +176,18 @@ ASTER_VFN VEC RN(between)(const REAL *at, const int parts, const VEC w[4])
     return y;
 }
 
+/* Tables are larger than near caches, and places in them have no order. */
+ASTER_VFN void RN(fetch_ahead)(const struct RN(messages) * m, const struct chunk *c, int64_t f,
+                               const REAL *table, const int parts)
+{
+    enum { AHEAD = 3 };
+    if (f + AHEAD >= c->f1)
+        return;
+    const REAL *at = table + m->knot[f + AHEAD] * (int64_t)(2 * parts * MESSAGE_BLOCK);
+    for (int k = 0; k < 4 * parts; k++)
+        __builtin_prefetch(at + k * MESSAGE_BLOCK);
+}
+
 ASTER_VFN void RN(filters)(const struct RN(messages) * m, const struct chunk *c, const REAL *table,
                            const int parts)
 {
@@ -176,6 +195,7 @@ ASTER_VFN void RN(filters)(const struct RN(messages) * m, const struct chunk *c,
         const REAL *at = table + m->knot[f] * (int64_t)(2 * parts * MESSAGE_BLOCK);
         REAL *y = m->filter + (f - c->f0) * 3 * SUB;
         VEC w[4];
+        RN(fetch_ahead)(m, c, f, table, parts);
         for (int k = 0; k < 4; k++)
             w[k] = ASTER_V(set)(m->weight[MESSAGE_WEIGHTS * f + k]);
         for (int p = 0; p < parts; p++)
@@ -302,6 +322,7 @@ ASTER_VFN void RN(pairs)(const struct RN(messages) * m, const struct chunk *c, c
         const REAL *at = table + m->knot[f] * (int64_t)(2 * parts * MESSAGE_BLOCK);
         REAL *y = m->filter + (f - c->f0) * 3 * SUB;
         VEC g[MESSAGE_VECTORS], *sum;
+        RN(fetch_ahead)(m, c, f, table, parts);
         if (m->owner[f] < 0) {
             struct chunk one = {0, 0, (int32_t)f, (int32_t)f + 1};
             struct RN(messages) there = *m;
