@@ -157,6 +157,7 @@ int64_t aster_work_conv(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_lstm(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_attention(enum aster_op_kind op, const struct aster_args *a);
+int64_t aster_work_message(enum aster_op_kind op, const struct aster_args *a);
 
 /* Memory of the CPU for every table of it. */
 void aster_zero_cpu(struct aster_device *d, void *p, int64_t bytes);

@@ -4,7 +4,13 @@
 
 #include <math.h>
 
-enum { MOST_WIDTH = 1 << 14, MOST_BLOCKS = 1000, MOST_RADIAL = 1 << 14, MOST_NUMBER = 1 << 16 };
+enum {
+    MOST_WIDTH = 1 << 14,
+    MOST_BLOCKS = 1000,
+    MOST_RADIAL = 1 << 14,
+    MOST_NUMBER = 1 << 16,
+    MOST_INTERVALS = 1 << 16
+};
 #define LEAST_DISTANCE 1e-8 /* added to distances that divide */
 #define LEAST_FORCE    1e-8 /* shorter forces have no direction */
 
@@ -16,6 +22,7 @@ struct field {
     bool is_whole; /* nothing left out */
     aster_sz atoms, edges, structures, width;
     aster_val number, src, dst, vector, unit, radial, cut;
+    aster_val edge, link, starts; /* of the fast program */
 };
 struct state {
     aster_val s, v[3]; /* v < 0: zero */
@@ -40,6 +47,9 @@ int aster_forcefield_check(struct aster_ctx *ctx, const struct aster_forcefield_
     if (!(c->cutoff > 0 && c->cutoff <= 1000))
         return aster_fail(ctx, ASTER_EPARAM, "cutoff = %g, expected above 0, at most 1000",
                           c->cutoff);
+    if (c->intervals < 0 || c->intervals > MOST_INTERVALS)
+        return aster_fail(ctx, ASTER_EPARAM, "table intervals = %lld, expected 0 to %d",
+                          (long long)c->intervals, MOST_INTERVALS);
     if (!(c->norm_eps >= 0 && c->norm_eps < 1))
         return aster_fail(ctx, ASTER_EPARAM, "norm_eps = %g, expected 0 or more, less than 1",
                           c->norm_eps);
@@ -209,14 +219,19 @@ static aster_val length(struct field *f, const aster_val v[3])
                              1, -eps);
 }
 
+static aster_val matrix(struct field *f, const char *name)
+{
+    return aster_emit_param(f->p, name, 2, (int64_t[]){3, 3}, ASTER_LAYOUT_SAME,
+                            (struct aster_init){1, 0}, 3);
+}
+
 /* mixed[a] = sum over b of M[a][b] v[b] */
 static void mix(struct field *f, const char *prefix, const aster_val v[3], aster_val mixed[3])
 {
     char name[96];
     snprintf(name, sizeof name, "%s.update.mixing_matrix", prefix);
-    aster_val m = aster_emit_param(f->p, name, 2, (int64_t[]){3, 3}, ASTER_LAYOUT_SAME,
-                                   (struct aster_init){1, 0}, 3);
-    m = aster_emit_reshape(f->p, m, 2, (aster_sz[]){aster_size(f->p, 1), aster_size(f->p, 9)});
+    aster_val m = aster_emit_reshape(f->p, matrix(f, name), 2,
+                                     (aster_sz[]){aster_size(f->p, 1), aster_size(f->p, 9)});
     if (f->c->mixing == ASTER_MIXING_ISOTROPIC) {
         aster_val trace = add(f, add(f, part(f, m, 0, 1), part(f, m, 4, 1)), part(f, m, 8, 1));
         for (int a = 0; a < 3; a++)
@@ -255,14 +270,26 @@ static struct state update(struct field *f, const char *prefix, struct state in,
 
 /* ---- the model ---- */
 
+static aster_val embedding(struct field *f)
+{
+    int64_t n = f->c->max_number + 1;
+    aster_val table = aster_emit_param(f->p, "embedding.weight", 2, (int64_t[]){n, f->c->width},
+                                       ASTER_LAYOUT_SAME, (struct aster_init){sqrt(3.0), 0}, 0);
+    return aster_emit_gather(f->p, table, f->number);
+}
+
+static aster_val readout(struct field *f, aster_val s)
+{
+    int64_t n = f->c->width;
+    aster_val z = fn(f, ASTER_FN_SILU, apply(f, affine(f, "energy_head.0", n, n / 2), s));
+    z = fn(f, ASTER_FN_SILU, apply(f, affine(f, "energy_head.2", n / 2, n / 4), z));
+    return apply(f, affine(f, "energy_head.4", n / 4, 1), z);
+}
+
 static aster_val energies(struct field *f, struct aster_forcefield_probe *probe)
 {
-    struct aster_program *p = f->p;
     const struct aster_forcefield_config *c = f->c;
-    int64_t n = c->width;
-    aster_val table = aster_emit_param(p, "embedding.weight", 2, (int64_t[]){c->max_number + 1, n},
-                                       ASTER_LAYOUT_SAME, (struct aster_init){sqrt(3.0), 0}, 0);
-    struct state x = {aster_emit_gather(p, table, f->number), {-1, -1, -1}};
+    struct state x = {embedding(f), {-1, -1, -1}};
     geometry(f);
     for (int64_t k = 0; k < c->n_blocks; k++) {
         char prefix[40];
@@ -274,9 +301,56 @@ static aster_val energies(struct field *f, struct aster_forcefield_probe *probe)
             probe->block[k] = (struct aster_forcefield_block){
                 phi, m.s, x.s, {m.v[0], m.v[1], m.v[2]}, {x.v[0], x.v[1], x.v[2]}};
     }
-    aster_val z = fn(f, ASTER_FN_SILU, apply(f, affine(f, "energy_head.0", n, n / 2), x.s));
-    z = fn(f, ASTER_FN_SILU, apply(f, affine(f, "energy_head.2", n / 2, n / 4), z));
-    return apply(f, affine(f, "energy_head.4", n / 4, 1), z);
+    return readout(f, x.s);
+}
+
+/* ---- the same from tables, all three components of a vector in one row ---- */
+
+static aster_val fast_message(struct field *f, int64_t k, aster_val s, aster_val *v)
+{
+    char name[32];
+    int64_t n = f->c->width, most = ASTER_FORCEFIELD_TABLE_BLOCK;
+    snprintf(name, sizeof name, "table.%lld", (long long)k);
+    aster_val table =
+        aster_emit_param(f->p, name, 5,
+                         (int64_t[]){(n + most - 1) / most, aster_forcefield_intervals(f->c) + 1, 2,
+                                     *v < 0 ? 2 : 3, most},
+                         ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, 0);
+    return aster_emit_message(
+        f->p, &(struct aster_message){s, *v, f->edge, table, f->link, f->starts, f->c->cutoff}, v);
+}
+
+static aster_val fast_update(struct field *f, int64_t k, aster_val s, aster_val *v)
+{
+    char name[96];
+    int64_t n = f->c->width;
+    aster_val q = aster_emit_vector_length(f->p, s, *v, f->c->norm_eps);
+    snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.0", (long long)k);
+    aster_val y = fn(f, ASTER_FN_SILU, apply(f, affine(f, name, 2 * n, n), q));
+    snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.2", (long long)k);
+    struct affine a = affine(f, name, n, 3 * n);
+    if (k == f->c->n_blocks - 1)
+        return add(f, s, apply(f, columns(f, a, n, 0, -1), y));
+    snprintf(name, sizeof name, "interactions.%lld.update.mixing_matrix", (long long)k);
+    struct aster_gate g = {s, *v, apply(f, a, y), matrix(f, name),
+                           f->c->mixing == ASTER_MIXING_ISOTROPIC};
+    return aster_emit_vector_gate(f->p, &g, v);
+}
+
+static aster_val fast_energies(struct field *f)
+{
+    struct aster_program *p = f->p;
+    aster_sz ends = aster_size_add(p, f->atoms, aster_size(p, 1));
+    aster_val s = embedding(f), v = -1,
+              reverse = aster_emit_input(p, "reverse", ASTER_I32, 1, &f->edges);
+    f->starts = aster_emit_input(p, "starts", ASTER_I32, 1, &ends);
+    f->link = aster_emit_concat(p, 2, (aster_val[]){f->src, reverse}, 0);
+    f->edge = aster_emit_direction(p, f->vector, LEAST_DISTANCE);
+    for (int64_t k = 0; k < f->c->n_blocks; k++) {
+        s = fast_message(f, k, s, &v);
+        s = fast_update(f, k, s, &v);
+    }
+    return readout(f, s);
 }
 
 /* Pull of the edges on the atoms at both ends */
@@ -371,7 +445,8 @@ static int build(struct field *f, enum aster_forcefield_use use,
 {
     struct aster_program *p = f->p;
     inputs(f);
-    aster_val energy = energies(f, probe), pull = -1;
+    aster_val energy = use == ASTER_FORCEFIELD_FAST ? fast_energies(f) : energies(f, probe),
+              pull = -1;
     aster_emit_output(p, "energy", energy);
     if (probe) {
         probe->radial = f->radial;

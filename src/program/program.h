@@ -148,6 +148,21 @@ struct aster_ragged {
 aster_val aster_emit_ragged_attention(struct aster_program *p, const struct aster_ragged *r);
 aster_val aster_emit_rotary(struct aster_program *p, aster_val x, aster_val position,
                             aster_val table, int64_t n_heads);
+/* Messages between atoms: see ops.def. v may be -1: zero. Give s', and v' in *vectors. */
+struct aster_message {
+    aster_val s, v, edge, table, link, starts;
+    double cutoff;
+};
+aster_val aster_emit_message(struct aster_program *p, const struct aster_message *m,
+                             aster_val *vectors);
+aster_val aster_emit_direction(struct aster_program *p, aster_val r, double least);
+aster_val aster_emit_vector_length(struct aster_program *p, aster_val s, aster_val v, double eps);
+struct aster_gate {
+    aster_val s, v, o, matrix;
+    bool is_isotropic;
+};
+aster_val aster_emit_vector_gate(struct aster_program *p, const struct aster_gate *g,
+                                 aster_val *vectors);
 aster_val aster_emit_lstm(struct aster_program *p, aster_val zx, aster_val whh,
                           bool reverse); /* h */
 aster_val aster_emit_sync_sum(struct aster_program *p, aster_val x);

@@ -59,6 +59,11 @@ ASTER_CHECKED int mlff_golden_order(const struct mlff_check *c, const struct mlf
 
 /* ---- the kinds of files ---- */
 int mlff_check_molecules(const struct mlff_check *c);
+/* Tables instead of filters, over the molecules of b: near an exact model, forces the derivative of
+ * the energy, the same bits alone as in the batch. is_smooth: of each, whether its forces are
+ * compared. */
+int mlff_check_fast(const struct mlff_check *c, const struct aster_forcefield_file *w,
+                    const struct mlff_batch *b, const bool *is_smooth);
 int mlff_check_group(const struct mlff_check *c, const char *group); /* a batch, or a crystal */
 int mlff_check_laws(const struct mlff_check *c);                     /* checks.h5 */
 int mlff_check_training(const struct mlff_check *c);                 /* training.h5 */

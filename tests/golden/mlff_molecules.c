@@ -284,6 +284,7 @@ struct geometry {
 };
 struct molecules {
     const struct mlff_check *c;
+    const struct aster_forcefield_file *w;
     struct mlff_net net;
     struct inter inter;
     struct geometry *g;
@@ -385,6 +386,19 @@ static int lay_out(struct molecules *m, struct flat *f)
     return 0;
 }
 
+/* Where single precision is not near double, tables are not near either. */
+static int check_tables(struct molecules *m, const struct mlff_batch *b)
+{
+    bool *is_smooth = NULL;
+    ASTER_TRY(aster_alloc(m->c->ctx, m->n, sizeof *is_smooth, &is_smooth));
+    for (int64_t k = 0; k < m->n; k++)
+        is_smooth[k] = mlff_attribute(m->c, m->g[k].group, "forces_comparable", 1) != 0 &&
+                       mlff_attribute(m->c, m->g[k].group, "max_abs_dF_f32", 0) < 1e-3;
+    int rc = mlff_check_fast(m->c, m->w, b, is_smooth);
+    aster_free(&is_smooth);
+    return rc;
+}
+
 static int check_each(struct molecules *m)
 {
     struct flat f = {0};
@@ -396,6 +410,8 @@ static int check_each(struct molecules *m)
                             m->net.c.cutoff, m->c->real == ASTER_F32, &b);
     if (rc == 0)
         rc = mlff_evaluate(&m->net, &b, &all);
+    if (rc == 0)
+        rc = check_tables(m, &b);
     for (int64_t k = 0; rc == 0 && k < m->n; k++)
         rc = check_alone(m, &m->g[k], &all, k, f.first[k]);
     mlff_result_free(&all);
@@ -408,8 +424,8 @@ static int check_each(struct molecules *m)
 
 int mlff_check_molecules(const struct mlff_check *c)
 {
-    struct molecules m = {.c = c};
     struct aster_forcefield_file w = {0};
+    struct molecules m = {.c = c, .w = &w};
     char *model = NULL;
     bool found = false;
     int rc = aster_h5_attr_str(c->h5, "/", "model", &model);

@@ -29,6 +29,18 @@ int mlff_net_load(struct mlff_net *n, const struct aster_forcefield_file *w)
     return aster_forcefield_read(w, n->p, n->params, n->buffers);
 }
 
+int mlff_net_fast(struct aster_ctx *ctx, const struct aster_backend *be, enum aster_dtype real,
+                  const struct mlff_net *exact, int64_t intervals, struct mlff_net *n)
+{
+    struct aster_forcefield_config c = exact->c;
+    c.intervals = intervals;
+    ASTER_TRY(mlff_net_start(ctx, be, real, &c, ASTER_FORCEFIELD_FAST, NULL, NULL, n));
+    ASTER_TRY(aster_alloc(ctx, aster_program_class_n(n->p, ASTER_CLASS_PARAM),
+                          (size_t)aster_dtype_size(real), &n->params));
+    return aster_forcefield_tables(ctx, &n->c, exact->p, exact->params, exact->buffers, n->p,
+                                   n->params);
+}
+
 void mlff_net_free(struct mlff_net *n)
 {
     aster_program_free(&n->p);
@@ -160,6 +172,20 @@ static int put_targets(struct mlff_run *r, const struct mlff_batch *b, const str
     return rc;
 }
 
+/* Edges of a batch are sorted by destination. */
+static int put_links(struct mlff_run *r, const struct mlff_batch *b)
+{
+    void *starts;
+    ASTER_TRY(put(r, "reverse", b->edges.n, b->edges.reverse));
+    ASTER_TRY(at(r, ASTER_CLASS_INPUT, "starts", NULL, &starts));
+    for (int64_t i = 0, e = 0; i <= b->n_atoms; i++) {
+        while (e < b->edges.n && b->edges.dst[e] < i)
+            e++;
+        ((int32_t *)starts)[i] = (int32_t)e;
+    }
+    return 0;
+}
+
 static bool has(const struct mlff_run *r, enum aster_class c, const char *name)
 {
     int64_t offset;
@@ -179,6 +205,8 @@ static int put_inputs(struct mlff_run *r, const struct mlff_batch *b, const stru
     ASTER_TRY(put(r, "src", b->edges.n, b->edges.src));
     ASTER_TRY(put(r, "dst", b->edges.n, b->edges.dst));
     ASTER_TRY(put_reals(r, "vector", 3 * b->edges.n, b->vector));
+    if (has(r, ASTER_CLASS_INPUT, "starts"))
+        ASTER_TRY(put_links(r, b));
     if (has(r, ASTER_CLASS_INPUT, "owner"))
         ASTER_TRY(put_owners(r, b, has(r, ASTER_CLASS_INPUT, "edge_owner")));
     return t ? put_targets(r, b, t) : 0;

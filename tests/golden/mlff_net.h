@@ -23,6 +23,11 @@ ASTER_CHECKED int mlff_net_start(struct aster_ctx *ctx, const struct aster_backe
                                  const struct aster_forcefield_loss *loss,
                                  struct aster_forcefield_probe *probe, struct mlff_net *n);
 ASTER_CHECKED int mlff_net_load(struct mlff_net *n, const struct aster_forcefield_file *w);
+/* The same model with filters from tables of so many intervals, made from an exact one in any
+ * precision */
+ASTER_CHECKED int mlff_net_fast(struct aster_ctx *ctx, const struct aster_backend *be,
+                                enum aster_dtype real, const struct mlff_net *exact,
+                                int64_t intervals, struct mlff_net *n);
 void mlff_net_free(struct mlff_net *n);
 
 /* Structures of one batch; number, position and cell belong to the caller. */
