@@ -19,6 +19,7 @@ struct place { /* a slot: a batch in flight */
     void *arg;
     struct aster_plan *plan;
     int64_t at_number, at_src, at_dst, at_vector, at_owner, at_edge_owner; /* in the input */
+    int64_t at_starts, at_reverse;                                         /* with tables */
     int64_t at_energy, at_force, at_virial;                                /* in the output */
     struct aster_buffer *input, *output, *arena; /* as large as was needed so far */
 };
@@ -39,16 +40,42 @@ struct aster_field {
 
 /* ---- setting up ---- */
 
+/* Tables of the filters, made in double */
+static int read_tables(struct aster_field *f, const struct aster_forcefield_file *w, void *params)
+{
+    struct aster_program *exact = NULL;
+    double *values = NULL, *constants = NULL;
+    int rc;
+    ASTER_GOTO(aster_forcefield_program(f->ctx, &f->c, ASTER_F64, ASTER_FORCEFIELD_FORCES, NULL,
+                                        NULL, &exact),
+               done);
+    ASTER_GOTO(aster_alloc(f->ctx, aster_program_class_n(exact, ASTER_CLASS_PARAM), sizeof *values,
+                           &values),
+               done);
+    ASTER_GOTO(aster_alloc(f->ctx, aster_program_class_n(exact, ASTER_CLASS_BUFFER),
+                           sizeof *constants, &constants),
+               done);
+    ASTER_GOTO(aster_forcefield_read(w, exact, values, constants), done);
+    rc = aster_forcefield_tables(f->ctx, &f->c, exact, values, constants, f->program, params);
+done:
+    aster_program_free(&exact);
+    aster_free(&values);
+    aster_free(&constants);
+    return rc;
+}
+
 static int read_weights(struct aster_field *f, const struct aster_forcefield_file *w)
 {
     int64_t bytes =
                 aster_program_class_n(f->program, ASTER_CLASS_PARAM) * aster_dtype_size(f->o.real),
-            n_constants = aster_program_class_n(f->program, ASTER_CLASS_BUFFER);
+            n_constants = aster_max64(1, aster_program_class_n(f->program, ASTER_CLASS_BUFFER));
     ASTER_TRY(aster_buffer_new(f->rt, bytes, &f->param));
     ASTER_TRY(aster_buffer_new(f->rt, n_constants * (int64_t)sizeof(double), &f->constants));
     void *params = aster_buffer_open(f->param, true);
     double *constants = aster_buffer_open(f->constants, true);
-    int rc = aster_forcefield_read(w, f->program, params, constants);
+    memset(params, 0, (size_t)bytes);
+    int rc = f->o.intervals ? read_tables(f, w, params)
+                            : aster_forcefield_read(w, f->program, params, constants);
     aster_buffer_close(f->param);
     aster_buffer_close(f->constants);
     return rc;
@@ -56,8 +83,10 @@ static int read_weights(struct aster_field *f, const struct aster_forcefield_fil
 
 static int make(struct aster_field *f, const struct aster_forcefield_file *w)
 {
-    ASTER_TRY(aster_forcefield_program(f->ctx, &f->c, f->o.real, ASTER_FORCEFIELD_FORCES, NULL,
-                                       NULL, &f->program));
+    f->c.intervals = f->o.intervals;
+    ASTER_TRY(aster_forcefield_program(
+        f->ctx, &f->c, f->o.real, f->o.intervals ? ASTER_FORCEFIELD_FAST : ASTER_FORCEFIELD_FORCES,
+        NULL, NULL, &f->program));
     ASTER_TRY(read_weights(f, w));
     int n_places = MOST_PLACES_PER_WORKER * f->env->n_workers;
     ASTER_TRY(aster_alloc(f->ctx, n_places, sizeof *f->place, &f->place));
@@ -171,6 +200,26 @@ static void put_vectors(const struct aster_field_item *x, enum aster_dtype real,
     }
 }
 
+/* Where the edges into each atom begin, and the way back of each */
+static void put_links(const struct place *p, const int32_t *dst, int64_t n_atoms, int64_t n_edges,
+                      char *in)
+{
+    int32_t *starts = (int32_t *)(in + p->at_starts), *reverse = (int32_t *)(in + p->at_reverse);
+    int64_t edge = 0;
+    for (int64_t i = 0, e = 0; i <= n_atoms; i++) {
+        while (e < n_edges && dst[e] < i)
+            e++;
+        starts[i] = (int32_t)e;
+    }
+    for (int64_t k = 0; k < p->n; k++) {
+        const struct aster_field_item *x = p->item[k];
+        for (int64_t e = 0; e < x->n_edges; e++)
+            reverse[edge + e] =
+                (int32_t)(x->edges->reverse[x->first_edge + e] - x->first_edge + edge);
+        edge += x->n_edges;
+    }
+}
+
 static void fill(void *arg, void *const *out)
 {
     const struct place *p = arg;
@@ -195,6 +244,8 @@ static void fill(void *arg, void *const *out)
         atom += n;
         edge += x->n_edges;
     }
+    if (p->f->o.intervals)
+        put_links(p, dst, atom, edge, in);
 }
 
 static double real_at(const void *from, enum aster_dtype t, int64_t k)
@@ -274,7 +325,11 @@ static int find_places(struct place *p)
     };
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         ASTER_TRY(aster_plan_find(p->f->ctx, p->plan, all[k].c, all[k].name, NULL, all[k].at));
-    return 0;
+    if (!p->f->o.intervals)
+        return 0;
+    ASTER_TRY(
+        aster_plan_find(p->f->ctx, p->plan, ASTER_CLASS_INPUT, "starts", NULL, &p->at_starts));
+    return aster_plan_find(p->f->ctx, p->plan, ASTER_CLASS_INPUT, "reverse", NULL, &p->at_reverse);
 }
 
 static int submit_tasks(struct place *p)
@@ -288,7 +343,8 @@ static int submit_tasks(struct place *p)
     aster_plan_task(p->plan, 0, "force field", &t);
     t.at[ASTER_ROLE_INPUT] = p->input;
     t.at[ASTER_ROLE_PARAM] = f->param;
-    t.at[ASTER_ROLE_BUFFER] = f->constants;
+    if (aster_program_class_n(f->program, ASTER_CLASS_BUFFER))
+        t.at[ASTER_ROLE_BUFFER] = f->constants;
     t.at[ASTER_ROLE_OUTPUT] = p->output;
     t.at[ASTER_ROLE_ARENA] = p->arena;
     ASTER_TRY(aster_cl_program(f->env, &t));

@@ -453,12 +453,22 @@ static int finish_first(struct evaluation *e)
 
 /* ---- the run ---- */
 
+/* In double a table costs more than it gives, but for those who ask for one. */
+static int64_t intervals_of(const struct aster_run *run, int stage,
+                            const struct aster_forcefield_source *model)
+{
+    const char *filters = aster_run_text(run, stage, "filters");
+    bool is_exact =
+        !strcmp(filters, "exact") || (!strcmp(filters, "auto") && model->real == ASTER_F64);
+    return is_exact ? 0 : aster_run_int(run, stage, "intervals");
+}
+
 static int make_field(struct evaluation *e)
 {
     const struct aster_field_options o = {.real = e->model->real,
                                           .batch_atoms =
                                               aster_run_int(e->run, e->stage, "batch_atoms"),
-                                          .wants_virial = true};
+                                          .intervals = intervals_of(e->run, e->stage, e->model)};
     return e->field ? 0 : aster_field_new(e->ctx, e->rt, &e->model->file, &o, &e->field);
 }
 

@@ -332,6 +332,11 @@ static const struct aster_opt evaluate_structures_opts[] = {
         "Atoms of one task, about; larger structures go alone. 0: chosen. Changes no result."),
     INT("shard_size", "256", 1, 1e6, "structures",
         "Structures of one committed part: what a kill can lose at most per part in flight."),
+    CHOICE("filters", "auto", "auto|table|exact",
+           "Filters of the messages: looked up in a table of distances, or computed for each pair; "
+           "auto: "
+           "a table in f32, exact in f64."),
+    INT("intervals", "512", 16, 65536, "", "Intervals of such a table, from 0 to the cutoff."),
     BOOL("stress", "true", "Give the stress of periodic structures."),
     BOOL("atomic_energies", "false", "Keep the energy of every atom, in results.h5."),
     BOOL("h5", "true", "Write results.h5, in the layout of data sets."),
