@@ -83,6 +83,8 @@ ASTER_CALL aster_job_validate(struct aster_job *job, bool inputs);
 /* validate, then what can be known before computing. *plan is text. */
 ASTER_CALL aster_job_check(struct aster_job *job, const struct aster_job_options *o,
                            const char **plan);
+/* validate with inputs, then a line for every file that is read: "input NAME SHA256". */
+ASTER_CALL aster_job_inputs(struct aster_job *job, const char **text);
 /* "dot" or "svg" */
 ASTER_CALL aster_job_graph(struct aster_job *job, const char *format, const char **text);
 /* 0 also when items failed: see the result. -10: stopped on request, to be resumed. */

@@ -14,13 +14,20 @@ struct image { /* of an atom, in the frame */
     double at[3];
     int32_t atom, shift[3]; /* position[atom] + shift cell is there; zeros where not periodic */
 };
+struct source { /* of a sorted image */
+    int32_t atom, shift[3];
+};
 struct row { /* images begin .. end-1 of a row of cubes */
     int32_t begin, end;
 };
 struct cells {
     struct aster_search *q;
     int64_t n, n_images, cap; /* the first n images are the atoms, moved into the box */
-    struct image *image, *sorted;
+    struct image *image;
+    double *at[3]; /* of the sorted images, along each axis */
+    struct source *sorted;
+    int64_t hit_cap;
+    int32_t *hit;           /* [longest row] */
     double low[3], high[3]; /* of the atoms */
     int64_t cubes[3];
     uint64_t *key, *spare_key; /* of the cube of each sorted image */
@@ -39,7 +46,10 @@ struct cells {
 static void forget(struct cells *c)
 {
     aster_free(&c->image);
+    for (int k = 0; k < 3; k++)
+        aster_free(&c->at[k]);
     aster_free(&c->sorted);
+    aster_free(&c->hit);
     aster_free(&c->key);
     aster_free(&c->spare_key);
     aster_free(&c->order);
@@ -159,7 +169,10 @@ static int sort_images(struct cells *c)
         aster_alloc(NULL, m, sizeof *c->key, &c->spare_key) < 0 ||
         aster_alloc(NULL, m, sizeof *c->order, &c->order) < 0 ||
         aster_alloc(NULL, m, sizeof *c->order, &c->spare) < 0 ||
-        aster_alloc(NULL, m, sizeof *c->sorted, &c->sorted) < 0)
+        aster_alloc(NULL, m, sizeof *c->sorted, &c->sorted) < 0 ||
+        aster_alloc(NULL, m, sizeof(double), &c->at[0]) < 0 ||
+        aster_alloc(NULL, m, sizeof(double), &c->at[1]) < 0 ||
+        aster_alloc(NULL, m, sizeof(double), &c->at[2]) < 0)
         return aster_search_no_memory(c->q);
     for (int k = 0; k < 3; k++)
         c->cubes[k] = cube(c, k, c->high[k] + c->q->reach) + 2;
@@ -169,8 +182,14 @@ static int sort_images(struct cells *c)
         largest = c->key[i] > largest ? c->key[i] : largest;
     }
     sort(c, largest);
-    for (int64_t i = 0; i < m; i++)
-        c->sorted[i] = c->image[c->order[i]];
+    for (int64_t i = 0; i < m; i++) {
+        const struct image *from = &c->image[c->order[i]];
+        c->sorted[i].atom = from->atom;
+        for (int k = 0; k < 3; k++) {
+            c->sorted[i].shift[k] = from->shift[k];
+            c->at[k][i] = from->at[k];
+        }
+    }
     return 0;
 }
 
@@ -219,39 +238,59 @@ static int make_cubes(struct cells *c)
     return 0;
 }
 
-static int keep(struct cells *c, int32_t source, const int32_t shift[3])
+/* Room for n more edges, and for as many hits. */
+static int make_room(struct cells *c, int64_t n)
 {
-    if (c->n_found == INT32_MAX)
-        return aster_search_reserve(c->q, &(struct aster_edges){0}, c->n_found + 1);
-    if (aster_grow(NULL, c->n_found + 1, sizeof *c->source, &c->found_cap, &c->source) < 0 ||
+    if (c->n_found + n > INT32_MAX)
+        return aster_search_reserve(c->q, &(struct aster_edges){0}, c->n_found + n);
+    if (aster_grow(NULL, n, sizeof *c->hit, &c->hit_cap, &c->hit) < 0 ||
+        aster_grow(NULL, c->n_found + n, sizeof *c->source, &c->found_cap, &c->source) < 0 ||
         (c->q->n_axes &&
-         aster_grow(NULL, c->n_found + 1, 3 * sizeof *c->shift, &c->shift_cap, &c->shift) < 0))
+         aster_grow(NULL, c->n_found + n, 3 * sizeof *c->shift, &c->shift_cap, &c->shift) < 0))
         return aster_search_no_memory(c->q);
-    c->source[c->n_found] = source;
-    if (c->q->n_axes)
-        memcpy(c->shift + 3 * c->n_found, shift, 3 * sizeof *shift);
-    c->n_found++;
     return 0;
+}
+
+static double square(const struct cells *c, const double at[3], int64_t m)
+{
+    double x = c->at[0][m] - at[0], y = c->at[1][m] - at[1], z = c->at[2][m] - at[2];
+    return x * x + y * y + z * z;
+}
+
+/* The images of a row that are within reach: hits, in their order. */
+static int64_t look_along(struct cells *c, struct row row, const double at[3])
+{
+    double most = c->q->reach * c->q->reach;
+    int64_t n = 0;
+    for (int32_t m = row.begin; m < row.end; m++) {
+        c->hit[n] = m;
+        n += square(c, at, m) <= most;
+    }
+    return n;
 }
 
 /* Edges to atom i. Also counts, in n_of, the edges from each source. */
 static int look_around(struct cells *c, int64_t i, int32_t *n_of)
 {
     const struct image *me = &c->image[i];
-    double most = c->q->reach * c->q->reach;
     for (int r = 0; r < ROWS; r++) {
         struct row row = c->rows[c->cube_of[i]][r];
-        for (const struct image *m = c->sorted + row.begin; m < c->sorted + row.end; m++) {
-            double x = m->at[0] - me->at[0], y = m->at[1] - me->at[1], z = m->at[2] - me->at[2];
-            if (x * x + y * y + z * z > most)
-                continue;
+        ASTER_TRY(make_room(c, row.end - row.begin));
+        int64_t n = look_along(c, row, me->at);
+        for (int64_t h = 0; h < n; h++) {
+            const struct source *m = &c->sorted[c->hit[h]];
             int32_t shift[3];
             for (int k = 0; k < 3; k++)
                 shift[k] = m->shift[k] - me->shift[k];
-            if ((m->atom == i && !shift[0] && !shift[1] && !shift[2]) ||
+            if (m->atom == i && !shift[0] && !shift[1] && !shift[2])
+                continue;
+            if (square(c, me->at, c->hit[h]) > c->q->sure &&
                 !aster_search_near(c->q, i, m->atom, shift))
                 continue;
-            ASTER_TRY(keep(c, m->atom, shift));
+            c->source[c->n_found] = m->atom;
+            if (c->q->n_axes)
+                memcpy(c->shift + 3 * c->n_found, shift, sizeof shift);
+            c->n_found++;
             n_of[m->atom]++;
         }
     }

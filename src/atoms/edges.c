@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SMALL = 256, MOST_OPEN = 192, MOST_PERIODIC = 64 }; /* atoms: on the stack; all pairs */
+enum { SMALL = 400, MOST_OPEN = 400 }; /* atoms: on the stack; all pairs */
 
 /* near[j]: is atom j within the cutoff of atom i? */
 static void near_single(int n, const float *x, int i, float most, uint8_t *near)
@@ -77,8 +77,11 @@ static int add_images(struct aster_search *q, struct aster_edges *e, int64_t dst
                       int k, const double u[3], double left, int32_t shift[3])
 {
     if (k == q->n_axes) {
-        bool self = dst == src && !shift[0] && !shift[1] && !shift[2];
-        return self || !aster_search_near(q, dst, src, shift) ? 0 : add(q, e, dst, src, shift);
+        bool self = dst == src && !shift[0] && !shift[1] && !shift[2],
+             sure = q->reach * q->reach - left <= q->sure;
+        if (self || (!sure && !aster_search_near(q, dst, src, shift)))
+            return 0;
+        return add(q, e, dst, src, shift);
     }
     double r = sqrt(left), step = q->lattice[k][k], last = floor((r - u[k]) / step);
     for (double s = ceil((-r - u[k]) / step); s <= last; s++) {
@@ -176,8 +179,8 @@ int aster_edges_add(struct aster_ctx *ctx, struct aster_edges *e, int64_t first_
             return aster_search_no_memory(&q);
         next = more;
     }
-    rc = s->n <= (q.n_axes ? MOST_PERIODIC : MOST_OPEN) ? aster_search_pairs(&q, e, next)
-                                                        : aster_search_cells(&q, e, next);
+    rc = s->n <= (q.n_axes ? ASTER_MOST_PERIODIC : MOST_OPEN) ? aster_search_pairs(&q, e, next)
+                                                              : aster_search_cells(&q, e, next);
     if (rc == 0) {
         aster_edges_link(e, begin, first_atom, next);
         if (nearest_gap)

@@ -13,7 +13,17 @@
 #define LONGEST_CUTOFF  1e9
 #define PARALLEL        1e-10 /* of a vector's length is left: no volume */
 #define MOST_SHIFT      1e9
-#define MOST_IMAGES     1e8 /* of one atom to look at */
+#define MOST_LOOKED     2e7 /* images to look at, where hardly any of them is near */
+#define HARDLY          20  /* one of so many */
+
+const char *aster_search_called(const struct aster_search *q, char text[ASTER_CALLED])
+{
+    if (q->s->name && *q->s->name)
+        snprintf(text, ASTER_CALLED, "structure '%.80s'", q->s->name);
+    else
+        snprintf(text, ASTER_CALLED, "a structure of %" PRId64 " atoms", q->s->n);
+    return text;
+}
 
 static double working(const struct aster_search *q, double x)
 {
@@ -48,8 +58,8 @@ static int farthest(const struct aster_search *q, double *out)
             return aster_fail(q->ctx, ASTER_ENUMERIC,
                               "%s: %c of atom %" PRId64 " is %g; at most %g from the origin is "
                               "expected in %s precision",
-                              q->called, "xyz"[k % 3], k / 3 + 1, x[k], limit,
-                              q->single ? "single" : "double");
+                              aster_search_called(q, (char[ASTER_CALLED]){0}), "xyz"[k % 3],
+                              k / 3 + 1, x[k], limit, q->single ? "single" : "double");
         most = fmax(most, fabs(x[k]));
     }
     *out = most;
@@ -81,8 +91,9 @@ static int no_volume(const struct aster_search *q)
     return aster_fail(q->ctx, ASTER_EFORMAT,
                       "%s: is periodic along %s and the cell has no volume there (rows %g %g %g, "
                       "%g %g %g, %g %g %g): every atom would have infinitely many neighbours",
-                      q->called, axes, q->cell[0], q->cell[1], q->cell[2], q->cell[3], q->cell[4],
-                      q->cell[5], q->cell[6], q->cell[7], q->cell[8]);
+                      aster_search_called(q, (char[ASTER_CALLED]){0}), axes, q->cell[0], q->cell[1],
+                      q->cell[2], q->cell[3], q->cell[4], q->cell[5], q->cell[6], q->cell[7],
+                      q->cell[8]);
 }
 
 /* Vectors of the periodic axes from the last to the first, then those that complete them. */
@@ -128,46 +139,73 @@ static int set_cell(struct aster_search *q)
         if (!s->has_cell)
             return aster_fail(q->ctx, ASTER_EFORMAT,
                               "%s: is periodic and has no cell; three vectors are expected",
-                              q->called);
+                              aster_search_called(q, (char[ASTER_CALLED]){0}));
         for (int x = 0; x < 3; x++) {
             q->cell[3 * k + x] = working(q, s->cell[3 * k + x]);
             if (!(fabs(s->cell[3 * k + x]) <= FARTHEST_SINGLE))
                 return aster_fail(q->ctx, ASTER_ENUMERIC,
                                   "%s: %c of cell vector %d is %g; at most %g is expected",
-                                  q->called, "xyz"[x], k + 1, s->cell[3 * k + x], FARTHEST_SINGLE);
+                                  aster_search_called(q, (char[ASTER_CALLED]){0}), "xyz"[x], k + 1,
+                                  s->cell[3 * k + x], FARTHEST_SINGLE);
         }
         q->axis[q->n_axes++] = k;
     }
     return set_frame(q);
 }
 
+/* How many edges there are at least, and how many images would be looked at for them. */
+static int check_images(const struct aster_search *q)
+{
+    static const double ball[] = {1, 2, 3.15, 4.19}; /* of radius 1 in 0 to 3 dimensions */
+    double n = (double)q->s->n, images = ball[q->n_axes], looked = 1;
+    for (int k = 0; k < q->n_axes; k++) {
+        images *= q->cutoff / q->lattice[k][k];
+        looked *= 2 * q->reach / q->lattice[k][k] + 1;
+    }
+    if (q->n_axes && images * n * (q->n_axes == 3 ? n : 1) > INT32_MAX)
+        return aster_fail(q->ctx, ASTER_ELIMIT,
+                          "%s: its cell is so small that each of its %" PRId64
+                          " atoms has %.3g images within %g Angstrom of any other",
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), q->s->n, images,
+                          q->cutoff);
+    if (looked * n * (n <= ASTER_MOST_PERIODIC ? n : 1) > MOST_LOOKED &&
+        looked > HARDLY * (images + 1))
+        return aster_fail(q->ctx, ASTER_ELIMIT,
+                          "%s: its cell is so flat that %.3g images of each atom would have to be "
+                          "looked at for %.3g neighbours; shorter vectors of the same crystal are "
+                          "expected",
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), looked, images);
+    return 0;
+}
+
 /* How far images can be in cells, which says what rounding can do to a position. */
 static int set_reach(struct aster_search *q, double far)
 {
-    static const double ball[] = {1, 2, 3.15, 4.19}; /* of radius 1 in 0 to 3 dimensions */
     double want = q->cutoff + (q->want_gap ? ASTER_GAP_SEEN : 0), size = 3 * far + want;
-    double span = 4 * far + want, shift[3] = {0}, images = ball[q->n_axes], looked = 1;
+    double span = 4 * far + want, shift[3] = {0};
     for (int k = 0; k < q->n_axes; k++) {
         double across = span, *vector = q->cell + 3 * q->axis[k];
         for (int m = 0; m < k; m++)
             across += shift[m] * fabs(q->lattice[m][k]);
         shift[k] = across / q->lattice[k][k] + 1;
         if (!(shift[k] <= MOST_SHIFT))
-            return aster_fail(q->ctx, ASTER_ELIMIT,
-                              "%s: atoms lie more than %g cells apart along %c", q->called,
-                              MOST_SHIFT, "xyz"[q->axis[k]]);
+            return aster_fail(
+                q->ctx, ASTER_ELIMIT, "%s: atoms lie more than %g cells apart along %c",
+                aster_search_called(q, (char[ASTER_CALLED]){0}), MOST_SHIFT, "xyz"[q->axis[k]]);
         size += shift[k] * sqrt(dot(vector, vector));
-        images *= q->cutoff / q->lattice[k][k];
-        looked *= 2 * want / q->lattice[k][k] + 1;
     }
-    double n = (double)q->s->n, edges = images * n * (q->n_axes == 3 ? n : 1);
-    if (q->n_axes && (edges > INT32_MAX || looked > MOST_IMAGES))
-        return aster_fail(q->ctx, ASTER_ELIMIT,
-                          "%s: its cell is so small that each of its %" PRId64
-                          " atoms has %.3g images within %g Angstrom of any other",
-                          q->called, q->s->n, images, q->cutoff);
-    q->reach = want + 16 * (q->single ? (double)FLT_EPSILON : DBL_EPSILON) * size;
-    return 0;
+    double rounding = 16 * (q->single ? (double)FLT_EPSILON : DBL_EPSILON) * size;
+    if (q->n_axes && rounding > want)
+        return aster_fail(q->ctx, ASTER_ENUMERIC,
+                          "%s: atoms lie so far away, up to %g from the origin, that %s precision "
+                          "cannot tell which images are within %g Angstrom; positions within the "
+                          "cell are expected",
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), far,
+                          q->single ? "single" : "double", q->cutoff);
+    q->reach = want + rounding;
+    q->sure =
+        q->want_gap || rounding >= q->cutoff ? -1 : (q->cutoff - rounding) * (q->cutoff - rounding);
+    return check_images(q);
 }
 
 int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t first,
@@ -178,10 +216,6 @@ int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t fi
     q->want_gap = want_gap;
     q->most_near = -1;
     q->least_far = INFINITY;
-    if (s->name && *s->name)
-        snprintf(q->called, sizeof q->called, "structure '%.80s'", s->name);
-    else
-        snprintf(q->called, sizeof q->called, "a structure of %" PRId64 " atoms", s->n);
     if (!(cutoff > 0 && cutoff <= LONGEST_CUTOFF))
         return aster_fail(ctx, ASTER_EPARAM, "a cutoff of %g; a length up to %g is expected",
                           cutoff, LONGEST_CUTOFF);
@@ -189,7 +223,7 @@ int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t fi
         return aster_fail(ctx, ASTER_ELIMIT,
                           "%s: %" PRId64 " atoms behind %" PRId64 " others; at most %" PRId32
                           " together are expected",
-                          q->called, s->n, first, INT32_MAX);
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), s->n, first, INT32_MAX);
     q->cutoff = working(q, cutoff);
     if (q->cutoff <= 0)
         return aster_fail(ctx, ASTER_EPARAM, "a cutoff of %g is 0 in single precision", cutoff);
@@ -210,7 +244,8 @@ void aster_search_locate(const struct aster_search *q, int64_t i, double u[3])
 
 int aster_search_no_memory(const struct aster_search *q)
 {
-    return aster_fail(q->ctx, ASTER_ENOMEM, "%s: out of memory for its neighbours", q->called);
+    return aster_fail(q->ctx, ASTER_ENOMEM, "%s: out of memory for its neighbours",
+                      aster_search_called(q, (char[ASTER_CALLED]){0}));
 }
 
 int aster_search_reserve(const struct aster_search *q, struct aster_edges *e, int64_t n)
@@ -221,7 +256,7 @@ int aster_search_reserve(const struct aster_search *q, struct aster_edges *e, in
     if (want > INT32_MAX)
         return aster_fail(q->ctx, ASTER_ELIMIT,
                           "%s: has so many neighbours that the list passes %" PRId32 " edges",
-                          q->called, INT32_MAX);
+                          aster_search_called(q, (char[ASTER_CALLED]){0}), INT32_MAX);
     if (aster_grow(NULL, want, sizeof *e->src, &cap[0], &e->src) < 0 ||
         aster_grow(NULL, want, sizeof *e->dst, &cap[1], &e->dst) < 0 ||
         aster_grow(NULL, want, 3 * sizeof *e->shift, &cap[2], &e->shift) < 0 ||

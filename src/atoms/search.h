@@ -8,16 +8,17 @@
 /* One structure, looked through. Positions are also seen in an orthonormal frame whose vectors
  * 0..n_axes-1 belong to the periodic axes in their order, such that the cell vector of the k-th
  * has no component before k: images are told apart by one coordinate after the other. Pairs are
- * looked for within reach, which is wider than the cutoff by what rounding may do, and decided by
- * aster_search_near alone. */
+ * looked for within reach, which is wider than the cutoff by what rounding may do, and what is not
+ * sure is decided by aster_search_near alone. */
 struct aster_search {
     struct aster_ctx *ctx;
     const struct aster_structure *s;
-    char called[120]; /* "structure 'a'", for messages */
-    int64_t first;    /* added to the numbers of atoms */
+    int64_t first; /* added to the numbers of atoms */
     bool single;
     double cutoff, most_d2; /* in the working precision: sqrt(d2) <= cutoff is d2 <= most_d2 */
     double reach;
+    double sure; /* the square of the distance in the frame up to which a pair is an edge whatever
+                    rounding does; negative: none is */
     double cell[9]; /* in the working precision; zero where not periodic */
     int n_axes, axis[3];
     double frame[3][3], lattice[3][3]; /* lattice[k]: cell vector axis[k] in the frame */
@@ -25,6 +26,9 @@ struct aster_search {
     double most_near, least_far; /* d2 of pairs within the cutoff, and beyond */
 };
 
+enum { ASTER_CALLED = 120, ASTER_MOST_PERIODIC = 24 }; /* periodic: so many atoms by all pairs */
+/* "structure 'a'", for messages */
+const char *aster_search_called(const struct aster_search *q, char text[ASTER_CALLED]);
 /* Fails where a list would be endless or too long. */
 ASTER_CHECKED int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t first,
                                      const struct aster_structure *s, double cutoff, bool single,

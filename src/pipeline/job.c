@@ -248,6 +248,16 @@ int aster_job_check(struct aster_job *job, const struct aster_job_options *o, co
     return give_text(job, &text, rc, plan);
 }
 
+int aster_job_inputs(struct aster_job *job, const char **out)
+{
+    const struct aster_run_spec *spec;
+    struct aster_str text = {0};
+    *out = "";
+    ASTER_TRY(resolve(job, true, &spec));
+    int rc = aster_run_inputs(job->ctx, spec, &text);
+    return give_text(job, &text, rc, out);
+}
+
 int aster_job_graph(struct aster_job *job, const char *format, const char **out)
 {
     const struct aster_run_spec *spec;

@@ -274,7 +274,7 @@ static void test_gap(void)
 /* Structures back to back: each has the edges that it has alone, behind the others. */
 static void test_batch(void)
 {
-    static const int64_t sizes[] = {3, 1, 0, 300, 12, 70};
+    static const int64_t sizes[] = {3, 1, 0, 500, 12, 70};
     struct aster_edges all = {0}, alone = {0};
     int64_t first = 5;
     bool good = true;
@@ -304,7 +304,7 @@ static void test_moves(void)
     struct dice d = {90, 0};
     bool good = true;
     for (int way = 0; way < 2; way++) {
-        struct aster_structure s = random_structure(&d, way ? 150 : 40, way ? 12 : 7, 0.3, 7, 1);
+        struct aster_structure s = random_structure(&d, way ? 150 : 20, way ? 12 : 7, 0.3, 7, 1);
         struct aster_edges a = {0}, b = {0};
         int moved[150][3];
         good = good && fine(aster_edges_add(ctx, &a, 0, &s, 5, false, NULL));
@@ -391,6 +391,14 @@ static void test_refusals(void)
     for (int k = 0; k < 9; k++)
         s.cell[k] = cell[k] * 2e-3; /* few images of one atom, too many of all pairs */
     refuse("a small cell of several atoms", &s, 5, ASTER_ELIMIT, "is so small");
+    memcpy(s.cell, (double[]){4, 0, 0, 0.5, 5, 0, 0, 6553525, 6}, sizeof s.cell);
+    refuse("a needle of a cell in single", &s, 5, ASTER_ENUMERIC, "single precision");
+    failed_with("and in double", aster_edges_add(ctx, &e, 0, &s, 5, false, NULL), ASTER_ELIMIT,
+                "'odd one'", "so flat", NULL);
+    memcpy(s.cell, cell, sizeof cell);
+    s.position[4] = 6553512;
+    refuse("an atom many cells away", &s, 5, ASTER_ENUMERIC, "6.55351e+06");
+    s.position[4] = 1;
     s.has_cell = false;
     refuse("no cell", &s, 5, ASTER_EFORMAT, "has no cell");
     s.has_cell = true;

@@ -59,6 +59,24 @@ static void test_crc_and_fnv(void)
                aster_fnv1a64("a", 1) == 0xaf63dc4c8601ec8cULL &&
                aster_fnv1a64("foobar", 6) == 0x85944171f73967e8ULL,
            "FNV-1a");
+    static char text[100];
+    uint64_t seen[900];
+    int n = 0;
+    bool apart = true;
+    for (size_t k = 0; k < sizeof text; k++) /* one letter changed, or one less */
+        text[k] = "ACGT"[k * 7 % 4];
+    for (size_t k = 0; k < 400; k++) {
+        text[k / 4] ^= (char)(1 << k % 4);
+        seen[n++] = aster_hash64(text, sizeof text);
+        text[k / 4] ^= (char)(1 << k % 4);
+        seen[n++] = aster_hash64(text, k / 4);
+        n -= k % 4 != 0;
+    }
+    for (int k = 0; k < n; k++)
+        for (int j = 0; j < k; j++)
+            apart = apart && seen[k] != seen[j];
+    tap_ok(apart && n == 500 && aster_hash64(text, 99) == aster_hash64(text, 99),
+           "hashes of 500 texts that are nearly the same are apart");
     tap_ok(aster_fnv1a64_more(aster_fnv1a64("foo", 3), "bar", 3) == 0x85944171f73967e8ULL,
            "FNV-1a in two pieces");
 }
@@ -294,7 +312,28 @@ static void test_text(void)
            "grown by pieces");
     aster_str_addn(&s, "x\0y", 3);
     tap_ok(s.len == 3893 && s.s[3891] == '\0' && s.s[3893] == '\0', "bytes with a NUL");
+    static const int64_t whole[] = {0, 1, -1, 9, 10, -10, 123456789, INT64_MAX, INT64_MIN};
+    bool good = true;
+    for (size_t k = 0; k < sizeof whole / sizeof *whole; k++) {
+        char text[32];
+        snprintf(text, sizeof text, "%lld", (long long)whole[k]);
+        s.len = 0;
+        aster_str_add_i64(&s, whole[k]);
+        good = good && !strcmp(aster_str_get(&s), text);
+    }
+    tap_ok(good, "integers as printf writes them");
     aster_str_free(&s);
+    for (int k = 0; k < 300; k++) { /* every amount of room that may be left */
+        struct aster_str one = {0};
+        char text[400];
+        for (int j = 0; j < k; j++)
+            aster_str_addn(&one, "x", 1);
+        aster_str_printf(&one, "%d %s", k, "abcdefghijklmnopqrstuvwxyz");
+        snprintf(text, sizeof text, "%d abcdefghijklmnopqrstuvwxyz", k);
+        good = good && one.len == (size_t)k + strlen(text) && !strcmp(one.s + k, text);
+        aster_str_free(&one);
+    }
+    tap_ok(good, "printed into what room there is");
     tap_ok(!strcmp(aster_nearest("epoch", names, 3), "epochs") &&
                !strcmp(aster_nearest("batchsize", names, 3), "batch_size"),
            "nearest name");

@@ -145,3 +145,6 @@ tests_unit_atoms_SOURCES = tests/unit/atoms.c tests/unit/atoms_random.c tests/un
 tests_unit_atoms_LDADD = $(IO_LDADD)
 tests_unit_structures_SOURCES = tests/unit/structures.c
 tests_unit_structures_LDADD = $(IO_LDADD)
+check_PROGRAMS += tests/unit-forcefield
+tests_unit_forcefield_SOURCES = tests/unit/forcefield.c tests/golden/mlff_net.c tests/golden/kernels.c
+SANITIZE_TESTS += tests/unit-forcefield
