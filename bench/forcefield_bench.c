@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Time of a force field's energies, forces and virials over the molecules of a file. Usage:
- * bench-forcefield MODEL.h5 FILE.extxyz BATCH CORES [fast|exact [INTERVALS [REPEATS]]]: batches
- * hold the file's first BATCH molecules, and those again from the first where it has fewer; each
- * core has its share. Prints one JSON line, and a table of the ops of one core. */
+ * bench-forcefield MODEL.h5 FILE.extxyz BATCH CORES [fast|exact [INTERVALS [REPEATS]]]: batches hold
+ * the file's first BATCH molecules, and those again from the first where it has fewer; each core
+ * has its share. Prints one JSON line, and the time per op of all shares on one core. */
 #include "bench/peak.h"
 #include "flow/forcefield_file.h"
 #include "golden/mlff_net.h"
@@ -22,7 +22,6 @@ struct share {
     double *position;
     struct mlff_batch batch;
     struct mlff_run run;
-    struct aster_op_times times;
     int rc;
 };
 struct work {
@@ -123,9 +122,10 @@ static int all_shares(struct work *w, double *wall)
     return 0;
 }
 
+/* All shares one after another on one core */
 static void print_ops(const struct work *w, const struct aster_op_times *t, double peak)
 {
-    double molecules = (double)w->share[0].n * w->repeats;
+    double molecules = (double)w->batch * w->repeats;
     printf("%-18s %9s %9s %8s %8s\n", "op", "us/mol", "calls", "GFLOP/s", "% peak");
     for (int k = 0; k < ASTER_N_OPS; k++)
         if (t->calls[k])
@@ -170,10 +170,14 @@ static int measure(struct work *w)
            (long long)edges, us, 1e6 * neighbours / (double)w->batch,
            1e-6 * flops / (double)w->batch, 1e-9 * peak,
            100 * flops / (double)w->batch / (us * 1e-6) / peak / w->cores, w->net->be->name);
-    w->share[0].run.bound.times = &w->share[0].times;
-    repeat(&w->share[0]);
-    print_ops(w, &w->share[0].times, peak);
-    return w->share[0].rc;
+    struct aster_op_times times = {0};
+    for (int c = 0; c < w->cores; c++) {
+        w->share[c].run.bound.times = &times;
+        repeat(&w->share[c]);
+        ASTER_TRY(w->share[c].rc);
+    }
+    print_ops(w, &times, peak);
+    return 0;
 }
 
 static int run(struct work *w, int argc, char **argv)

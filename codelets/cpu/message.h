@@ -11,7 +11,7 @@ enum {
     MESSAGE_MOST = 1024,  /* edges of a chunk */
     MESSAGE_VECTORS = 7,  /* sums of a pair of edges: by its distance and by two directions */
     MESSAGE_VECTOR = 64,  /* bytes of the widest vector */
-    MESSAGE_WEIGHTS = 8,  /* of a filter: 4 of its value, 4 of its slope */
+    MESSAGE_WEIGHTS = 6,  /* of a filter: 3 of its value, 3 of its slope */
     MESSAGE_ROWS = 12,    /* rows of an atom: what is read forward and backward, and results */
     MESSAGE_PER_EDGE = 4, /* integers of an edge, and of a chunk */
 };

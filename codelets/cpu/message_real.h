@@ -13,37 +13,35 @@ struct RN(messages) {
     int64_t n_atoms, n_edges, width, knots, parts, n_chunks, n_pairs, row;
     const REAL *edge, *table;
     const int32_t *src, *back, *starts;
-    REAL cutoff;
+    REAL cutoff, scale;
     struct chunk *chunk;
     int32_t *slot;  /* of an edge: its filter, counted from the chunk's first */
     int32_t *first; /* of a filter: the edge whose length it has */
-    int32_t *knot;  /* of a filter: the one before that length */
+    int32_t *knot;  /* of a filter: the one before that length, -1 beyond the cutoff */
     int32_t *owner; /* of a filter: its pair, or -1 where another chunk has that */
-    REAL *weight;   /* [filters][8] */
+    REAL *weight;   /* [filters][6] */
     REAL *rows, *sums, *filter; /* [N][row][SUB], [N][4][SUB], [MOST][3][SUB] */
     VEC *pair;                  /* [pairs][7] */
 };
 
-/* Hermite's cubic between two knots, t from the first: weights of value, slope, value, slope, and
- * their derivatives by the distance */
+/* Hermite's cubic between two knots, t from the first: weights of the slope there, of how much more
+ * the second value is, and of the second slope; and their derivatives by the distance */
 static int32_t RN(weigh)(const struct RN(messages) * m, REAL d, REAL *w)
 {
     if (!(d <= m->cutoff)) {
         for (int k = 0; k < MESSAGE_WEIGHTS; k++)
             w[k] = d != d ? d : 0;
-        return 0;
+        return d != d ? 0 : -1;
     }
-    REAL scale = (REAL)m->knots / m->cutoff, x = d > 0 ? d * scale : 0;
+    REAL x = d > 0 ? d * m->scale : 0;
     int64_t k = aster_min64((int64_t)x, m->knots - 1);
     REAL t = x - (REAL)k, u = 1 - t;
-    w[0] = (1 + 2 * t) * u * u;
-    w[1] = t * u * u;
-    w[2] = t * t * (3 - 2 * t);
-    w[3] = -(t * t * u);
-    w[4] = -6 * t * u * scale;
-    w[5] = u * (1 - 3 * t) * scale;
-    w[6] = -w[4];
-    w[7] = t * (3 * t - 2) * scale;
+    w[0] = t * u * u;
+    w[1] = t * t * (3 - 2 * t);
+    w[2] = -(t * t * u);
+    w[3] = u * (1 - 3 * t) * m->scale;
+    w[4] = 6 * t * u * m->scale;
+    w[5] = t * (3 * t - 2) * m->scale;
     return (int32_t)k;
 }
 
@@ -96,7 +94,8 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at, 
                              .table = table->p,
                              .src = a->in[at + 3].p,
                              .starts = a->in[at + 4].p,
-                             .cutoff = (REAL)a->f[0]};
+                             .cutoff = (REAL)a->f[0],
+                             .scale = (REAL)(table->dim[1] - 1) / (REAL)a->f[0]};
     char *work = a->work;
     int64_t n = m.n_edges, chunks = message_chunks(n);
     int32_t *list = part_of(&work, (n + chunks) * MESSAGE_PER_EDGE * (int64_t)sizeof *list);
@@ -168,12 +167,27 @@ static const REAL *RN(column)(const struct RN(messages) * m, int64_t c)
 
 /* ---- forward ---- */
 
-ASTER_VFN VEC RN(between)(const REAL *at, const int parts, const VEC w[4])
+static const REAL RN(nothing)[4 * 3 * MESSAGE_BLOCK];
+
+/* The knot before a filter's place, with what follows: value, slope, value, slope */
+ASTER_VFN const REAL *RN(knot_of)(const struct RN(messages) * m, int64_t f, const REAL *table,
+                                  const int parts)
 {
-    VEC y = ASTER_V(load)(at) * w[0];
-    for (int k = 1; k < 4; k++)
-        y = ASTER_V(fma)(ASTER_V(load)(at + k * parts * MESSAGE_BLOCK), w[k], y);
-    return y;
+    int64_t k = m->knot[f];
+    return k < 0 ? RN(nothing) : table + k * (2 * parts * MESSAGE_BLOCK);
+}
+
+/* w[0] m0 + w[1] (y1 - y0) + w[2] m1 */
+ASTER_VFN VEC RN(change)(const REAL *at, const int parts, const VEC w[3])
+{
+    VEC y = ASTER_V(load)(at + 2 * parts * MESSAGE_BLOCK) - ASTER_V(load)(at);
+    y = ASTER_V(fma)(ASTER_V(load)(at + parts * MESSAGE_BLOCK), w[0], y * w[1]);
+    return ASTER_V(fma)(ASTER_V(load)(at + 3 * parts * MESSAGE_BLOCK), w[2], y);
+}
+
+ASTER_VFN VEC RN(between)(const REAL *at, const int parts, const VEC w[3])
+{
+    return ASTER_V(load)(at) + RN(change)(at, parts, w);
 }
 
 /* Tables are larger than near caches, and places in them have no order. */
@@ -183,7 +197,7 @@ ASTER_VFN void RN(fetch_ahead)(const struct RN(messages) * m, const struct chunk
     enum { AHEAD = 3 };
     if (f + AHEAD >= c->f1)
         return;
-    const REAL *at = table + m->knot[f + AHEAD] * (int64_t)(2 * parts * MESSAGE_BLOCK);
+    const REAL *at = RN(knot_of)(m, f + AHEAD, table, parts);
     for (int k = 0; k < 4 * parts; k++)
         __builtin_prefetch(at + k * MESSAGE_BLOCK);
 }
@@ -192,11 +206,11 @@ ASTER_VFN void RN(filters)(const struct RN(messages) * m, const struct chunk *c,
                            const int parts)
 {
     for (int64_t f = c->f0; f < c->f1; f++) {
-        const REAL *at = table + m->knot[f] * (int64_t)(2 * parts * MESSAGE_BLOCK);
+        const REAL *at = RN(knot_of)(m, f, table, parts);
         REAL *y = m->filter + (f - c->f0) * 3 * SUB;
-        VEC w[4];
+        VEC w[3];
         RN(fetch_ahead)(m, c, f, table, parts);
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 3; k++)
             w[k] = ASTER_V(set)(m->weight[MESSAGE_WEIGHTS * f + k]);
         for (int p = 0; p < parts; p++)
             for (int u = 0; u < UNITS; u++)
@@ -282,17 +296,17 @@ ASTER_VFN void RN(pair_unit)(const struct RN(messages) * m, int64_t f, const REA
     const REAL *weight = m->weight + MESSAGE_WEIGHTS * f;
     int64_t e = m->first[f], b = m->back[e];
     const REAL *to = m->rows + m->src[b] * 8 * SUB + u, *from = m->rows + m->src[e] * 8 * SUB + u;
-    VEC w[4], slope[4], phi, d;
+    VEC w[3], slope[3], phi, d;
     at += u;
     y += u;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 3; k++) {
         w[k] = ASTER_V(set)(weight[k]);
-        slope[k] = ASTER_V(set)(weight[4 + k]);
+        slope[k] = ASTER_V(set)(weight[3 + k]);
     }
     ASTER_V(store)(y, RN(between)(at, parts, w));
     d = ASTER_V(load)(from) * ASTER_V(load)(to + 4 * SUB);
     d = ASTER_V(fma)(ASTER_V(load)(to), ASTER_V(load)(from + 4 * SUB), d);
-    g[0] = ASTER_V(fma)(d, RN(between)(at, parts, slope), g[0]);
+    g[0] = ASTER_V(fma)(d, RN(change)(at, parts, slope), g[0]);
     if (parts == 3) {
         ASTER_V(store)(y + SUB, RN(between)(at + MESSAGE_BLOCK, parts, w));
         d = ASTER_V(set)(0);
@@ -300,7 +314,7 @@ ASTER_VFN void RN(pair_unit)(const struct RN(messages) * m, int64_t f, const REA
             d = ASTER_V(fma)(ASTER_V(load)(from + k * SUB), ASTER_V(load)(to + (4 + k) * SUB), d);
             d = ASTER_V(fma)(ASTER_V(load)(to + k * SUB), ASTER_V(load)(from + (4 + k) * SUB), d);
         }
-        g[0] = ASTER_V(fma)(d, RN(between)(at + MESSAGE_BLOCK, parts, slope), g[0]);
+        g[0] = ASTER_V(fma)(d, RN(change)(at + MESSAGE_BLOCK, parts, slope), g[0]);
     }
     at += (parts - 1) * MESSAGE_BLOCK;
     phi = RN(between)(at, parts, w);
@@ -312,14 +326,14 @@ ASTER_VFN void RN(pair_unit)(const struct RN(messages) * m, int64_t f, const REA
         g[1 + k] = ASTER_V(fma)(phi, there, g[1 + k]);
         g[4 + k] = ASTER_V(fma)(phi, here, g[4 + k]);
     }
-    g[0] = ASTER_V(fma)(d, RN(between)(at, parts, slope), g[0]);
+    g[0] = ASTER_V(fma)(d, RN(change)(at, parts, slope), g[0]);
 }
 
 ASTER_VFN void RN(pairs)(const struct RN(messages) * m, const struct chunk *c, const REAL *table,
                          bool is_first, const int parts)
 {
     for (int64_t f = c->f0; f < c->f1; f++) {
-        const REAL *at = table + m->knot[f] * (int64_t)(2 * parts * MESSAGE_BLOCK);
+        const REAL *at = RN(knot_of)(m, f, table, parts);
         REAL *y = m->filter + (f - c->f0) * 3 * SUB;
         VEC g[MESSAGE_VECTORS], *sum;
         RN(fetch_ahead)(m, c, f, table, parts);
