@@ -21,7 +21,7 @@ static void ASTER_R(gelu_rows)(int64_t m, REAL *const *c, int64_t n0, int64_t n)
             REAL *p = c[i] + n0 + j;
             const bool whole = n - j >= VLEN;
             const VREAL x = whole ? ASTER_VR(load)(p) : ASTER_VR(loadn)(p, n - j);
-            const VREAL y = (REAL)0.5 * x * (1 + ASTER_VR(erf)((REAL)0.70710678118654752440 * x));
+            const VREAL y = x * ASTER_VR(normal)(x);
             if (whole)
                 ASTER_VR(store)(p, y);
             else
