@@ -19,3 +19,7 @@ bench_bench_sequences_LDADD = $(IO_LDADD)
 # Language models through the runtime
 EXTRA_PROGRAMS += bench/bench-language
 bench_bench_language_SOURCES = bench/language_bench.c bench/peak.c
+
+# Energies and forces of molecules
+EXTRA_PROGRAMS += bench/bench-forcefield
+bench_bench_forcefield_SOURCES = bench/forcefield_bench.c bench/peak.c tests/golden/mlff_net.c tests/golden/kernels.c

@@ -20,6 +20,9 @@ folders() {
         done
     done
 }
+for d in $(printf '%s' "$ASTERISM_CUDA_LIBRARIES" | tr ':' '\n'); do
+    case $d in /*) ;; *) echo "asterism: ASTERISM_CUDA_LIBRARIES: '$d' is not looked into; the path of a folder from / on is expected" >&2 ;; esac
+done
 found='' missing=''
 all=$(folders)
 for soname in $(cat "$here/lib/cuda-libraries"); do

@@ -25,15 +25,15 @@ for f in $code; do
 done
 
 # who may include whom
-allowed_base="base" allowed_io="base io" allowed_seq="base seq" allowed_program="base program" allowed_runtime="base runtime"
-allowed_model="base program model" allowed_train="base program model train runtime io"
-allowed_flow="base io seq program model train runtime flow" allowed_pipeline="base runtime flow pipeline"
+allowed_base="base" allowed_atoms="base atoms" allowed_io="base atoms io" allowed_seq="base seq" allowed_program="base program" allowed_runtime="base runtime"
+allowed_model="base atoms program model" allowed_train="base atoms program model train runtime io"
+allowed_flow="base io seq atoms program model train runtime flow" allowed_pipeline="base runtime flow pipeline"
 allowed_cli="base flow pipeline train runtime cli io"
-for layer in base io seq program runtime model train flow pipeline cli; do
+for layer in base atoms io seq program runtime model train flow pipeline cli; do
     var=allowed_$layer
     for f in $(echo "$code" | grep "^src/$layer/"); do
         for inc in $(sed -nE 's/^#include "(([a-z]+)\/[^"]*)".*/\2/p' "$f"); do
-            case " base io seq program runtime model train flow pipeline cli " in
+            case " base atoms io seq program runtime model train flow pipeline cli " in
             *" $inc "*) case " ${!var} " in *" $inc "*) ;; *) complain "$f: src/$layer must not include $inc/" ;; esac ;;
             esac
         done
@@ -45,7 +45,7 @@ done | grep . && bad=1
 grep -lE '#include <hdf5' $code /dev/null | grep -v '^src/io/' | grep . && complain "HDF5 is for src/io"
 grep -lE '#include <yaml' $code /dev/null | grep -v '^src/pipeline/' | grep . && complain "libyaml is for src/pipeline"
 for f in $(echo "$code" | grep -E '^codelets/cpu/'); do
-    grep -nE '#include "(program|runtime|model|train|flow|pipeline|cli|io|seq)/' "$f" && complain "$f: kernels see base and backend.h only"
+    grep -nE '#include "(program|runtime|model|train|flow|pipeline|cli|io|seq|atoms)/' "$f" && complain "$f: kernels see base and backend.h only"
 done
 
 # calls that have a better form here

@@ -31,6 +31,7 @@ enum aster_fn { /* unary: second derivatives exist for all */
                 ASTER_FN_SOFTPLUS,
                 ASTER_FN_SIN,
                 ASTER_FN_COS,
+                ASTER_FN_ROOT, /* the square root; its derivatives are 0 at 0 */
                 ASTER_N_FNS
 };
 enum aster_binary { ASTER_BIN_ADD, ASTER_BIN_SUB, ASTER_BIN_MUL, ASTER_BIN_DIV, ASTER_N_BINS };
@@ -156,6 +157,7 @@ int64_t aster_work_conv(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_lstm(enum aster_op_kind op, const struct aster_args *a);
 int64_t aster_work_attention(enum aster_op_kind op, const struct aster_args *a);
+int64_t aster_work_message(enum aster_op_kind op, const struct aster_args *a);
 
 /* Memory of the CPU for every table of it. */
 void aster_zero_cpu(struct aster_device *d, void *p, int64_t bytes);

@@ -10,4 +10,4 @@ libaster_a_SOURCES += codelets/work_gemm.c codelets/work_conv.c codelets/thread_
 libaster_a_SOURCES += codelets/work_lstm.c
 libaster_a_SOURCES += codelets/task.c codelets/program.c codelets/encode.c codelets/reduction.c codelets/optimizer.c codelets/host.c
 noinst_HEADERS += codelets/codelets.h codelets/task.h codelets/starpu_head.h
-libaster_a_SOURCES += codelets/work_attention.c
+libaster_a_SOURCES += codelets/work_attention.c codelets/work_message.c

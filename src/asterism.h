@@ -83,6 +83,8 @@ ASTER_CALL aster_job_validate(struct aster_job *job, bool inputs);
 /* validate, then what can be known before computing. *plan is text. */
 ASTER_CALL aster_job_check(struct aster_job *job, const struct aster_job_options *o,
                            const char **plan);
+/* validate with inputs, then a line for every file that is read: "input NAME SHA256". */
+ASTER_CALL aster_job_inputs(struct aster_job *job, const char **text);
 /* "dot" or "svg" */
 ASTER_CALL aster_job_graph(struct aster_job *job, const char *format, const char **text);
 /* 0 also when items failed: see the result. -10: stopped on request, to be resumed. */
@@ -108,6 +110,8 @@ struct aster_job_timing {
     double modelled;        /* share of the task seconds that no measurement is behind */
     char expected_from[64]; /* machine of the measured times */
 };
+/* validate with inputs, and whether there is something to time. */
+ASTER_CALL aster_job_can_time(struct aster_job *job);
 ASTER_CALL aster_job_time(struct aster_job *job, const struct aster_job_options *o,
                           const struct aster_job_clock *clock, struct aster_job_timing *out);
 /* asks the run to end after a checkpoint; may be called in a signal handler */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 include src/base/local.mk
+include src/atoms/local.mk
 include src/io/local.mk
 include src/seq/local.mk
 include src/program/local.mk

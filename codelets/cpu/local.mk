@@ -8,6 +8,9 @@ noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelet
 	codelets/cpu/micro_api_real.h codelets/cpu/micro_real.h codelets/cpu/micro_bf16.h codelets/cpu/gemm_real.h codelets/cpu/conv_edges.h \
 	codelets/cpu/conv_real.h codelets/cpu/pool_real.h
 
+KERNEL_SOURCES += codelets/cpu/message.c
+noinst_HEADERS += codelets/cpu/message.h codelets/cpu/message_real.h codelets/cpu/vectors_real.h
+
 noinst_LIBRARIES += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a
 KERNEL_LIBS += libkern_base.a libkern_avx2.a libkern_avx512.a libkern_avx512bf16.a
 libkern_base_a_SOURCES = $(KERNEL_SOURCES)

@@ -98,6 +98,20 @@ FN RN(sqrt_2)(VEC x)
     return (REAL)-0.25 / (x * RN(vsqrt)(x));
 }
 
+/* A length from its square: lengths of zero pull nowhere. */
+FN RN(root)(VEC x)
+{
+    return RN(vsqrt)(x);
+}
+FN RN(root_1)(VEC x)
+{
+    return ASTER_V(sel)(x == 0, ZERO, RN(sqrt_1)(x));
+}
+FN RN(root_2)(VEC x)
+{
+    return ASTER_V(sel)(x == 0, ZERO, RN(sqrt_2)(x));
+}
+
 FN RN(rsqrt)(VEC x)
 {
     return 1 / RN(vsqrt)(x);
@@ -276,7 +290,8 @@ FN RN(cos_2)(VEC x)
     X(SILU, silu)                                                                                  \
     X(SOFTPLUS, softplus)                                                                          \
     X(SIN, sin)                                                                                    \
-    X(COS, cos)
+    X(COS, cos)                                                                                    \
+    X(ROOT, root)
 
 static void RN(unary)(enum aster_fn fn, int64_t n, const REAL *x, REAL *y)
 {

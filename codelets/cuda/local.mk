@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # CUDA kernels, always in the tarball. nvcc compiles them where there is one; the tests compile them for the emulation.
 CUDA_KERNELS = codelets/cuda/pointwise.cu codelets/cuda/reduce.cu codelets/cuda/shape.cu codelets/cuda/gemm.cu codelets/cuda/conv.cu \
-	codelets/cuda/pool.cu codelets/cuda/batchnorm.cu codelets/cuda/norm.cu codelets/cuda/attention.cu codelets/cuda/lstm.cu \
+	codelets/cuda/pool.cu codelets/cuda/batchnorm.cu codelets/cuda/norm.cu codelets/cuda/attention.cu codelets/cuda/message.cu codelets/cuda/lstm.cu \
 	codelets/cuda/loss.cu codelets/cuda/sync.cu codelets/cuda/update.cu codelets/cuda/encode.cu
 CUDA_PARTS = codelets/cuda/kernel.h codelets/cuda/emulate.h codelets/cuda/device.h codelets/cuda/update.h codelets/cuda/unary.h \
 	codelets/cuda/map.h codelets/cuda/strided.h codelets/cuda/sums.h codelets/cuda/gemm.h codelets/cuda/bf16.h

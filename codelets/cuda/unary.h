@@ -71,6 +71,7 @@ ASTER_DEV T fn_value(enum aster_fn fn, T x)
     case ASTER_FN_LOG:
         return log(x);
     case ASTER_FN_SQRT:
+    case ASTER_FN_ROOT:
         return sqrt(x);
     case ASTER_FN_RSQRT:
         return 1 / sqrt(x);
@@ -111,6 +112,8 @@ ASTER_DEV T fn_slope(enum aster_fn fn, T x)
         return 1 / x;
     case ASTER_FN_SQRT:
         return T(0.5) / sqrt(x);
+    case ASTER_FN_ROOT:
+        return x == 0 ? T(0) : T(0.5) / sqrt(x);
     case ASTER_FN_RSQRT:
         return T(-0.5) / (x * sqrt(x));
     case ASTER_FN_RECIP:
@@ -150,6 +153,8 @@ ASTER_DEV T fn_bend(enum aster_fn fn, T x)
         return -1 / (x * x);
     case ASTER_FN_SQRT:
         return T(-0.25) / (x * sqrt(x));
+    case ASTER_FN_ROOT:
+        return x == 0 ? T(0) : T(-0.25) / (x * sqrt(x));
     case ASTER_FN_RSQRT:
         return T(0.75) / (x * x * sqrt(x));
     case ASTER_FN_RECIP:

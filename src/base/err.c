@@ -40,6 +40,13 @@ void aster_ctx_free(struct aster_ctx **ctx)
     *ctx = NULL;
 }
 
+void aster_format(char *text, size_t size, const char *fmt, va_list ap)
+{
+    int n = vsnprintf(text, size, fmt, ap);
+    if (n >= (int)size)
+        text[aster_cut(text, (int)size - 1)] = '\0';
+}
+
 int aster_fail_at(struct aster_ctx *ctx, const char *file, int line, int code, const char *fmt, ...)
 {
     if (!ctx)
@@ -48,7 +55,7 @@ int aster_fail_at(struct aster_ctx *ctx, const char *file, int line, int code, c
     if (!ctx->code) {
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
+        aster_format(ctx->message, sizeof ctx->message, fmt, ap);
         va_end(ap);
         snprintf(ctx->place, sizeof ctx->place, "%s:%d", aster_path_base(file), line);
         ctx->code = code;
@@ -120,7 +127,7 @@ void aster_log(struct aster_ctx *ctx, enum aster_level level, const char *fmt, .
     if (!ctx)
         return;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    aster_format(text, sizeof text, fmt, ap);
     va_end(ap);
     pthread_mutex_lock(&ctx->lock);
     if (level <= ctx->level) {

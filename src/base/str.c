@@ -41,20 +41,38 @@ void aster_str_add(struct aster_str *b, const char *text)
     aster_str_addn(b, text, strlen(text));
 }
 
+void aster_str_add_i64(struct aster_str *b, int64_t v)
+{
+    char digits[24];
+    int at = sizeof digits;
+    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do
+        digits[--at] = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        digits[--at] = '-';
+    aster_str_addn(b, digits + at, sizeof digits - (size_t)at);
+}
+
 void aster_str_printf(struct aster_str *b, const char *fmt, ...)
 {
     va_list ap, again;
+    size_t left = b->failed ? 0 : b->cap - b->len;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(left ? b->s + b->len : NULL, left, fmt, ap);
     va_end(ap);
-    if (n >= 0 && room(b, (size_t)n)) {
+    if (n < 0) {
+        b->failed = true;
+    } else if ((size_t)n < left) {
+        b->len += (size_t)n;
+    } else if (room(b, (size_t)n)) {
         vsnprintf(b->s + b->len, (size_t)n + 1, fmt, again);
         b->len += (size_t)n;
-    } else {
-        b->failed = true;
     }
     va_end(again);
+    if (b->failed && b->s)
+        b->s[b->len] = '\0';
 }
 
 void aster_str_free(struct aster_str *b)
@@ -115,4 +133,17 @@ const char *aster_nearest(const char *word, const char *const *names, int n)
         }
     }
     return best < 0 ? NULL : names[at];
+}
+
+int aster_cut(const char *s, int most)
+{
+    int n = s ? (int)strnlen(s, (size_t)most) : most;
+    for (int k = n - 1; s && n == most && k >= 0 && k >= n - 4; k--) {
+        unsigned char c = (unsigned char)s[k];
+        if ((c & 0xc0) == 0x80)
+            continue;
+        int length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+        return k + length > n ? k : n;
+    }
+    return n;
 }

@@ -118,14 +118,17 @@ static int check_counts(struct scale *s)
 }
 
 /* The job is opened once here, so that mistakes are said once. */
-static int check_job(const struct aster_cli_args *args)
+static int check_job(struct scale *s)
 {
     struct aster_job *job = NULL;
-    int rc = aster_cli_job(args, &job);
-    if (rc == 0 && aster_job_validate(job, true) < 0) {
-        aster_cli_failed(args, job, stderr);
+    const char *inputs;
+    int rc = aster_cli_job(s->args, &job);
+    if (rc == 0 && (aster_job_can_time(job) < 0 || aster_job_inputs(job, &inputs) < 0)) {
+        aster_cli_failed(s->args, job, stderr);
         rc = -1;
     }
+    if (rc == 0)
+        rc = aster_strdup(NULL, inputs, &s->inputs);
     aster_job_close(&job);
     return rc;
 }
@@ -223,7 +226,7 @@ static int prepare(struct scale *s)
         s->study.simulated = true;
     }
     ASTER_TRY(check_counts(s));
-    ASTER_TRY(check_job(s->args));
+    ASTER_TRY(check_job(s));
     if (aster_cli_simulator(&s->simulator, s->simulate != NULL) < 0 && s->simulate)
         return -1;
     if (!s->out) {
@@ -266,6 +269,7 @@ done:
     aster_free(&s->study.run);
     aster_free(&s->study.predicted);
     aster_free(&s->simulator);
+    aster_free(&s->inputs);
     aster_free(&s);
     return rc < 0 ? ASTER_EXIT_BROKEN : ASTER_EXIT_DONE;
 }

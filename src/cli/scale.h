@@ -16,6 +16,7 @@ struct scale {
     struct aster_sim_machine machine;
     const char *simulate, *times, *out;
     char *simulator; /* NULL: there is none */
+    char *inputs;    /* names and hashes of the files that the pipeline reads */
     char self[4096], folder[64];
     int64_t timeout;
 };

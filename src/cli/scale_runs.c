@@ -185,6 +185,7 @@ static int files(struct aster_ctx *ctx, const struct scale *s, struct aster_str 
     ASTER_TRY(aster_find_pipeline(ctx, s->args->words[0], &path));
     int rc = file_line(ctx, "pipeline", path, t);
     aster_free(&path);
+    aster_str_add(t, s->inputs);
     if (rc == 0 && s->simulate) {
         ASTER_TRY(aster_cli_find_machine(ctx, s->simulate, &path));
         rc = file_line(ctx, "machine", path, t);

@@ -3,6 +3,7 @@
  * estimated. */
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
+#include "flow/field_part.h"
 #include "flow/training.h"
 #include "flow/vnp.h"
 
@@ -183,6 +184,24 @@ static int check_embed(struct check *c, int i)
     return 0;
 }
 
+static int check_forcefield(struct check *c, int i)
+{
+    ASTER_TRY(aster_stage_load_forcefield_ready(c->run.ctx, &c->run, i));
+    const struct aster_forcefield_source *s = c->run.slots[i].forcefield;
+    aster_str_printf(c->out, "%s: %lld interactions of width %lld, cutoff %g A, %s\n", s->path,
+                     (long long)s->file.c.n_blocks, (long long)s->file.c.width, s->file.c.cutoff,
+                     aster_dtype_name(s->real));
+    return 0;
+}
+
+static int check_structures(struct check *c, int i)
+{
+    struct aster_run *run = &c->run;
+    ASTER_TRY(aster_stage_read_structures_ready(run->ctx, run, i));
+    aster_str_printf(c->out, "%lld files\n", (long long)aster_run_value(run, i, "files")->n);
+    return 0;
+}
+
 /* The stage whose vectors stage i reads computes them in the run. */
 static int embedding_stage(const struct aster_run *run, int i)
 {
@@ -279,7 +298,9 @@ static const struct {
               {"read-dna", check_dna},
               {"load-classifier", check_classifier},
               {"virnucpro", check_virnucpro},
-              {"embed", check_embed}};
+              {"embed", check_embed},
+              {"load-forcefield", check_forcefield},
+              {"read-structures", check_structures}};
 
 static int check_stage(struct check *c, int i)
 {

@@ -65,9 +65,9 @@ static int wrong_shape(const struct reader *r, const struct aster_weight *w, int
     struct aster_str found = {0}, expected = {0};
     shape_text(w->rank, w->dim, &found);
     shape_text(rank, dim, &expected);
-    int rc = aster_fail(r->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' is %s %s, expected f32 %s",
-                        r->path, w->name, aster_weight_type_name(w->type), aster_str_get(&found),
-                        aster_str_get(&expected));
+    int rc = aster_fail(r->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected f32 %s",
+                        r->path, ASTER_CUT(200, w->name), aster_weight_type_name(w->type),
+                        aster_str_get(&found), aster_str_get(&expected));
     aster_str_free(&found);
     aster_str_free(&expected);
     return rc;
@@ -91,8 +91,8 @@ static int read_tensor(const struct reader *r, const char *name, int rank, const
         double x = t == ASTER_F64 ? ((double *)out)[k] : (double)((float *)out)[k];
         if (!isfinite(x))
             return aster_fail(r->ctx, ASTER_EFORMAT,
-                              "%s: value %lld of tensor '%.200s' is not finite", r->path,
-                              (long long)k, w->name);
+                              "%s: value %lld of tensor '%.*s' is not finite", r->path,
+                              (long long)k, ASTER_CUT(200, w->name));
     }
     return 0;
 }
@@ -120,9 +120,9 @@ static int check_names(const struct reader *r, const struct aster_program *p)
         const char *name = aster_weightfile_tensor(r->f, k)->name;
         if (!is_known(r, p, name))
             return aster_fail(r->ctx, ASTER_EFORMAT,
-                              "%s: tensor '%.200s' is none of a classifier; hidden_layer, bn1 and "
+                              "%s: tensor '%.*s' is none of a classifier; hidden_layer, bn1 and "
                               "output_layer are expected",
-                              r->path, name);
+                              r->path, ASTER_CUT(200, name));
     }
     return 0;
 }
@@ -208,8 +208,8 @@ static int read_all(struct reader *r, struct aster_classifier *c)
     ASTER_TRY(find_prefix(r));
     const struct aster_weight *w = find(r, "hidden_layer.weight");
     if (w->rank != 2)
-        return aster_fail(r->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' has %d axes, expected 2",
-                          r->path, w->name, w->rank);
+        return aster_fail(r->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' has %d axes, expected 2",
+                          r->path, ASTER_CUT(200, w->name), w->rank);
     c->config = (struct aster_classifier_config){.n_inputs = w->dim[1], .hidden = w->dim[0]};
     ASTER_TRY(aster_classifier_program(r->ctx, &c->config, c->real, &c->program));
     ASTER_TRY(check_names(r, c->program));

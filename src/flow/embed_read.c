@@ -102,17 +102,42 @@ static int read_record(struct aster_embed_reader *r, struct aster_embed_part *p)
     return 1;
 }
 
+static int64_t residue_bytes(const struct aster_embed_reader *r)
+{
+    return 16 + (r->rows ? 4 * r->n_layers * r->width : 0);
+}
+
+int64_t aster_embed_part_bytes(const struct aster_embed_part *p)
+{
+    return p->n_rows * (16 + (p->values ? 4 * p->n_layers * p->width : 0)) +
+           (p->mean ? 4 * (p->n + p->n_units) * p->n_layers * p->width : 0);
+}
+
+/* As read_part ends parts: by records, or with the record that reaches PART_BYTES. */
+int64_t aster_embed_largest_part(const struct aster_embed_reader *r)
+{
+    int64_t longest = r->longest < 0 ? r->max_length : r->longest, n = r->shard_size, units = 1;
+    if (r->over == ASTER_OVER_WINDOWS)
+        units = aster_embed_n_windows(longest, r->max_length, r->overlap);
+    else
+        longest = aster_min64(longest, r->max_length);
+    if (r->n_total >= 0)
+        n = aster_min64(n, r->n_total);
+    int64_t one = longest * residue_bytes(r), rows = aster_min64(n * one, PART_BYTES + one);
+    return rows + (r->mean ? 4 * n * (1 + units) * r->n_layers * r->width : 0);
+}
+
 int aster_embed_read_part(struct aster_embed_reader *r, struct aster_embed_part **out)
 {
     struct aster_embed_part *p = NULL;
-    int64_t bytes = 0, per_residue = 16 + (r->rows ? 4 * r->n_layers * r->width : 0);
+    int64_t bytes = 0;
     int rc = 1;
     *out = NULL;
     ASTER_TRY(aster_embed_part_new(r->run->ctx, r->n_parts, r->n_read, &p));
     while (rc == 1 && p->n < r->shard_size && bytes < PART_BYTES) {
         rc = read_record(r, p);
         if (rc == 1)
-            bytes += aster_embed_kept(r, p->entry[p->n - 1].length) * per_residue;
+            bytes += aster_embed_kept(r, p->entry[p->n - 1].length) * residue_bytes(r);
     }
     if (rc < 0 || p->n == 0) {
         aster_embed_part_free(&p);

@@ -9,7 +9,7 @@ struct aster_embed_reader {
     struct aster_run *run;
     int stage;
     int64_t max_length, overlap, shard_size, n_layers, width;
-    bool rows;
+    bool rows, mean;
     enum aster_embed_over over;
     int32_t unknown; /* the id of letters that have none; -1: their sequences fail */
     /* found by aster_embed_reader_start: */
@@ -23,6 +23,9 @@ void aster_embed_reader_start(struct aster_embed_reader *r);
 /* The next records, so many that parts are the same whatever computes them; NULL at the end. */
 ASTER_CHECKED int aster_embed_read_part(struct aster_embed_reader *r,
                                         struct aster_embed_part **out);
+/* What a part takes; the largest that there can be. */
+int64_t aster_embed_part_bytes(const struct aster_embed_part *p);
+int64_t aster_embed_largest_part(const struct aster_embed_reader *r);
 /* Windows and tokens of the part's entries; those that cannot be computed fail. */
 ASTER_CHECKED int aster_embed_make_units(struct aster_embed_reader *r, struct aster_embed_part *p);
 /* Residues that have vectors, of a sequence of this length. */

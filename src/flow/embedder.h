@@ -42,6 +42,13 @@ ASTER_CHECKED int aster_embedder_new(struct aster_ctx *ctx, struct aster_runtime
                                      struct aster_embedder **out);
 int64_t aster_embedder_width(const struct aster_embedder *e);
 int64_t aster_embedder_budget(const struct aster_embedder *e); /* tokens of a batch, decided */
+/* What an embedder for sequences of that many tokens would need, and what there is. */
+struct aster_embed_need {
+    int64_t bytes, free_bytes;
+    bool is_gpu; /* of a GPU, else of the memory limit */
+};
+ASTER_CHECKED int aster_embedder_need(struct aster_embedder *e, int64_t tokens,
+                                      struct aster_embed_need *out);
 int64_t aster_embedder_window(const struct aster_embedder *e); /* batches that run at a time */
 /* Whether all weights stay in memory; else blocks are read again and again. */
 bool aster_embedder_resident(const struct aster_embedder *e);

@@ -49,6 +49,7 @@ struct aster_embedder {
     double **turns;          /* ESM-2, of each set: [longest, width / n_heads] */
     double *slopes;          /* DNABERT-S */
     int64_t budget, longest, n_blocks; /* n_blocks: that wanted layers need */
+    int64_t free_bytes;                /* when the budget was decided */
     bool resident;
     struct aster_buffer *arena;
     struct aster_slots slots;

@@ -41,6 +41,29 @@ static int64_t batch_bytes(const struct aster_embedder *e, const struct embed_si
     return s->tokens + e->n_sets * s->facts + 2 * s->x + s->values;
 }
 
+/* What batches of that many tokens need: a batch for every worker beside the weights, or beside a
+ * few blocks of them; or, where that is what is missing, a GPU for one of them. */
+static int need_of(struct aster_embedder *e, int64_t budget, struct embed_sizes *s,
+                   struct aster_embed_need *out)
+{
+    int64_t least = aster_min64(aster_block_weights_bytes(e->weights, false),
+                                aster_block_weights_bytes(e->weights, true));
+    ASTER_TRY(sizes_of(e, budget, s));
+    int64_t gpu = s->arena + s->facts + 2 * s->x + aster_block_weights_most(e->weights);
+    *out = (struct aster_embed_need){.bytes = e->env->n_workers * (s->arena + batch_bytes(e, s)) +
+                                              least + s->turns,
+                                     .free_bytes = e->free_bytes};
+    if (out->bytes <= out->free_bytes && e->env->n_gpus && gpu > e->env->gpu_memory)
+        *out = (struct aster_embed_need){gpu, e->env->gpu_memory, true};
+    return 0;
+}
+
+int aster_embedder_need(struct aster_embedder *e, int64_t tokens, struct aster_embed_need *out)
+{
+    struct embed_sizes s;
+    return need_of(e, tokens, &s, out);
+}
+
 /* Half of it; but first what one sequence of the longest needs. */
 static int64_t smaller(int64_t budget, int64_t longest)
 {
@@ -50,11 +73,10 @@ static int64_t smaller(int64_t budget, int64_t longest)
 
 /* The largest budget, from the wished one down by halves, that leaves every worker a batch beside
  * the weights, or beside a few blocks of them. */
-static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct embed_sizes *s)
+static int decide_budget(struct aster_embedder *e, struct embed_sizes *s)
 {
-    int64_t wished = e->o.budget, workers = e->env->n_workers, need,
-            least = aster_min64(aster_block_weights_bytes(e->weights, false),
-                                aster_block_weights_bytes(e->weights, true));
+    int64_t wished = e->o.budget;
+    struct aster_embed_need need;
     if (wished > 0 && wished < e->o.longest)
         aster_log(e->ctx, ASTER_LOG_INFO,
                   "a batch of %lld tokens would be too small for a sequence of %lld: that many it "
@@ -64,24 +86,21 @@ static int decide_budget(struct aster_embedder *e, int64_t free_bytes, struct em
         wished = e->env->n_gpus ? GPU_BUDGET : CPU_BUDGET;
     wished = aster_max64(wished, e->o.longest);
     for (e->budget = wished;; e->budget = smaller(e->budget, e->o.longest)) {
-        ASTER_TRY(sizes_of(e, e->budget, s));
-        need = workers * (s->arena + batch_bytes(e, s)) + least + s->turns;
-        bool fits_gpu = !e->env->n_gpus ||
-                        s->arena + s->facts + 2 * s->x + aster_block_weights_most(e->weights) <=
-                            e->env->gpu_memory;
-        if ((need <= free_bytes && fits_gpu) || e->budget == 1)
+        ASTER_TRY(need_of(e, e->budget, s, &need));
+        if (need.bytes <= need.free_bytes || e->budget == 1)
             break;
     }
     e->longest = aster_min64(e->o.longest, e->budget);
-    if (need > free_bytes)
+    if (need.bytes > need.free_bytes)
         return aster_fail(e->ctx, ASTER_ELIMIT,
                           "%s: a block of the model and one token per worker need %.1f MB, %.1f MB "
-                          "of the memory limit are free",
-                          e->o.weights, (double)need / 1e6, (double)free_bytes / 1e6);
+                          "of the memory %s are free",
+                          e->o.weights, (double)need.bytes / 1e6, (double)need.free_bytes / 1e6,
+                          need.is_gpu ? "of a GPU" : "limit");
     if (e->budget < wished)
         aster_log(e->ctx, ASTER_LOG_INFO,
                   "batches of at most %lld tokens: %.1f MB of the memory limit are free",
-                  (long long)e->budget, (double)free_bytes / 1e6);
+                  (long long)e->budget, (double)e->free_bytes / 1e6);
     return 0;
 }
 
@@ -91,7 +110,8 @@ int embed_decide(struct aster_embedder *e, struct embed_sizes *s)
             all = aster_block_weights_bytes(e->weights, true), workers = e->env->n_workers;
     if (e->o.memory > 0)
         free_bytes = aster_min64(free_bytes, e->o.memory);
-    ASTER_TRY(decide_budget(e, free_bytes, s));
+    e->free_bytes = free_bytes;
+    ASTER_TRY(decide_budget(e, s));
     left = free_bytes - workers * s->arena - s->turns;
     e->resident = all + workers * batch_bytes(e, s) <= left ||
                   all <= aster_block_weights_bytes(e->weights, false);

@@ -14,7 +14,7 @@ struct entry {
 struct aster_embeddings {
     struct aster_ctx *ctx;
     char *path, encoding[32];
-    int64_t n, dim, rows_per_entry; /* rows_per_entry: padded length of an npz */
+    int64_t n, cap, dim, rows_per_entry; /* rows_per_entry: padded length of an npz */
     struct aster_npz *npz;
     struct aster_h5 *h5;
     int64_t *offsets; /* [n + 1] of the ragged store */
@@ -35,17 +35,36 @@ const struct aster_proteins *aster_embeddings_proteins(const struct aster_embedd
     return e->proteins;
 }
 
+static void place(struct aster_embeddings *e, int64_t i)
+{
+    int64_t at = (int64_t)(e->entries[i].id & (uint64_t)(e->n_table - 1));
+    while (e->table[at])
+        at = (at + 1) & (e->n_table - 1);
+    e->table[at] = i + 1;
+}
+
 static int build_index(struct aster_embeddings *e)
 {
     for (e->n_table = 16; e->n_table < 2 * e->n; e->n_table *= 2)
         ;
     ASTER_TRY(aster_alloc(e->ctx, e->n_table, sizeof *e->table, &e->table));
-    for (int64_t i = 0; i < e->n; i++) {
-        int64_t at = (int64_t)(e->entries[i].id & (uint64_t)(e->n_table - 1));
-        while (e->table[at])
-            at = (at + 1) & (e->n_table - 1);
-        e->table[at] = i + 1;
+    for (int64_t i = 0; i < e->n; i++)
+        place(e, i);
+    return 0;
+}
+
+/* Twice as much room when half of it is taken. */
+int aster_embeddings_add(struct aster_embeddings *e, const char *id, const char *sequence)
+{
+    size_t length = strlen(sequence);
+    ASTER_TRY(aster_grow(e->ctx, e->n + 1, sizeof *e->entries, &e->cap, &e->entries));
+    e->entries[e->n++] = (struct entry){aster_fnv1a64(id, strlen(id)),
+                                        aster_fnv1a64(sequence, length), (int64_t)length};
+    if (2 * e->n > e->n_table) {
+        aster_free(&e->table);
+        return build_index(e);
     }
+    place(e, e->n - 1);
     return 0;
 }
 
@@ -83,6 +102,8 @@ int aster_embeddings_rows(void *arg, int64_t key, int64_t length, float *out)
     struct aster_embeddings *e = arg;
     if (key < 0 || key >= e->n || length > e->entries[key].length)
         return ASTER_EFORMAT;
+    if (!e->h5 && !e->npz)
+        return aster_fail(e->ctx, ASTER_EBUG, "%s: its vectors were not computed", e->path);
     int rc = 0;
     if (e->h5) {
         pthread_mutex_lock(&e->lock);
@@ -299,6 +320,24 @@ static int open_h5(struct aster_embeddings *e, int64_t max_length)
 done:
     aster_h5_names_free(&ids, n_ids);
     aster_h5_names_free(&seqs, n_seqs);
+    return rc;
+}
+
+int aster_embeddings_new(struct aster_ctx *ctx, const char *name, int64_t dim,
+                         struct aster_embeddings **out)
+{
+    struct aster_embeddings *e = NULL;
+    *out = NULL;
+    ASTER_TRY(aster_alloc(ctx, 1, sizeof *e, &e));
+    e->ctx = ctx;
+    e->dim = dim;
+    pthread_mutex_init(&e->lock, NULL);
+    int rc = aster_strdup(ctx, name, &e->path);
+    if (rc == 0)
+        rc = build_index(e);
+    if (rc < 0)
+        aster_embeddings_free(&e);
+    *out = e;
     return rc;
 }
 

@@ -9,6 +9,11 @@ struct aster_embeddings;
 ASTER_CHECKED int aster_embeddings_open(struct aster_ctx *ctx, const char *path,
                                         const char *encoding, int64_t dim, int64_t max_length,
                                         struct aster_embeddings **out);
+/* A store of names and lengths alone, for simulations: entries are added, rows are not there. */
+ASTER_CHECKED int aster_embeddings_new(struct aster_ctx *ctx, const char *name, int64_t dim,
+                                       struct aster_embeddings **out);
+ASTER_CHECKED int aster_embeddings_add(struct aster_embeddings *e, const char *id,
+                                       const char *sequence);
 void aster_embeddings_free(struct aster_embeddings **e);
 const char *aster_embeddings_path(const struct aster_embeddings *e);
 /* The proteins of the store with their labels; NULL when it has no labels. Their key is their

@@ -106,6 +106,9 @@ ASTER_CHECKED int aster_run(struct aster_ctx *ctx, const struct aster_run_spec *
  * expected task times; as text. */
 ASTER_CHECKED int aster_run_check(struct aster_ctx *ctx, const struct aster_run_spec *spec,
                                   const struct aster_run_options *o, struct aster_str *out);
+/* Name and hash of every file that the pipeline reads, a line each. */
+ASTER_CHECKED int aster_run_inputs(struct aster_ctx *ctx, const struct aster_run_spec *spec,
+                                   struct aster_str *out);
 /* The weights file of a run folder, or of a file's name: itself. */
 ASTER_CHECKED int aster_weights_find(struct aster_ctx *ctx, const char *path, char **out);
 /* Makes report.html of an existing run directory again. */

@@ -188,11 +188,29 @@ int aster_inputs_read(struct aster_run *run)
     return 0;
 }
 
+int aster_run_inputs(struct aster_ctx *ctx, const struct aster_run_spec *spec,
+                     struct aster_str *out)
+{
+    struct aster_run run = {.ctx = ctx, .spec = spec, .lock = -1};
+    int rc;
+    ASTER_GOTO(aster_alloc(ctx, spec->n_stages, sizeof *run.slots, &run.slots), done);
+    ASTER_GOTO(aster_inputs_read(&run), done);
+    for (int64_t i = 0; i < run.n_inputs; i++)
+        aster_str_printf(out, "input %s %s\n", aster_path_base(run.inputs[i].path),
+                         run.inputs[i].sha256);
+    rc = aster_str_ok(ctx, out);
+done:
+    aster_run_free_parts(&run);
+    return rc;
+}
+
 /* Options that change no result: a run goes on with others than it began with. */
 static bool is_free(const struct aster_stage_spec *s, const char *key)
 {
     static const char end[] = "token_budget";
     size_t n = strlen(key);
+    if (!strcmp(key, "batch_atoms"))
+        return true;
     return (n >= sizeof end - 1 && !strcmp(key + n - (sizeof end - 1), end)) ||
            (!strcmp(s->kind->name, "virnucpro") && !strcmp(key, "batch_size"));
 }

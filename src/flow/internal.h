@@ -31,6 +31,8 @@ struct aster_embeddings;    /* embeddings.h */
 struct aster_language_file; /* embed_language.h */
 struct aster_dna_source;    /* vnp.h */
 struct aster_classifier_file;
+struct aster_structure_source; /* field_part.h */
+struct aster_forcefield_source;
 
 struct aster_split {
     int64_t n, n_val, max_length;
@@ -58,6 +60,8 @@ struct aster_slot { /* one per stage; what is there depends on the kind of stage
     struct aster_language_file *language;
     struct aster_dna_source *dna;
     struct aster_classifier_file *classifier;
+    struct aster_structure_source *structures;
+    struct aster_forcefield_source *forcefield;
 };
 
 /* ---- a run ---- */

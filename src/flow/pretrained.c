@@ -116,8 +116,8 @@ static int list_entries(struct aster_pretrained *w)
         if (strlen(t->name) >= NAME_BYTES / 2)
             return aster_fail(
                 w->ctx, ASTER_EFORMAT,
-                "%s: tensor '%.60s...': this name is too long to be one of the model's",
-                aster_weightfile_path(w->file), t->name);
+                "%s: tensor '%.*s...': this name is too long to be one of the model's",
+                aster_weightfile_path(w->file), ASTER_CUT(60, t->name));
         aster_pretrained_name(w->c.kind, t->name, w->entry[k].name, NAME_BYTES);
         w->entry[k].tensor = t;
     }

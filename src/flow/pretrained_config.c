@@ -176,5 +176,7 @@ void aster_pretrained_config_write(const struct aster_language_config *c, struct
     else
         aster_str_printf(out, "  \"type_vocab_size\": %lld,\n  \"alibi_starting_size\": 512,\n",
                          (long long)c->n_types);
-    aster_str_printf(out, "  \"layer_norm_eps\": %g\n}\n", c->eps);
+    aster_str_add(out, "  \"layer_norm_eps\": ");
+    aster_json_number(out, c->eps);
+    aster_str_add(out, "\n}\n");
 }

@@ -114,7 +114,7 @@ static void put_line(struct aster_progress *p, int columns, const char *fmt, ...
     char text[512];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    aster_format(text, sizeof text, fmt, ap);
     va_end(ap);
     if (p->n_drawn == MAX_LINES)
         return;
@@ -413,7 +413,7 @@ void aster_progress_note(struct aster_progress *p, const char *fmt, ...)
         return;
     va_start(ap, fmt);
     pthread_mutex_lock(&p->lock);
-    vsnprintf(p->note, sizeof p->note, fmt, ap);
+    aster_format(p->note, sizeof p->note, fmt, ap);
     pthread_mutex_unlock(&p->lock);
     va_end(ap);
 }

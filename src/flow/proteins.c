@@ -325,8 +325,9 @@ static int warn_of_repeats(struct reading *r)
     for (int64_t i = 0; rc == 0 && i < t->n; i++)
         if (first[i] != i && n++ < REPEATS_SHOWN)
             aster_log(r->ctx, ASTER_LOG_WARN,
-                      "%s:%lld: id '%.100s' is on line %lld already; both are kept", r->path,
-                      (long long)r->line[i], t->p[i].id, (long long)r->line[first[i]]);
+                      "%s:%lld: id '%.*s' is on line %lld already; both are kept", r->path,
+                      (long long)r->line[i], ASTER_CUT(100, t->p[i].id),
+                      (long long)r->line[first[i]]);
     if (n > REPEATS_SHOWN)
         aster_log(r->ctx, ASTER_LOG_WARN, "%s: %lld ids come again", r->path, (long long)n);
     aster_free(&order);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A run from its folder to its last line: inputs, stages one after the other, progress, results. */
+#include "flow/field_part.h"
 #include "flow/internal.h"
 
 #include "flow/embed_language.h"
@@ -111,7 +112,7 @@ int aster_run_fact(struct aster_run *run, const char *name, const char *fmt, ...
     char text[512];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    aster_format(text, sizeof text, fmt, ap);
     va_end(ap);
     ASTER_TRY(
         aster_grow(run->ctx, run->n_facts + 1, sizeof *run->facts, &run->cap_facts, &run->facts));
@@ -218,6 +219,8 @@ static void free_slot(struct aster_slot *s)
     aster_language_file_free(&s->language);
     aster_dna_source_free(&s->dna);
     aster_classifier_file_free(&s->classifier);
+    aster_structure_source_free(&s->structures);
+    aster_forcefield_source_free(&s->forcefield);
 }
 
 void aster_run_free_parts(struct aster_run *run)

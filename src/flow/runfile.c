@@ -140,7 +140,7 @@ static int read_line(struct aster_ctx *ctx, const char *path, char *line, char s
         return 0;
     }
     if (indent == 2 && !*value) {
-        snprintf(stage, 256, "%.100s.%.100s", section, key);
+        snprintf(stage, 256, "%.*s.%.*s", ASTER_CUT(100, section), ASTER_CUT(100, key));
         return 0;
     }
     return add_line(ctx, path, f, indent == 0 ? "" : indent == 2 ? section : stage, key, value);

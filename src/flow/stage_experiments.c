@@ -25,7 +25,7 @@ struct experiments {
 static int folder(struct aster_run *run, const struct aster_experiment *x, char **out)
 {
     char name[128];
-    snprintf(name, sizeof name, "%.60s_%.60s", x->encoding, x->model);
+    snprintf(name, sizeof name, "%.*s_%.*s", ASTER_CUT(60, x->encoding), ASTER_CUT(60, x->model));
     return aster_run_path(run, name, out);
 }
 
@@ -42,7 +42,7 @@ static int train_one(struct experiments *e, const struct aster_experiment *x, co
     bool esm2 = !strncmp(x->encoding, "esm2", 4);
     struct aster_history h = {0};
     char label[64];
-    snprintf(label, sizeof label, "%.30s %.30s", x->encoding, x->model);
+    snprintf(label, sizeof label, "%.*s %.*s", ASTER_CUT(30, x->encoding), ASTER_CUT(30, x->model));
     struct aster_training t = {
         .run = e->run,
         .stage = e->stage,
@@ -70,7 +70,8 @@ static int evaluate_one(struct experiments *e, struct aster_experiment *x,
     int64_t n = which ? e->n_test : e->n_val;
     if (n == 0)
         return 0;
-    snprintf(stage, sizeof stage, "%.60s_%.60s_%s", x->encoding, x->model, which ? "test" : "val");
+    snprintf(stage, sizeof stage, "%.*s_%.*s_%s", ASTER_CUT(60, x->encoding),
+             ASTER_CUT(60, x->model), which ? "test" : "val");
     ASTER_TRY(aster_evaluate(e->run, stage, w, e->embeddings, n, which ? e->test : e->val,
                              e->threshold, e->min_consecutive,
                              aster_run_int(e->run, e->stage, "batch_size"), 256, &ev));
@@ -262,7 +263,7 @@ static int find_history(struct aster_ctx *ctx, const char *parent, const struct 
 {
     char name[128], *path = NULL, *sub = NULL;
     int64_t n, highest = -1;
-    snprintf(name, sizeof name, "%.60s_%.60s", x->encoding, x->model);
+    snprintf(name, sizeof name, "%.*s_%.*s", ASTER_CUT(60, x->encoding), ASTER_CUT(60, x->model));
     ASTER_TRY(aster_path_join(ctx, parent, name, out));
     DIR *d = opendir(*out);
     int rc = 0;

@@ -110,7 +110,7 @@ static void check_bounds(struct validation *v, const char *seq, int64_t start, i
         add(v, true, END_BEYOND, "rcl_end", "End index beyond sequence length", value);
     if (good &&
         ((int64_t)strlen(loop) != length || strncmp(loop, seq + start - 1, (size_t)length))) {
-        snprintf(value, sizeof value, "stored=%.60s, interval=%.*s", loop,
+        snprintf(value, sizeof value, "stored=%.*s, interval=%.*s", ASTER_CUT(60, loop),
                  (int)aster_min64(length, 60), seq + start - 1);
         add(v, true, MISMATCH, "rcl_seq", "Stored loop is not the interval of the sequence", value);
     }
@@ -141,7 +141,8 @@ static void check_annotation(struct validation *v, const char *seq, const char *
 {
     char value[256];
     int64_t start, end;
-    snprintf(value, sizeof value, "start=%.100s, end=%.100s", or_nan(a), or_nan(b));
+    snprintf(value, sizeof value, "start=%.*s, end=%.*s", ASTER_CUT(100, or_nan(a)),
+             ASTER_CUT(100, or_nan(b)));
     if (aster_annotation_absent(a, false) || aster_annotation_absent(a, true) ||
         aster_annotation_absent(b, false) || aster_annotation_absent(b, true))
         add(v, false, NO_ANNOTATION, "rcl_start/end", "Missing or invalid RCL annotation", value);

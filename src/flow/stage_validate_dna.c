@@ -53,8 +53,8 @@ static int check_record(struct validation *v, const struct aster_dna_record *r, 
     if (percent <= v->percent)
         return 0;
     char message[512];
-    snprintf(message, sizeof message, "%.200s:%lld: record '%.200s' has %.1f %% ambiguous bases",
-             r->path, (long long)r->line, r->id, percent);
+    snprintf(message, sizeof message, "%.*s:%lld: record '%.*s' has %.1f %% ambiguous bases",
+             ASTER_CUT(200, r->path), (long long)r->line, ASTER_CUT(200, r->id), percent);
     v->warned++;
     return finding(v, r->path, r->line, r->id, false, message);
 }
@@ -84,10 +84,9 @@ static int check_ids(struct validation *v)
     char message[768];
     int rc;
     while ((rc = aster_repeats_next(v->repeats, &r)) == 1) {
-        snprintf(message, sizeof message,
-                 "%.200s:%lld: record '%.200s' is there before: %.200s:%lld",
-                 v->source->path[r.file], (long long)r.line, r.id, v->source->path[r.first_file],
-                 (long long)r.first_line);
+        snprintf(message, sizeof message, "%.*s:%lld: record '%.*s' is there before: %.*s:%lld",
+                 ASTER_CUT(200, v->source->path[r.file]), (long long)r.line, ASTER_CUT(200, r.id),
+                 ASTER_CUT(200, v->source->path[r.first_file]), (long long)r.first_line);
         v->repeated++;
         ASTER_TRY(finding(v, v->source->path[r.file], r.line, r.id, true, message));
     }

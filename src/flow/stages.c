@@ -3,6 +3,7 @@
  * and runs. */
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
+#include "flow/field_part.h"
 #include "flow/vnp.h"
 
 #include <string.h>
@@ -261,9 +262,11 @@ static const struct aster_opt virnucpro_opts[] = {
     STAGE("esm2", NULL, "language", "ESM-2, for the protein of a frame."),
     STAGE("classifier", NULL, "classifier", "The classifier of both vectors."),
     INT("dnabert_token_budget", "0", 0, 1e7, "tokens",
-        "Tokens of a DNABERT-S batch at most, more where one frame needs them; 0: found from the memory."),
+        "Tokens of a DNABERT-S batch at most, more where one frame needs them; 0: found from the "
+        "memory."),
     INT("esm2_token_budget", "0", 0, 1e7, "tokens",
-        "Tokens of an ESM-2 batch at most, more where one frame needs them; 0: found from the memory."),
+        "Tokens of an ESM-2 batch at most, more where one frame needs them; 0: found from the "
+        "memory."),
     INT("batch_size", "256", 1, 65536, "frames",
         "Frames of a task of the classifier. Changes no result."),
     INT("part_size", "1024", 1, 1e6, "chunks",
@@ -305,6 +308,37 @@ static const struct aster_opt embed_opts[] = {
            "embeddings.h5, of any size; embeddings.npz, padded, up to 4 GB; or both."),
     END};
 
+static const struct aster_opt load_forcefield_opts[] = {
+    FIL("weights", NULL, NULL,
+        "Weights of a force field: .h5 as its distiller or asterism convert writes it, "
+        ".safetensors "
+        "or a PyTorch archive."),
+    CHOICE("precision", "f32", "f32|f64", "Number format of the computation."),
+    CHOICE("mixing", "file", "file|compat|isotropic",
+           "How vectors are mixed: as the file says, by its matrices (energies depend on how a "
+           "molecule is turned), or by a third of their traces (they do not)."),
+    END};
+
+static const struct aster_opt read_structures_opts[] = {
+    {"files", ASTER_OPT_FILES, NULL, 0, 0, "-", "",
+     "Molecules and crystals: extxyz, xyz (plain or gzip) or HDF5 data sets, read one behind the "
+     "other."},
+    END};
+
+static const struct aster_opt evaluate_structures_opts[] = {
+    STAGE("forcefield", NULL, "forcefield", "The force field."),
+    STAGE("input", NULL, "structures", "Structures to evaluate."),
+    INT("batch_atoms", "0", 0, 1e8, "atoms",
+        "Atoms of one task, about; larger structures go alone. 0: chosen. Changes no result."),
+    INT("shard_size", "256", 1, 1e6, "structures",
+        "Structures of one committed part: what a kill can lose at most per part in flight."),
+    BOOL("stress", "true", "Give the stress of periodic structures."),
+    BOOL("atomic_energies", "false", "Keep the energy of every atom, in results.h5."),
+    BOOL("h5", "true", "Write results.h5, in the layout of data sets."),
+    BOOL("extxyz", "true", "Write evaluated.extxyz."),
+    BOOL("csv", "true", "Write energies.csv, a line for each structure."),
+    END};
+
 static const struct aster_stage_kind kinds[] = {
     {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts,
      aster_stage_read_table, NULL},
@@ -343,6 +377,13 @@ static const struct aster_stage_kind kinds[] = {
      virnucpro_opts, aster_stage_virnucpro, aster_stage_virnucpro_ready},
     {"embed", "embeddings", "Computes vectors of a protein language model for every sequence.",
      embed_opts, aster_stage_embed, aster_stage_embed_ready},
+    {"load-forcefield", "forcefield", "Opens a force field.", load_forcefield_opts,
+     aster_stage_load_forcefield, aster_stage_load_forcefield_ready},
+    {"read-structures", "structures",
+     "Reads molecules and crystals one after the other, in constant memory.", read_structures_opts,
+     aster_stage_read_structures, aster_stage_read_structures_ready},
+    {"evaluate-structures", "none", "Computes energies, forces and stress of every structure.",
+     evaluate_structures_opts, aster_stage_evaluate_structures, NULL},
 };
 
 int aster_stage_n_kinds(void)

@@ -48,7 +48,7 @@ static void take_line(const char *line, size_t n, struct aster_study_run *r)
     if (!strcmp(text, "batch_size") && aster_parse_i64(value, &whole) == 0)
         r->batch = whole;
     if (!strcmp(text, "times_from"))
-        snprintf(r->times_from, sizeof r->times_from, "%.63s", value);
+        snprintf(r->times_from, sizeof r->times_from, "%.*s", ASTER_CUT(63, value));
     if (!strcmp(text, "complete"))
         r->ok = r->throughput > 0;
 }

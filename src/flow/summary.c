@@ -71,7 +71,7 @@ static int add_cell(struct aster_ctx *ctx, struct table *t, const char *fmt, ...
     va_list ap;
     ASTER_TRY(aster_grow(ctx, t->n + 1, sizeof *t->cells, &t->cap, &t->cells));
     va_start(ap, fmt);
-    vsnprintf(t->cells[t->n++], sizeof *t->cells, fmt, ap);
+    aster_format(t->cells[t->n++], sizeof *t->cells, fmt, ap);
     va_end(ap);
     return 0;
 }

@@ -86,7 +86,7 @@ static int add_task(struct aster_ctx *ctx, const char *path, int64_t at, char *l
         return bad(ctx, path, at, "mean_us is no number above 0");
     if (aster_parse_i64(field[3], &m.n) < 0 || m.n < 1)
         return bad(ctx, path, at, "n is no number from 1 on");
-    snprintf(m.name, sizeof m.name, "%.23s", field[4]);
+    snprintf(m.name, sizeof m.name, "%.*s", ASTER_CUT(23, field[4]));
     int64_t cap = t->cap;
     ASTER_TRY(aster_grow(ctx, t->n + 1, sizeof *t->task, &cap, &t->task));
     ASTER_TRY(aster_grow(ctx, t->n + 1, sizeof *t->on_gpu, &t->cap, &t->on_gpu));
@@ -99,9 +99,9 @@ static void take_fact(char *line, struct aster_times *t)
 {
     char *value = strchr(line, '\t');
     if (value && !strncmp(line, "# machine\t", 10))
-        snprintf(t->machine, sizeof t->machine, "%.63s", value + 1);
+        snprintf(t->machine, sizeof t->machine, "%.*s", ASTER_CUT(63, value + 1));
     if (value && !strncmp(line, "# isa\t", 6))
-        snprintf(t->isa, sizeof t->isa, "%.31s", value + 1);
+        snprintf(t->isa, sizeof t->isa, "%.*s", ASTER_CUT(31, value + 1));
 }
 
 int aster_times_read(struct aster_ctx *ctx, const char *path, struct aster_times *out)

@@ -6,12 +6,22 @@
 
 #include <string.h>
 
-static int find_training(const struct aster_run *run)
+static int find_training(const struct aster_run_spec *spec)
 {
-    for (int i = 0; i < run->spec->n_stages; i++)
-        if (!strcmp(run->spec->stages[i].kind->name, "train"))
+    for (int i = 0; i < spec->n_stages; i++)
+        if (!strcmp(spec->stages[i].kind->name, "train"))
             return i;
     return -1;
+}
+
+int aster_timing_ready(struct aster_ctx *ctx, const struct aster_run_spec *spec)
+{
+    if (find_training(spec) >= 0)
+        return 0;
+    return aster_fail(ctx, ASTER_EPARAM,
+                      "%s has no stage of the kind train; only steps of a training are timed and "
+                      "predicted",
+                      spec->file);
 }
 
 static int time_training(struct aster_run *run, int stage, struct aster_runtime *rt,
@@ -55,11 +65,7 @@ static int expect(struct aster_run *run, struct aster_runtime *rt, struct aster_
 int aster_timing_run(struct aster_run *run, struct aster_run_timing *t)
 {
     struct aster_runtime *rt;
-    int last = find_training(run);
-    if (last < 0)
-        return aster_fail(run->ctx, ASTER_EPARAM,
-                          "%s has no stage of the kind train; only training is timed",
-                          run->spec->file);
+    int last = find_training(run->spec);
     for (int i = 0; i < last; i++) {
         const struct aster_stage_spec *s = &run->spec->stages[i];
         aster_progress_stage(run->progress, s->id, -1);

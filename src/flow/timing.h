@@ -17,6 +17,8 @@ struct aster_run_timing {
     int n_workers;
     char expected_from[64];
 };
+/* Whether there is something to time in the pipeline. */
+ASTER_CHECKED int aster_timing_ready(struct aster_ctx *ctx, const struct aster_run_spec *spec);
 /* Carries out the stages up to the first training, and of that only timed steps. */
 ASTER_CHECKED int aster_timing_run(struct aster_run *run, struct aster_run_timing *t);
 

@@ -173,24 +173,19 @@ static void repeat_row(const struct aster_dna_source *source, const struct aster
 struct repeats {
     struct vnp_names *names;
     const struct aster_dna_source *source;
-    struct aster_str name, before, rows; /* before: the id of the row before */
+    struct aster_str name, rows;
     struct vnp_file file;
-    int64_t number;
 };
 
 static int add_repeat(struct aster_run *run, struct repeats *s, const struct aster_repeat *r)
 {
     uint8_t place[16];
-    bool same = s->names->n > 0 && !strcmp(r->id, aster_str_get(&s->before));
     if (s->names->n++ == 0) {
         ASTER_TRY(vnp_file_open(run, "repeated_ids.tsv", &s->file));
         aster_str_add(&s->rows, "id\tname\tfile\tline\tfirst_file\tfirst_line\n");
     }
-    s->number = same ? s->number + 1 : 2;
-    s->before.len = s->name.len = 0;
-    aster_str_add(&s->before, r->id);
-    aster_str_printf(&s->name, "%s#%lld", r->id, (long long)s->number);
-    ASTER_TRY(aster_str_ok(run->ctx, &s->before));
+    s->name.len = 0;
+    aster_str_printf(&s->name, "%s#%lld", r->id, (long long)r->number);
     ASTER_TRY(aster_str_ok(run->ctx, &s->name));
     repeat_row(s->source, r, aster_str_get(&s->name), &s->rows);
     if (s->rows.len > FLUSH_AT)
@@ -219,7 +214,6 @@ int vnp_names_make(struct aster_run *run, const struct aster_dna_source *source,
 done:
     vnp_file_drop(&s.file);
     aster_str_free(&s.name);
-    aster_str_free(&s.before);
     aster_str_free(&s.rows);
     return rc < 0 ? rc : 0;
 }

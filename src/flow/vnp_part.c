@@ -140,7 +140,7 @@ static int add_piece(struct vnp_reader *r, struct vnp_part *p, int64_t m)
         return aster_strdup(r->ctx, d->fault, &x->fault);
     x->begin = aster_chunk_begin(&r->plan, r->next_chunk);
     x->n_bases = aster_chunk_end(&r->plan, r->next_chunk + m - 1) - x->begin;
-    x->hash = (int64_t)aster_fnv1a64(d->seq + x->begin, (size_t)x->n_bases);
+    x->hash = (int64_t)aster_hash64(d->seq + x->begin, (size_t)x->n_bases);
     ASTER_TRY(aster_strndup(r->ctx, d->seq + x->begin, (size_t)x->n_bases, &x->bases));
     ASTER_TRY(aster_grow(r->ctx, p->n_chunks + m, sizeof *p->chunk, &p->cap_chunks, &p->chunk));
     for (int64_t k = 0; k < m; k++)

@@ -9,6 +9,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Each writing of a column reads and checks what its last piece has already. */
+enum { ROWS_AT_A_TIME = 1 << 13 };
+
 enum column {
     RECORD_ID_OFFSET,
     RECORD_FILE,
@@ -137,7 +140,7 @@ int vnp_results_record(struct vnp_results *r, const char *name, const struct vnp
     return add_real(r, RECORD_MOST, c->n_judged ? c->most : NAN);
 }
 
-int vnp_results_flush(struct vnp_results *r)
+static int flush(struct vnp_results *r)
 {
     ASTER_TRY(aster_str_ok(r->ctx, &r->ids));
     if (r->ids.len)
@@ -151,6 +154,12 @@ int vnp_results_flush(struct vnp_results *r)
         x->n = 0;
     }
     return 0;
+}
+
+int vnp_results_flush(struct vnp_results *r)
+{
+    const int64_t most = aster_max64(r->rows[CHUNK_RECORD].n, r->rows[FRAME_CHUNK].n);
+    return aster_max64(most, r->rows[RECORD_FILE].n) < ROWS_AT_A_TIME ? 0 : flush(r);
 }
 
 int vnp_results_open(const struct vnp_tables_options *o, struct vnp_results **out)
@@ -186,7 +195,7 @@ int vnp_results_commit(struct vnp_results *r)
     static const char *const keys[] = {"dnabert", "esm2", "classifier"};
     const struct aster_run *run = r->o->run;
     const char *isa = run->rt ? aster_isa_name(aster_runtime_isa(run->rt)) : run->isa_before;
-    ASTER_TRY(vnp_results_flush(r));
+    ASTER_TRY(flush(r));
     ASTER_TRY(aster_h5_attr_set_str(r->f, "/", "program", PACKAGE_STRING));
     ASTER_TRY(aster_h5_attr_set_str(r->f, "/", "pipeline", run->spec->name));
     ASTER_TRY(aster_h5_attr_set_str(r->f, "/", "pipeline_hash", run->hash));

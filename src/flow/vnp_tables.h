@@ -57,6 +57,7 @@ ASTER_CHECKED int vnp_results_chunk(struct vnp_results *r, struct aster_span at,
 /* Behind its chunks. */
 ASTER_CHECKED int vnp_results_record(struct vnp_results *r, const char *name,
                                      const struct vnp_record *x, const struct aster_record_call *c);
+/* Writes when there is much. */
 ASTER_CHECKED int vnp_results_flush(struct vnp_results *r);
 ASTER_CHECKED int vnp_results_commit(struct vnp_results *r);
 void vnp_results_free(struct vnp_results **r);

@@ -35,9 +35,9 @@ void aster_bpe_room_free(struct aster_bpe_room **r)
 /* Back in time from the two tokens on: x is what stands left of the border, y right of it, until
  * the merges x_until and y_until take them. The pair is merged over the border if that has a lower
  * rank; of equal ranks (all three parts are the same token) the leftmost is first. */
-static bool fits(const struct aster_bpe *b, int32_t x, int32_t y)
+bool bpe_fits(const struct aster_bpe *b, int32_t x, int32_t y, int32_t until)
 {
-    int32_t x_until = INT32_MAX, y_until = INT32_MAX;
+    int32_t x_until = until, y_until = until;
     for (;;) {
         int32_t rank = bpe_rank(b, x, y);
         if (rank >= 0 && rank < x_until && rank <= y_until)
@@ -80,7 +80,7 @@ static int encode_stretch(const struct aster_bpe *b, struct aster_bpe_room *r, c
         for (; next >= 0; next = b->part[next].shorter) {
             int64_t to = at + b->part[next].length;
             bool dead = r->dead[to / 64] >> to % 64 & 1;
-            if (!dead && (*n_ids == first || fits(b, ids[*n_ids - 1], next)))
+            if (!dead && (*n_ids == first || bpe_fits(b, ids[*n_ids - 1], next, INT32_MAX)))
                 break;
         }
         if (next >= 0) {

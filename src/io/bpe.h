@@ -14,6 +14,7 @@ enum { BPE_LETTER = -1, BPE_NONE = -2 }; /* instead of a rank: a single letter; 
 struct bpe_token {
     int32_t left, right, rank; /* the merge that makes it */
     int32_t length, shorter;   /* shorter: the longest token that it begins with, -1: none */
+    bool comes_out;            /* of a text: merges of lower rank do not cut it up before */
 };
 struct bpe_special {
     const char *text;
@@ -51,5 +52,8 @@ static inline int32_t bpe_rank(const struct aster_bpe *b, int32_t left, int32_t 
         k = (k + 1) & (uint64_t)b->pair_mask;
     return b->pair[k].rank;
 }
+
+/* Whether x and y stay two tokens beside each other, up to the merges of the rank until. */
+bool bpe_fits(const struct aster_bpe *b, int32_t x, int32_t y, int32_t until);
 
 #endif

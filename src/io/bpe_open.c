@@ -68,12 +68,13 @@ static int add_token(struct aster_bpe *b, const struct aster_json *j)
 {
     if (!j->is_int || j->integer < 0 || j->integer >= b->n_ids || !*j->key)
         return aster_fail(b->ctx, ASTER_EFORMAT,
-                          "%s:%d: the id of token '%.100s' is no integer from 0 to %lld", b->path,
-                          j->line, j->key, (long long)b->n_ids - 1);
+                          "%s:%d: the id of token '%.*s' is no integer from 0 to %lld", b->path,
+                          j->line, ASTER_CUT(100, j->key), (long long)b->n_ids - 1);
     if (b->token[j->integer])
         return aster_fail(b->ctx, ASTER_EFORMAT,
-                          "%s:%d: the tokens '%.100s' and '%.100s' have the same id %lld", b->path,
-                          j->line, b->token[j->integer], j->key, (long long)j->integer);
+                          "%s:%d: the tokens '%.*s' and '%.*s' have the same id %lld", b->path,
+                          j->line, ASTER_CUT(100, b->token[j->integer]), ASTER_CUT(100, j->key),
+                          (long long)j->integer);
     b->token[j->integer] = j->key;
     uint64_t k = text_slot(b, j->key, strlen(j->key));
     while (b->by_text[k] >= 0)
@@ -85,6 +86,7 @@ static int add_token(struct aster_bpe *b, const struct aster_json *j)
         return refuse(b, j, "a token of one character that is no letter or digit of ASCII");
     b->letter[(unsigned char)*j->key] = b->n_letters++;
     b->part[j->integer].rank = BPE_LETTER;
+    b->part[j->integer].comes_out = true;
     return 0;
 }
 
@@ -173,6 +175,8 @@ static int add_merge(struct aster_bpe *b, const struct aster_json *j)
     while (b->pair[k].rank >= 0)
         k = (k + 1) & (uint64_t)b->pair_mask;
     b->pair[k] = (struct bpe_pair){key, (int32_t)b->n_merges++};
+    b->part[w].comes_out =
+        b->part[l].comes_out && b->part[r].comes_out && bpe_fits(b, l, r, b->part[w].rank);
     return 0;
 }
 
@@ -232,7 +236,7 @@ static int plant_tree(struct aster_bpe *b)
     int32_t root;
     ASTER_TRY(add_node(b, &root));
     for (int32_t id = 0; id < b->n_ids; id++)
-        if (b->part[id].rank != BPE_NONE)
+        if (b->part[id].comes_out)
             ASTER_TRY(add_text(b, id));
     for (int32_t id = 0; id < b->n_ids; id++) {
         int32_t at = 0;

@@ -158,8 +158,9 @@ static int check_columns(struct aster_csv *c)
     qsort(c->field, (size_t)c->n_columns, sizeof *c->field, compare_texts);
     for (int64_t k = 1; k < c->n_columns; k++)
         if (*c->field[k] && !strcmp(c->field[k - 1], c->field[k]))
-            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: two columns are named '%.200s'",
-                              aster_lines_path(c->lines), (long long)c->line, c->field[k]);
+            return aster_fail(c->ctx, ASTER_EFORMAT, "%s:%lld: two columns are named '%.*s'",
+                              aster_lines_path(c->lines), (long long)c->line,
+                              ASTER_CUT(200, c->field[k]));
     return 0;
 }
 

@@ -104,7 +104,7 @@ static int look_for_fault(struct aster_dna *d, struct aster_dna_record *r)
                          "an id with byte 0x%02x at its position %lld; UTF-8 text is expected",
                          (unsigned char)*at, (long long)(at - r->id) + 1);
     } else {
-        aster_str_printf(&d->fault, "record '%.200s' ", r->id);
+        aster_str_printf(&d->fault, "record '%.*s' ", ASTER_CUT(200, r->id));
         if (r->length == 0)
             aster_str_add(&d->fault, "is empty; a sequence is expected");
         else

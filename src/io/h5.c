@@ -43,7 +43,8 @@ static herr_t innermost(unsigned n, const H5E_error2_t *e, void *text)
         return 0;
     if (said)
         desc = said + sizeof mark - 1;
-    snprintf(text, 200, "%.*s", said ? (int)strcspn(desc, "'") : 199, desc);
+    snprintf(text, 200, "%.*s",
+             ASTER_CUT(said ? (int)aster_min64((int64_t)strcspn(desc, "'"), 199) : 199, desc));
     return 0;
 }
 

@@ -282,41 +282,73 @@ unlock:
     return rc;
 }
 
-static int read_fixed(struct aster_h5 *f, const char *name, hid_t d, const struct aster_h5_shape *s,
-                      char **list)
+/* Which strings of a dataset, of n in all: to and from are as H5Dread takes them. */
+struct strings {
+    hid_t d, to, from;
+    int64_t n;
+};
+
+static int read_fixed(struct aster_h5 *f, const char *name, const struct strings *which,
+                      const struct aster_h5_shape *s, char **list)
 {
     char *bytes = NULL;
     int64_t total = 0;
-    ASTER_TRY(aster_mul(f->ctx, s->n, s->string_size, &total));
+    ASTER_TRY(aster_mul(f->ctx, which->n, s->string_size, &total));
     ASTER_TRY(believable(f, name, s, total));
     ASTER_TRY(aster_alloc(f->ctx, total, 1, &bytes));
-    hid_t type = H5Dget_type(d);
-    int rc = H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) < 0
+    hid_t type = H5Dget_type(which->d);
+    int rc = H5Dread(which->d, type, which->to, which->from, H5P_DEFAULT, bytes) < 0
                  ? aster_h5_fail(f, name, "cannot be read")
                  : 0;
     H5Tclose(type);
-    for (int64_t k = 0; rc == 0 && k < s->n; k++)
+    for (int64_t k = 0; rc == 0 && k < which->n; k++)
         rc = aster_strndup(f->ctx, bytes + k * s->string_size, (size_t)s->string_size, &list[k]);
     aster_free(&bytes);
     return rc;
 }
 
-static int read_variable(struct aster_h5 *f, const char *name, hid_t d,
-                         const struct aster_h5_shape *s, char **list)
+static int read_variable(struct aster_h5 *f, const char *name, const struct strings *which,
+                         char **list)
 {
     char **text = NULL;
-    ASTER_TRY(aster_alloc(f->ctx, s->n, sizeof *text, &text));
-    hid_t type = H5Dget_type(d), space = H5Dget_space(d);
-    int rc = H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0
+    hsize_t n = (hsize_t)which->n;
+    ASTER_TRY(aster_alloc(f->ctx, which->n, sizeof *text, &text));
+    hid_t type = H5Dget_type(which->d), space = H5Screate_simple(1, &n, NULL);
+    int rc = H5Dread(which->d, type, which->to, which->from, H5P_DEFAULT, text) < 0
                  ? aster_h5_fail(f, name, "cannot be read")
                  : 0;
-    for (int64_t k = 0; rc == 0 && k < s->n; k++)
+    for (int64_t k = 0; rc == 0 && k < which->n; k++)
         rc = aster_strdup(f->ctx, text[k] ? text[k] : "", &list[k]);
     H5Dvlen_reclaim(type, space, H5P_DEFAULT, text);
     H5Tclose(type);
     H5Sclose(space);
     aster_free(&text);
     return rc;
+}
+
+static int read_list(struct aster_h5 *f, const char *name, const struct strings *which,
+                     const struct aster_h5_shape *s, char ***out)
+{
+    int rc = believable(f, name, s, which->n * 16);
+    if (rc == 0)
+        rc = aster_alloc(f->ctx, which->n, sizeof **out, out);
+    if (rc == 0 && which->n)
+        rc = s->string_size < 0 ? read_variable(f, name, which, *out)
+                                : read_fixed(f, name, which, s, *out);
+    if (rc < 0)
+        aster_h5_names_free(out, *out ? which->n : 0);
+    return rc;
+}
+
+/* Of text. */
+static int open_strings(struct aster_h5 *f, const char *name, hid_t *d, struct aster_h5_shape *s)
+{
+    ASTER_TRY(open_dataset(f, name, d, s));
+    if (s->is_string)
+        return 0;
+    H5Dclose(*d);
+    return aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is numbers, text is expected", f->path,
+                      name);
 }
 
 int aster_h5_read_strings(struct aster_h5 *f, const char *name, char ***out, int64_t *n)
@@ -326,26 +358,50 @@ int aster_h5_read_strings(struct aster_h5 *f, const char *name, char ***out, int
     *out = NULL;
     *n = 0;
     aster_h5_lock();
-    int rc = open_dataset(f, name, &d, &s);
-    if (rc < 0)
-        goto unlock;
-    if (!s.is_string)
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: '%s': is numbers, text is expected", f->path,
-                        name);
-    if (rc == 0)
-        rc = believable(f, name, &s, s.n * 16);
-    if (rc == 0)
-        rc = aster_alloc(f->ctx, s.n, sizeof **out, out);
-    if (rc == 0 && s.n)
-        rc = s.string_size < 0 ? read_variable(f, name, d, &s, *out)
-                               : read_fixed(f, name, d, &s, *out);
-    H5Dclose(d);
-    *n = s.n;
-unlock:
-    aster_h5_unlock();
-    if (rc < 0) {
-        aster_h5_names_free(out, *out ? s.n : 0);
-        *n = 0;
+    int rc = open_strings(f, name, &d, &s);
+    if (rc == 0) {
+        rc = read_list(f, name, &(struct strings){d, H5S_ALL, H5S_ALL, s.n}, &s, out);
+        H5Dclose(d);
     }
+    aster_h5_unlock();
+    *n = rc == 0 ? s.n : 0;
+    return rc;
+}
+
+static int read_string_rows(struct aster_h5 *f, const char *name, hid_t d,
+                            const struct aster_h5_shape *s, int64_t first, int64_t count,
+                            char ***out)
+{
+    hsize_t start = (hsize_t)first, n = (hsize_t)count;
+    int rc = 0;
+    if (s->rank != 1 || first < 0 || count < 0 || first > s->n - count)
+        return aster_fail(f->ctx, ASTER_EFORMAT,
+                          "%s: '%s': %lld texts from row %lld on, there are %lld", f->path, name,
+                          (long long)count, (long long)first, (long long)s->n);
+    hid_t from = H5Dget_space(d), to = H5Screate_simple(1, &n, NULL);
+    if (from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &n, NULL) < 0)
+        rc = aster_h5_fail(f, name, "rows cannot be read");
+    else
+        rc = read_list(f, name, &(struct strings){d, to, from, count}, s, out);
+    if (from >= 0)
+        H5Sclose(from);
+    if (to >= 0)
+        H5Sclose(to);
+    return rc;
+}
+
+int aster_h5_read_string_rows(struct aster_h5 *f, const char *name, int64_t first, int64_t count,
+                              char ***out)
+{
+    struct aster_h5_shape s;
+    hid_t d;
+    *out = NULL;
+    aster_h5_lock();
+    int rc = open_strings(f, name, &d, &s);
+    if (rc == 0) {
+        rc = read_string_rows(f, name, d, &s, first, count, out);
+        H5Dclose(d);
+    }
+    aster_h5_unlock();
     return rc;
 }

@@ -132,20 +132,29 @@ int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, cons
     return rc;
 }
 
+/* Rows of one shape: the sizes of the axes behind the first. */
+struct rows {
+    int64_t n, row_n; /* row_n: elements of a row */
+    int rank;
+    hsize_t dim[8]; /* dim[0] is that of all that is there */
+};
+
 /* The first rows appended foretell the rest: a chunk holds as many, from 16 KiB to 1 MiB. */
-static hid_t make_appendable(struct aster_h5 *f, const char *name, hid_t stored, int64_t n_rows,
-                             int64_t row_n)
+static hid_t make_appendable(struct aster_h5 *f, const char *name, hid_t stored,
+                             const struct rows *r)
 {
-    int64_t row_bytes = row_n * (int64_t)H5Tget_size(stored), least = (16 << 10) / row_bytes,
+    int64_t row_bytes = r->row_n * (int64_t)H5Tget_size(stored), least = (16 << 10) / row_bytes,
             most = (1 << 20) / row_bytes;
-    hsize_t zero[2] = {0, (hsize_t)row_n}, grown[2] = {H5S_UNLIMITED, (hsize_t)row_n};
-    hsize_t chunk[2] = {(hsize_t)aster_max64(1, aster_min64(most, aster_max64(least, n_rows))),
-                        (hsize_t)row_n};
+    hsize_t zero[8], grown[8], chunk[8];
+    for (int k = 0; k < r->rank; k++)
+        zero[k] = grown[k] = chunk[k] = r->dim[k];
+    zero[0] = 0;
+    grown[0] = H5S_UNLIMITED;
+    chunk[0] = (hsize_t)aster_max64(1, aster_min64(most, aster_max64(least, r->n)));
     make_groups(f, name);
-    hid_t space = H5Screate_simple(row_n == 1 ? 1 : 2, zero, grown),
-          create = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = H5Screate_simple(r->rank, zero, grown), create = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(create, false);
-    H5Pset_chunk(create, row_n == 1 ? 1 : 2, chunk);
+    H5Pset_chunk(create, r->rank, chunk);
     if (H5Tget_class(stored) != H5T_STRING)
         H5Pset_fletcher32(create);
     hid_t d = H5Dcreate2(f->id, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
@@ -154,53 +163,106 @@ static hid_t make_appendable(struct aster_h5 *f, const char *name, hid_t stored,
     return d;
 }
 
+static int add_rows(struct aster_h5 *f, const char *name, hid_t d, hid_t memory,
+                    const struct rows *r, const struct aster_h5_shape *s, const void *data)
+{
+    hsize_t start[8] = {(hsize_t)s->dim[0]}, size[8], n[8];
+    hid_t to = -1, from;
+    int rc = 0;
+    for (int k = 0; k < r->rank; k++)
+        size[k] = n[k] = r->dim[k];
+    size[0] = (hsize_t)(s->dim[0] + r->n);
+    n[0] = (hsize_t)r->n;
+    from = H5Screate_simple(r->rank, n, NULL);
+    if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 ||
+        H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
+        H5Dwrite(d, memory, from, to, H5P_DEFAULT, data) < 0)
+        rc = aster_h5_fail(f, name, "cannot be appended to");
+    if (to >= 0)
+        H5Sclose(to);
+    H5Sclose(from);
+    return rc;
+}
+
 static int append_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_t memory,
-                        int64_t n_rows, int64_t row_n, const void *data)
+                        const struct rows *r, const void *data)
 {
     struct aster_h5_shape s = {0};
-    int rc = 0, rank = row_n == 1 ? 1 : 2;
     hid_t d = aster_h5_exists(f->id, name) ? H5Dopen2(f->id, name, H5P_DEFAULT)
-                                           : make_appendable(f, name, stored, n_rows, row_n);
-    if (d < 0) {
-        rc = aster_h5_fail(f, name, "cannot be made");
-    } else if ((rc = aster_h5_shape_of(f, name, d, &s)) == 0 &&
-               (s.rank != rank || (rank == 2 && s.dim[1] != row_n))) {
-        rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld, %lld were appended", f->path,
-                        name, s.rank == 2 ? (long long)s.dim[1] : 1, (long long)row_n);
-    } else if (rc == 0 && n_rows > 0) {
-        hsize_t size[2] = {(hsize_t)(s.dim[0] + n_rows), (hsize_t)row_n},
-                start[2] = {(hsize_t)s.dim[0], 0}, n[2] = {(hsize_t)n_rows, (hsize_t)row_n};
-        hid_t to = -1, from = H5Screate_simple(rank, n, NULL);
-        if (H5Dset_extent(d, size) < 0 || (to = H5Dget_space(d)) < 0 ||
-            H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, n, NULL) < 0 ||
-            H5Dwrite(d, memory, from, to, H5P_DEFAULT, data) < 0)
-            rc = aster_h5_fail(f, name, "cannot be appended to");
-        if (to >= 0)
-            H5Sclose(to);
-        H5Sclose(from);
+                                           : make_appendable(f, name, stored, r);
+    if (d < 0)
+        return aster_h5_fail(f, name, "cannot be made");
+    int rc = aster_h5_shape_of(f, name, d, &s);
+    bool same = s.rank == r->rank;
+    for (int k = 1; same && k < s.rank; k++)
+        same = s.dim[k] == (int64_t)r->dim[k];
+    if (rc == 0 && !same)
+        rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld elements, others were appended",
+                        f->path, name, (long long)r->row_n);
+    if (rc == 0 && r->n > 0)
+        rc = add_rows(f, name, d, memory, r, &s, data);
+    H5Dclose(d);
+    return rc;
+}
+
+/* rank 0: rows of single elements */
+static int set_rows(struct aster_h5 *f, const char *name, int64_t n_rows, int rank,
+                    const int64_t *dim, struct rows *out)
+{
+    bool good = n_rows >= 0 && rank >= 0 && rank < 8;
+    *out = (struct rows){.n = n_rows, .row_n = 1, .rank = rank + 1};
+    for (int k = 0; good && k < rank; k++) {
+        good = dim[k] >= 1 && dim[k] <= INT64_MAX / 8 / out->row_n;
+        out->dim[k + 1] = (hsize_t)dim[k];
+        out->row_n *= good ? dim[k] : 1;
     }
-    if (d >= 0)
-        H5Dclose(d);
+    return good ? 0
+                : aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of no shape to append",
+                             f->path, name, (long long)n_rows);
+}
+
+int aster_h5_append_shaped(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows,
+                           int rank, const int64_t *dim, const void *data)
+{
+    struct rows r;
+    ASTER_TRY(set_rows(f, name, n_rows, rank, dim, &r));
+    aster_h5_lock();
+    int rc = append_typed(f, name, file_type(t), aster_h5_memory_type(t), &r, data);
+    aster_h5_unlock();
     return rc;
 }
 
 int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t, int64_t n_rows,
                     int64_t row_n, const void *data)
 {
-    if (row_n < 1 || n_rows < 0 || row_n > INT64_MAX / 8)
-        return aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': %lld rows of %lld elements to append",
-                          f->path, name, (long long)n_rows, (long long)row_n);
+    return aster_h5_append_shaped(f, name, t, n_rows, row_n == 1 ? 0 : 1, &row_n, data);
+}
+
+int aster_h5_append_flags(struct aster_h5 *f, const char *name, int64_t n_rows, int64_t row_n,
+                          const uint8_t *data)
+{
+    struct rows r;
+    int8_t no = 0, yes = 1;
+    ASTER_TRY(set_rows(f, name, n_rows, row_n == 1 ? 0 : 1, &row_n, &r));
     aster_h5_lock();
-    int rc = append_typed(f, name, file_type(t), aster_h5_memory_type(t), n_rows, row_n, data);
+    hid_t type = H5Tenum_create(H5T_STD_I8LE);
+    int rc =
+        type < 0 || H5Tenum_insert(type, "FALSE", &no) < 0 || H5Tenum_insert(type, "TRUE", &yes) < 0
+            ? aster_h5_fail(f, name, "truth values cannot be written")
+            : append_typed(f, name, type, type, &r, data);
+    if (type >= 0)
+        H5Tclose(type);
     aster_h5_unlock();
     return rc;
 }
 
 int aster_h5_append_strings(struct aster_h5 *f, const char *name, int64_t n, const char *const *s)
 {
+    struct rows r;
+    ASTER_TRY(set_rows(f, name, n, 0, NULL, &r));
     aster_h5_lock();
     hid_t type = text_type();
-    int rc = append_typed(f, name, type, type, n, 1, s);
+    int rc = append_typed(f, name, type, type, &r, s);
     H5Tclose(type);
     aster_h5_unlock();
     return rc;

@@ -125,6 +125,9 @@ ASTER_CHECKED int aster_h5_read(struct aster_h5 *f, const char *name, enum aster
 /* Rows first .. first+count-1 of the first axis into a buffer of the caller. */
 ASTER_CHECKED int aster_h5_read_rows(struct aster_h5 *f, const char *name, enum aster_dtype t,
                                      int64_t first, int64_t count, void *out);
+/* Of a dataset with one axis: count strings from row first on. */
+ASTER_CHECKED int aster_h5_read_string_rows(struct aster_h5 *f, const char *name, int64_t first,
+                                            int64_t count, char ***out);
 /* Strings, fixed-length or variable: *out is an array of n owned strings. */
 ASTER_CHECKED int aster_h5_read_strings(struct aster_h5 *f, const char *name, char ***out,
                                         int64_t *n);
@@ -138,6 +141,13 @@ ASTER_CHECKED int aster_h5_write_strings(struct aster_h5 *f, const char *name, i
 /* An appendable dataset: rows of row_n elements, chunked; with row_n 1 it has one axis. */
 ASTER_CHECKED int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t,
                                   int64_t n_rows, int64_t row_n, const void *data);
+/* Rows of any shape: dim are the sizes of the rank axes behind the first. */
+ASTER_CHECKED int aster_h5_append_shaped(struct aster_h5 *f, const char *name, enum aster_dtype t,
+                                         int64_t n_rows, int rank, const int64_t *dim,
+                                         const void *data);
+/* Truth values as h5py writes them; data is 0 or 1. */
+ASTER_CHECKED int aster_h5_append_flags(struct aster_h5 *f, const char *name, int64_t n_rows,
+                                        int64_t row_n, const uint8_t *data);
 ASTER_CHECKED int aster_h5_append_strings(struct aster_h5 *f, const char *name, int64_t n,
                                           const char *const *s); /* one axis */
 ASTER_CHECKED int aster_h5_attr_set_i64(struct aster_h5 *f, const char *object, const char *name,

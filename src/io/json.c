@@ -199,8 +199,8 @@ static int check_keys(struct parser *p, const struct aster_json *object, int64_t
     qsort(keys, (size_t)n, sizeof *keys, compare_keys);
     for (k = 1; k < n && rc == 0; k++)
         if (!strcmp(keys[k - 1], keys[k]))
-            rc = aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: key '%.80s' stands twice in one object",
-                            p->where, object->line, keys[k]);
+            rc = aster_fail(p->ctx, ASTER_EFORMAT, "%s:%d: key '%.*s' stands twice in one object",
+                            p->where, object->line, ASTER_CUT(80, keys[k]));
     aster_free(&keys);
     return rc;
 }

@@ -35,7 +35,7 @@ static int wrong(const struct cursor *c, const char *expected)
 {
     int left = (int)aster_min64(c->end - c->at, 20);
     return aster_fail(c->ctx, ASTER_EFORMAT, "%s: '%s': its header has '%.*s' where %s is expected",
-                      c->path, c->name, left, c->at, expected);
+                      c->path, c->name, ASTER_CUT(left, c->at), expected);
 }
 
 static void skip_space(struct cursor *c)

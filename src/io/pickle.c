@@ -29,11 +29,11 @@ ASTER_PRINTF(2, 3) static int wrong(const struct machine *m, const char *fmt, ..
     const char *name = m->op < m->end ? instructions[*m->op].name : NULL;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    aster_format(text, sizeof text, fmt, ap);
     va_end(ap);
-    return aster_fail(m->t->ctx, ASTER_EFORMAT, "%s: %.200s: byte %lld%s%s: %s", m->t->path,
-                      m->t->pickle->name, (long long)(m->op - m->begin), name ? ", " : "",
-                      name ? name : "", text);
+    return aster_fail(m->t->ctx, ASTER_EFORMAT, "%s: %.*s: byte %lld%s%s: %s", m->t->path,
+                      ASTER_CUT(200, m->t->pickle->name), (long long)(m->op - m->begin),
+                      name ? ", " : "", name ? name : "", text);
 }
 
 /* ---- objects ---- */
@@ -499,8 +499,9 @@ int torch_unpickle(struct torch_file *t)
     struct machine m = {
         .t = t, .begin = begin, .op = begin, .at = begin, .end = begin + t->pickle->size};
     if (t->pickle->size > PICKLE_LIMIT)
-        return aster_fail(t->ctx, ASTER_ELIMIT, "%s: %.200s has %lld bytes; %lld is the most",
-                          t->path, t->pickle->name, (long long)t->pickle->size, PICKLE_LIMIT);
+        return aster_fail(t->ctx, ASTER_ELIMIT, "%s: %.*s has %lld bytes; %lld is the most",
+                          t->path, ASTER_CUT(200, t->pickle->name), (long long)t->pickle->size,
+                          PICKLE_LIMIT);
     int rc = run(&m);
     aster_free(&m.stack);
     aster_free(&m.memo);

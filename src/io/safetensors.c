@@ -43,11 +43,11 @@ static int member(const struct aster_st *s, const struct aster_json *entry, cons
 {
     *out = aster_json_get(entry, key);
     if (!*out)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' has no %s; %s is expected",
-                          s->path, entry->key, key, expected);
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' has no %s; %s is expected",
+                          s->path, ASTER_CUT(200, entry->key), key, expected);
     if ((*out)->type != type)
-        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.200s': its %s is not %s", s->path,
-                          entry->key, key, expected);
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.*s': its %s is not %s", s->path,
+                          ASTER_CUT(200, entry->key), key, expected);
     return 0;
 }
 
@@ -56,14 +56,13 @@ static int length_of(const struct aster_st *s, const char *name, const char *key
                      const struct aster_json *j, int64_t *out)
 {
     if (j->type != ASTER_JSON_NUMBER || !j->is_int)
-        return aster_fail(
-            s->ctx, ASTER_EFORMAT,
-            "%s: tensor '%.200s': its %s holds something that is not a 64-bit integer", s->path,
-            name, key);
+        return aster_fail(s->ctx, ASTER_EFORMAT,
+                          "%s: tensor '%.*s': its %s holds something that is not a 64-bit integer",
+                          s->path, ASTER_CUT(200, name), key);
     if (j->integer < 0)
         return aster_fail(s->ctx, ASTER_EFORMAT,
-                          "%s: tensor '%.200s': its %s has the negative number %lld", s->path, name,
-                          key, (long long)j->integer);
+                          "%s: tensor '%.*s': its %s has the negative number %lld", s->path,
+                          ASTER_CUT(200, name), key, (long long)j->integer);
     *out = j->integer;
     return 0;
 }
@@ -75,8 +74,8 @@ static int read_shape(const struct aster_st *s, const struct aster_json *shape,
     t->n = 1;
     for (const struct aster_json *j = shape->child; j; j = j->next) {
         if (t->rank == 8)
-            return aster_fail(s->ctx, ASTER_ELIMIT,
-                              "%s: tensor '%.200s' has more than 8 dimensions", s->path, t->name);
+            return aster_fail(s->ctx, ASTER_ELIMIT, "%s: tensor '%.*s' has more than 8 dimensions",
+                              s->path, ASTER_CUT(200, t->name));
         ASTER_TRY(length_of(s, t->name, "shape", j, &t->dim[t->rank]));
         int64_t d = t->dim[t->rank++];
         none |= d == 0;
@@ -89,8 +88,8 @@ static int read_shape(const struct aster_st *s, const struct aster_json *shape,
         t->n = 0;
     else if (beyond)
         return aster_fail(s->ctx, ASTER_EFORMAT,
-                          "%s: tensor '%.200s': the product of its shape does not fit 64 bits",
-                          s->path, t->name);
+                          "%s: tensor '%.*s': the product of its shape does not fit 64 bits",
+                          s->path, ASTER_CUT(200, t->name));
     return 0;
 }
 
@@ -100,39 +99,40 @@ static int read_entry(const struct aster_st *s, const struct aster_json *entry, 
     const struct aster_json *dtype, *shape, *offsets;
     t->name = entry->key;
     if (entry->type != ASTER_JSON_OBJECT)
-        return aster_fail(s->ctx, ASTER_EFORMAT,
-                          "%s: the entry of tensor '%.200s' is not an object", s->path, t->name);
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: the entry of tensor '%.*s' is not an object",
+                          s->path, ASTER_CUT(200, t->name));
     ASTER_TRY(member(s, entry, "dtype", ASTER_JSON_STRING, "a text", &dtype));
     ASTER_TRY(member(s, entry, "shape", ASTER_JSON_ARRAY, "a list of integers", &shape));
     ASTER_TRY(
         member(s, entry, "data_offsets", ASTER_JSON_ARRAY, "a list of two integers", &offsets));
     int bits = type_bits(dtype->string);
     if (!bits)
-        return aster_fail(s->ctx, ASTER_EFORMAT,
-                          "%s: tensor '%.200s' has the unknown dtype '%.40s'", s->path, t->name,
-                          dtype->string);
+        return aster_fail(s->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' has the unknown dtype '%.*s'",
+                          s->path, ASTER_CUT(200, t->name), ASTER_CUT(40, dtype->string));
     snprintf(t->dtype, sizeof t->dtype, "%s", dtype->string);
     ASTER_TRY(read_shape(s, shape, t));
     if (aster_json_count(offsets) != 2)
         return aster_fail(s->ctx, ASTER_EFORMAT,
-                          "%s: tensor '%.200s': %lld data_offsets, 2 are expected", s->path,
-                          t->name, (long long)aster_json_count(offsets));
+                          "%s: tensor '%.*s': %lld data_offsets, 2 are expected", s->path,
+                          ASTER_CUT(200, t->name), (long long)aster_json_count(offsets));
     ASTER_TRY(length_of(s, t->name, "data_offsets", offsets->child, &span->begin));
     ASTER_TRY(length_of(s, t->name, "data_offsets", offsets->child->next, &span->end));
     if (span->begin > span->end)
         return aster_fail(s->ctx, ASTER_EFORMAT,
-                          "%s: tensor '%.200s': data_offsets begin at %lld, after their end %lld",
-                          s->path, t->name, (long long)span->begin, (long long)span->end);
+                          "%s: tensor '%.*s': data_offsets begin at %lld, after their end %lld",
+                          s->path, ASTER_CUT(200, t->name), (long long)span->begin,
+                          (long long)span->end);
     if (span->end > data_n)
         return aster_fail(s->ctx, ASTER_EFORMAT,
-                          "%s: tensor '%.200s' ends at byte %lld of the data; the file has %lld",
-                          s->path, t->name, (long long)span->end, (long long)data_n);
+                          "%s: tensor '%.*s' ends at byte %lld of the data; the file has %lld",
+                          s->path, ASTER_CUT(200, t->name), (long long)span->end,
+                          (long long)data_n);
     if (span->end - span->begin != t->n * (bits / 8))
         return aster_fail(
             s->ctx, ASTER_EFORMAT,
-            "%s: tensor '%.200s': %lld elements of %s have %lld bytes, its data_offsets hold %lld",
-            s->path, t->name, (long long)t->n, t->dtype, (long long)(t->n * (bits / 8)),
-            (long long)(span->end - span->begin));
+            "%s: tensor '%.*s': %lld elements of %s have %lld bytes, its data_offsets hold %lld",
+            s->path, ASTER_CUT(200, t->name), (long long)t->n, t->dtype,
+            (long long)(t->n * (bits / 8)), (long long)(span->end - span->begin));
     return 0;
 }
 
@@ -156,12 +156,13 @@ static int check_cover(const struct aster_st *s, struct span *spans, int64_t dat
         if (spans[k].begin < at)
             return aster_fail(
                 s->ctx, ASTER_EFORMAT,
-                "%s: tensor '%.200s' begins at byte %lld of the data and overlaps '%.200s'",
-                s->path, name, (long long)spans[k].begin, s->tensor[spans[k - 1].tensor].name);
+                "%s: tensor '%.*s' begins at byte %lld of the data and overlaps '%.*s'", s->path,
+                ASTER_CUT(200, name), (long long)spans[k].begin,
+                ASTER_CUT(200, s->tensor[spans[k - 1].tensor].name));
         if (spans[k].begin > at)
             return aster_fail(s->ctx, ASTER_EFORMAT,
-                              "%s: a hole of %lld bytes in the data before tensor '%.200s'",
-                              s->path, (long long)(spans[k].begin - at), name);
+                              "%s: a hole of %lld bytes in the data before tensor '%.*s'", s->path,
+                              (long long)(spans[k].begin - at), ASTER_CUT(200, name));
         at = spans[k].end;
     }
     if (at != data_n)
@@ -177,8 +178,8 @@ static int check_metadata(const struct aster_st *s)
                           s->path);
     for (const struct aster_json *j = s->metadata ? s->metadata->child : NULL; j; j = j->next)
         if (j->type != ASTER_JSON_STRING)
-            return aster_fail(s->ctx, ASTER_EFORMAT, "%s: __metadata__: '%.200s' is not a text",
-                              s->path, j->key);
+            return aster_fail(s->ctx, ASTER_EFORMAT, "%s: __metadata__: '%.*s' is not a text",
+                              s->path, ASTER_CUT(200, j->key));
     return 0;
 }
 

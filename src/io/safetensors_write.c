@@ -22,8 +22,8 @@ static int measure(struct aster_ctx *ctx, const char *path, const struct aster_s
                    int64_t *bytes)
 {
     if (t->rank < 0 || t->rank > 8 || (unsigned)t->dtype >= ASTER_N_DTYPES)
-        return aster_fail(ctx, ASTER_EBUG, "%s: tensor '%.200s': rank %d, dtype %d", path, t->name,
-                          t->rank, (int)t->dtype);
+        return aster_fail(ctx, ASTER_EBUG, "%s: tensor '%.*s': rank %d, dtype %d", path,
+                          ASTER_CUT(200, t->name), t->rank, (int)t->dtype);
     for (const char *c = t->name, *end = c + strlen(c); c < end;) {
         int n = aster_utf8_length(c, end);
         if (!n)
@@ -60,8 +60,8 @@ static int check_names(struct aster_ctx *ctx, const char *path, int64_t n,
         qsort(names, (size_t)n, sizeof *names, by_name);
     for (int64_t k = 0; k < n && rc == 0; k++)
         if ((k && !strcmp(names[k - 1], names[k])) || !strcmp(names[k], "__metadata__"))
-            rc = aster_fail(ctx, ASTER_EPARAM, "%s: two tensors would be named '%.200s'", path,
-                            names[k]);
+            rc = aster_fail(ctx, ASTER_EPARAM, "%s: two tensors would be named '%.*s'", path,
+                            ASTER_CUT(200, names[k]));
     aster_free(&names);
     return rc;
 }

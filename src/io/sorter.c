@@ -306,8 +306,11 @@ struct place {
 struct aster_repeats {
     struct aster_ctx *ctx;
     struct aster_sorter *sorter;
+    struct aster_sorter *taken; /* ids such as a#2: a, and 2 as the value */
+    struct aster_sorted next;   /* of taken, when any_next */
+    bool any_next;
     char *id; /* the one that came last, with a final 0 */
-    int64_t cap, n;
+    int64_t cap, n, number;
     struct place first;
     bool any;
 };
@@ -318,6 +321,8 @@ int aster_repeats_new(struct aster_ctx *ctx, const char *folder, int64_t memory,
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     (*out)->ctx = ctx;
     int rc = aster_sorter_new(ctx, folder, memory, &(*out)->sorter);
+    if (rc == 0)
+        rc = aster_sorter_new(ctx, folder, memory, &(*out)->taken);
     if (rc < 0)
         aster_repeats_free(out);
     return rc;
@@ -329,14 +334,62 @@ void aster_repeats_free(struct aster_repeats **rp)
     if (!r)
         return;
     aster_sorter_free(&r->sorter);
+    aster_sorter_free(&r->taken);
     aster_free(&r->id);
     aster_free(rp);
+}
+
+/* An id that a repeated one could be renamed to. Keys are in the order of the ids, then of the
+ * numbers: no id has a zero byte. */
+static int add_taken(struct aster_repeats *r, const char *id)
+{
+    const char *sharp = strrchr(id, '#');
+    int64_t number = 0, n = sharp ? sharp - id : 0;
+    char key[8];
+    if (!sharp || sharp[1] < '1' || sharp[1] > '9' || strlen(sharp) > 18 ||
+        aster_parse_i64(sharp + 1, &number) < 0 || number < 2)
+        return 0;
+    for (int k = 0; k < 8; k++)
+        key[k] = (char)((uint64_t)number >> (56 - 8 * k));
+    struct aster_str text = {0};
+    aster_str_addn(&text, id, (size_t)n);
+    aster_str_addn(&text, "", 1);
+    aster_str_addn(&text, key, sizeof key);
+    int rc = aster_str_ok(r->ctx, &text);
+    if (rc == 0)
+        rc = aster_sorter_add(r->taken, text.s, (int64_t)text.len, (const char *)&number,
+                              sizeof number);
+    aster_str_free(&text);
+    return rc;
 }
 
 int aster_repeats_add(struct aster_repeats *r, const char *id, int64_t file, int64_t line)
 {
     struct place p = {file, line};
+    ASTER_TRY(add_taken(r, id));
     return aster_sorter_add(r->sorter, id, (int64_t)strlen(id), (const char *)&p, sizeof p);
+}
+
+static int next_taken(struct aster_repeats *r)
+{
+    int rc = aster_sorter_next(r->taken, &r->next);
+    r->any_next = rc == 1;
+    return rc < 0 ? rc : 0;
+}
+
+/* The next number of this id that is not taken. */
+static int find_number(struct aster_repeats *r)
+{
+    for (r->number++; r->any_next;) {
+        int64_t number;
+        int order = compare_keys(r->next.key, r->next.n_key - 9, r->id, r->n);
+        memcpy(&number, r->next.value, sizeof number);
+        if (order > 0 || (order == 0 && number > r->number))
+            break;
+        r->number += order == 0 && number == r->number;
+        ASTER_TRY(next_taken(r));
+    }
+    return 0;
 }
 
 int aster_repeats_next(struct aster_repeats *r, struct aster_repeat *out)
@@ -347,7 +400,9 @@ int aster_repeats_next(struct aster_repeats *r, struct aster_repeat *out)
     while ((rc = aster_sorter_next(r->sorter, &s)) > 0) {
         memcpy(&p, s.value, sizeof p);
         if (r->any && compare_keys(r->id, r->n, s.key, s.n_key) == 0) {
-            *out = (struct aster_repeat){r->id, p.file, p.line, r->first.file, r->first.line};
+            ASTER_TRY(find_number(r));
+            *out = (struct aster_repeat){r->id,         p.file,        p.line,
+                                         r->first.file, r->first.line, r->number};
             return 1;
         }
         ASTER_TRY(aster_grow(r->ctx, s.n_key + 1, 1, &r->cap, &r->id));
@@ -355,6 +410,9 @@ int aster_repeats_next(struct aster_repeats *r, struct aster_repeat *out)
         r->id[s.n_key] = '\0';
         r->n = s.n_key;
         r->first = p;
+        r->number = 1;
+        if (!r->any)
+            ASTER_TRY(next_taken(r));
         r->any = true;
     }
     return rc;

@@ -26,6 +26,8 @@ void aster_sorter_free(struct aster_sorter **s);
 struct aster_repeat { /* valid until the next call */
     const char *id;
     int64_t file, line, first_file, first_line; /* as they were given */
+    int64_t number; /* from 2; no id is this one with # and the number behind it, no two repeats
+                       have the same */
 };
 struct aster_repeats;
 ASTER_CHECKED int aster_repeats_new(struct aster_ctx *ctx, const char *folder, int64_t memory,

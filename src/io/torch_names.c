@@ -93,7 +93,8 @@ struct measure {
 
 static int refuse(const struct torch_file *t, const char *what)
 {
-    return aster_fail(t->ctx, ASTER_EFORMAT, "%s: %.200s: %s", t->path, t->pickle->name, what);
+    return aster_fail(t->ctx, ASTER_EFORMAT, "%s: %.*s: %s", t->path,
+                      ASTER_CUT(200, t->pickle->name), what);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -120,13 +121,15 @@ static int check_keys(const struct torch_file *t, const struct torch_object *dic
     for (uint32_t k = 0; k < dict->n && rc == 0; k++) {
         bool text = key[k]->kind == TORCH_TEXT;
         if (!text && key[k]->kind != TORCH_INTEGER)
-            rc = aster_fail(t->ctx, ASTER_EFORMAT,
-                            "%s: %.200s: a dict's key is %s; a text or an integer is expected",
-                            t->path, t->pickle->name, torch_kind_name(key[k]->kind));
+            rc =
+                aster_fail(t->ctx, ASTER_EFORMAT,
+                           "%s: %.*s: a dict's key is %s; a text or an integer is expected",
+                           t->path, ASTER_CUT(200, t->pickle->name), torch_kind_name(key[k]->kind));
         else if (k && compare_keys(&key[k - 1], &key[k]) == 0)
-            rc = aster_fail(t->ctx, ASTER_EFORMAT, "%s: %.200s: duplicate key '%.*s' in a dict",
-                            t->path, t->pickle->name, text ? (int)aster_min64(key[k]->n, 100) : 7,
-                            text ? key[k]->text : "integer");
+            rc = aster_fail(t->ctx, ASTER_EFORMAT, "%s: %.*s: duplicate key '%.*s' in a dict",
+                            t->path, ASTER_CUT(200, t->pickle->name),
+                            ASTER_CUT(text ? (int)aster_min64(key[k]->n, 100) : 7,
+                                      text ? key[k]->text : "integer"));
     }
     aster_free(&key);
     return rc;

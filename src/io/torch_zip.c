@@ -31,22 +31,22 @@ static int check_members(struct torch_file *t)
         const struct aster_zip_entry *e = t->member[k].entry;
         const char *slash = strchr(e->name, '/');
         if (!is_safe(e->name))
-            return aster_fail(t->ctx, ASTER_EFORMAT, "%s: unsafe entry name '%.200s'", t->path,
-                              e->name);
+            return aster_fail(t->ctx, ASTER_EFORMAT, "%s: unsafe entry name '%.*s'", t->path,
+                              ASTER_CUT(200, e->name));
         if (e->deflated)
             return aster_fail(t->ctx, ASTER_EFORMAT,
-                              "%s: entry '%.200s' is compressed (method 8); torch stores (0)",
-                              t->path, e->name);
+                              "%s: entry '%.*s' is compressed (method 8); torch stores (0)",
+                              t->path, ASTER_CUT(200, e->name));
         if (k && !strcmp(e->name, t->member[k - 1].entry->name))
-            return aster_fail(t->ctx, ASTER_EFORMAT, "%s: duplicate entry name '%.200s'", t->path,
-                              e->name);
+            return aster_fail(t->ctx, ASTER_EFORMAT, "%s: duplicate entry name '%.*s'", t->path,
+                              ASTER_CUT(200, e->name));
         if (k == 0)
             t->top_n = slash ? slash + 1 - e->name : 0;
         if (!slash || slash + 1 - e->name != t->top_n ||
             strncmp(e->name, t->member[0].entry->name, (size_t)t->top_n) != 0)
             return aster_fail(t->ctx, ASTER_EFORMAT,
-                              "%s: more than one top folder: '%.200s' beside '%.200s'", t->path,
-                              e->name, t->member[0].entry->name);
+                              "%s: more than one top folder: '%.*s' beside '%.*s'", t->path,
+                              ASTER_CUT(200, e->name), ASTER_CUT(200, t->member[0].entry->name));
     }
     return 0;
 }
@@ -88,9 +88,9 @@ int torch_member_check(const struct torch_file *t, int64_t member)
     uint32_t crc = (uint32_t)crc32_z(0, t->zip.map.bytes + e->at, (size_t)e->size);
     if (crc != e->crc)
         return aster_fail(t->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s': its CRC-32 is %08x, the directory says %08x; the "
+                          "%s: entry '%.*s': its CRC-32 is %08x, the directory says %08x; the "
                           "data is damaged",
-                          t->path, e->name, crc, e->crc);
+                          t->path, ASTER_CUT(200, e->name), crc, e->crc);
     atomic_store(&m->checked, true);
     return 0;
 }
@@ -106,7 +106,7 @@ static int check_byte_order(const struct torch_file *t)
     if (e->size == 6 && !memcmp(order, "little", 6))
         return 0;
     return aster_fail(t->ctx, ASTER_EFORMAT, "%s: the byte order is not 'little' but '%.*s'",
-                      t->path, (int)aster_min64(e->size, 20), order);
+                      t->path, ASTER_CUT((int)aster_min64(e->size, 20), order));
 }
 
 int torch_open(struct torch_file *t, struct aster_ctx *ctx, const char *path)

@@ -36,8 +36,8 @@ int weightfile_sort(struct aster_weightfile *f)
         qsort_r(f->by_name, (size_t)f->n, sizeof *f->by_name, compare_names, f->weight);
     for (int64_t k = 1; k < f->n; k++)
         if (compare_names(&f->by_name[k - 1], &f->by_name[k], f->weight) == 0)
-            return aster_fail(f->ctx, ASTER_EFORMAT, "%s: two tensors are named '%.200s'", f->path,
-                              f->weight[f->by_name[k]].name);
+            return aster_fail(f->ctx, ASTER_EFORMAT, "%s: two tensors are named '%.*s'", f->path,
+                              ASTER_CUT(200, f->weight[f->by_name[k]].name));
     return 0;
 }
 
@@ -204,7 +204,13 @@ static int open_kind(struct aster_weightfile *f)
     else
         rc = unknown_file(f, &m);
     aster_map_close(&m);
+    f->is_h5 = open == weightfile_open_h5;
     return rc < 0 ? rc : open(f);
+}
+
+bool aster_weightfile_is_h5(const struct aster_weightfile *f)
+{
+    return f->is_h5;
 }
 
 int aster_weightfile_open(struct aster_ctx *ctx, const char *path, struct aster_weightfile **out)

@@ -41,6 +41,7 @@ struct aster_weightfile;
 ASTER_CHECKED int aster_weightfile_open(struct aster_ctx *ctx, const char *path,
                                         struct aster_weightfile **out);
 const char *aster_weightfile_path(const struct aster_weightfile *f);
+bool aster_weightfile_is_h5(const struct aster_weightfile *f);
 /* The paths of an index's shards, by name; NULL beyond, and of a single file. */
 const char *aster_weightfile_shard(const struct aster_weightfile *f, int64_t i);
 int64_t aster_weightfile_count(const struct aster_weightfile *f);

@@ -74,9 +74,9 @@ static int write_dataset(const struct aster_weightfile *f, const struct aster_we
     int rc;
     if (strchr(w->name, '/'))
         return aster_fail(f->ctx, ASTER_EPARAM,
-                          "%s: tensor '%.200s' has a '/' in its name, which a dataset cannot have; "
+                          "%s: tensor '%.*s' has a '/' in its name, which a dataset cannot have; "
                           "convert to .safetensors",
-                          f->path, w->name);
+                          f->path, ASTER_CUT(200, w->name));
     aster_str_printf(&name, "weights/%s", w->name);
     ASTER_GOTO(aster_str_ok(f->ctx, &name), done);
     ASTER_GOTO(aster_alloc(f->ctx, aster_max64(1, w->n), (size_t)aster_dtype_size(t), &data), done);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tensors of an HDF5 file: datasets of its group weights whose bytes lie in one piece, mapped. */
+/* Tensors of an HDF5 file: datasets of its group weights, or params, whose bytes lie in one piece,
+ * mapped. */
 #include "io/h5_internal.h"
 #include "io/internal.h"
 #include "io/weightfile_internal.h"
@@ -10,12 +11,14 @@
 struct walk {
     struct aster_weightfile *f;
     struct aster_h5 *h5;
+    const char *group;
     int rc;
 };
 
 static int refuse(struct walk *w, const char *name, const char *what)
 {
-    return aster_fail(w->f->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' %s", w->f->path, name, what);
+    return aster_fail(w->f->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' %s", w->f->path,
+                      ASTER_CUT(200, name), what);
 }
 
 /* Numbers of two bytes are bf16 where the attribute dtype says so. */
@@ -23,7 +26,7 @@ static int look_for_bf16(struct walk *w, const char *name, enum aster_weight_typ
 {
     struct aster_str object = {0};
     char *text = NULL;
-    aster_str_printf(&object, "weights/%s", name);
+    aster_str_printf(&object, "%s/%s", w->group, name);
     int rc = aster_str_ok(w->f->ctx, &object);
     if (rc == 0 && aster_h5_attr_has(w->h5, object.s, "dtype")) {
         rc = aster_h5_attr_str(w->h5, object.s, "dtype", &text);
@@ -125,14 +128,16 @@ static herr_t visit(hid_t group, const char *name, const H5L_info_t *info, void 
 
 static int list(struct walk *w)
 {
-    hid_t group = H5Gopen2(w->h5->id, "weights", H5P_DEFAULT);
+    bool is_here = H5Lexists(w->h5->id, "weights", H5P_DEFAULT) > 0;
+    w->group = is_here || H5Lexists(w->h5->id, "params", H5P_DEFAULT) <= 0 ? "weights" : "params";
+    hid_t group = H5Gopen2(w->h5->id, w->group, H5P_DEFAULT);
     if (group < 0)
         return aster_fail(w->f->ctx, ASTER_EFORMAT,
-                          "%s: is an HDF5 file without a group weights; models that rcl-train "
+                          "%s: is an HDF5 file without a group weights or params; models that rcl-train "
                           "writes are converted to .safetensors first",
                           w->f->path);
     if (H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, visit, w) < 0 && w->rc == 0)
-        w->rc = aster_h5_fail(w->h5, "weights", "cannot be listed");
+        w->rc = aster_h5_fail(w->h5, w->group, "cannot be listed");
     H5Gclose(group);
     return w->rc;
 }

@@ -30,19 +30,18 @@ static int check_name(const struct index *x, const struct aster_json *j)
 {
     if (j->type != ASTER_JSON_STRING)
         return aster_fail(x->f->ctx, ASTER_EFORMAT,
-                          "%s:%d: the shard of tensor '%.200s' is not a text", x->f->path, j->line,
-                          j->key);
+                          "%s:%d: the shard of tensor '%.*s' is not a text", x->f->path, j->line,
+                          ASTER_CUT(200, j->key));
     const char *s = j->string;
     size_t n = strlen(s);
     if (!n || strpbrk(s, "/\\:") || !strcmp(s, ".") || !strcmp(s, ".."))
-        return aster_fail(
-            x->f->ctx, ASTER_EFORMAT,
-            "%s:%d: unsafe shard name '%.200s'; a file in the same folder is expected", x->f->path,
-            j->line, s);
+        return aster_fail(x->f->ctx, ASTER_EFORMAT,
+                          "%s:%d: unsafe shard name '%.*s'; a file in the same folder is expected",
+                          x->f->path, j->line, ASTER_CUT(200, s));
     if (n >= 5 && !strcmp(s + n - 5, ".json"))
         return aster_fail(x->f->ctx, ASTER_EFORMAT,
-                          "%s:%d: the shard '%.200s' is an index; a file of tensors is expected",
-                          x->f->path, j->line, s);
+                          "%s:%d: the shard '%.*s' is an index; a file of tensors is expected",
+                          x->f->path, j->line, ASTER_CUT(200, s));
     return 0;
 }
 
@@ -74,8 +73,8 @@ static int open_shard(const struct index *x, const char *name, struct aster_weig
     int rc = aster_path_join(f->ctx, folder, name, &path);
     aster_free(&folder);
     if (rc == 0 && !aster_file_exists(path))
-        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: shard missing: %.200s is not beside the index",
-                        f->path, name);
+        rc = aster_fail(f->ctx, ASTER_EFORMAT, "%s: shard missing: %.*s is not beside the index",
+                        f->path, ASTER_CUT(200, name));
     if (rc == 0)
         rc = aster_weightfile_open(f->ctx, path, out);
     aster_free(&path);
@@ -90,17 +89,17 @@ static int take_shard(const struct index *x, const struct aster_weightfile *shar
     const char *name = x->entry[begin]->string;
     for (int64_t k = begin; k < end; k++)
         if (!aster_weightfile_find(shard, x->entry[k]->key))
-            return aster_fail(f->ctx, ASTER_EFORMAT,
-                              "%s:%d: tensor '%.200s' is not in its shard %.200s", f->path,
-                              x->entry[k]->line, x->entry[k]->key, name);
+            return aster_fail(
+                f->ctx, ASTER_EFORMAT, "%s:%d: tensor '%.*s' is not in its shard %.*s", f->path,
+                x->entry[k]->line, ASTER_CUT(200, x->entry[k]->key), ASTER_CUT(200, name));
     for (int64_t k = 0; k < shard->n; k++) {
         const struct aster_weight *w = &shard->weight[k];
         struct aster_json want = {.string = x->entry[begin]->string, .key = w->name};
         const struct aster_json *key = &want;
         if (!bsearch(&key, x->entry + begin, (size_t)(end - begin), sizeof key, compare_entries))
             return aster_fail(f->ctx, ASTER_EFORMAT,
-                              "%s: the index does not say that tensor '%.200s' is in shard %.200s",
-                              f->path, w->name, name);
+                              "%s: the index does not say that tensor '%.*s' is in shard %.*s",
+                              f->path, ASTER_CUT(200, w->name), ASTER_CUT(200, name));
         ASTER_TRY(weightfile_add(f, w->name, w, &shard->place[k]));
     }
     return 0;

@@ -26,6 +26,7 @@ struct aster_weightfile {
     struct torch_file *torch;
     struct aster_weightfile **shard;
     int64_t n_shards;
+    bool is_h5;
 };
 
 /* A tensor more; name is copied. Finish with weightfile_sort, which refuses two of one name. */

@@ -159,9 +159,9 @@ int aster_weightfile_read(const struct aster_weightfile *f, const struct aster_w
 {
     const struct weight_place *p = place_of(f, w);
     if (first < 0 || count < 0 || first > w->n - count)
-        return aster_fail(f->ctx, ASTER_EBUG,
-                          "%s: tensor '%.200s': %lld elements from %lld on; it has %lld", f->path,
-                          w->name, (long long)count, (long long)first, (long long)w->n);
+        return aster_fail(
+            f->ctx, ASTER_EBUG, "%s: tensor '%.*s': %lld elements from %lld on; it has %lld",
+            f->path, ASTER_CUT(200, w->name), (long long)count, (long long)first, (long long)w->n);
     if (count == 0)
         return 0;
     ASTER_TRY(check_member(p));
@@ -171,9 +171,9 @@ int aster_weightfile_read(const struct aster_weightfile *f, const struct aster_w
     if (good == count)
         return 0;
     return aster_fail(f->ctx, ASTER_EFORMAT,
-                      "%s: tensor '%.200s': element %lld is a number of %s that %s cannot hold",
-                      f->path, w->name, (long long)(first + good), aster_weight_type_name(w->type),
-                      aster_dtype_name(t));
+                      "%s: tensor '%.*s': element %lld is a number of %s that %s cannot hold",
+                      f->path, ASTER_CUT(200, w->name), (long long)(first + good),
+                      aster_weight_type_name(w->type), aster_dtype_name(t));
 }
 
 int aster_weightfile_bytes(const struct aster_weightfile *f, const struct aster_weight *w,

@@ -102,20 +102,21 @@ static int place_entry(struct aster_zip *z, struct aster_zip_entry *e, uint64_t 
     if (offset > (uint64_t)limit || limit - (int64_t)offset < LOCAL_BYTES ||
         aster_get_le(b + offset, 4) != 0x04034b50)
         return aster_fail(z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s': its local header is not where the directory says",
-                          z->path, e->name);
+                          "%s: entry '%.*s': its local header is not where the directory says",
+                          z->path, ASTER_CUT(200, e->name));
     int64_t name_n = (int64_t)aster_get_le(b + offset + 26, 2),
             extra_n = (int64_t)aster_get_le(b + offset + 28, 2);
     e->header = (int64_t)offset;
     e->at = (int64_t)offset + LOCAL_BYTES + name_n + extra_n;
     if (e->at > limit || e->packed > limit - e->at)
         return aster_fail(z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s': its %lld bytes reach beyond the archive's data",
-                          z->path, e->name, (long long)e->packed);
+                          "%s: entry '%.*s': its %lld bytes reach beyond the archive's data",
+                          z->path, ASTER_CUT(200, e->name), (long long)e->packed);
     if (name_n != (int64_t)strlen(e->name) ||
         memcmp(b + offset + LOCAL_BYTES, e->name, (size_t)name_n))
         return aster_fail(z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s' has another name beside its data", z->path, e->name);
+                          "%s: entry '%.*s' has another name beside its data", z->path,
+                          ASTER_CUT(200, e->name));
     return 0;
 }
 
@@ -149,29 +150,30 @@ static int read_entry(struct aster_zip *z, const struct directory *d, int64_t *a
              offset = aster_get_le(b + 42, 4);
     int method = (int)aster_get_le(b + 10, 2);
     if (aster_get_le(b + 8, 2) & 1)
-        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.200s' is encrypted", z->path,
-                          e->name);
+        return aster_fail(z->ctx, ASTER_EFORMAT, "%s: entry '%.*s' is encrypted", z->path,
+                          ASTER_CUT(200, e->name));
     if (method != 0 && method != 8)
         return aster_fail(
             z->ctx, ASTER_EFORMAT,
-            "%s: entry '%.200s' is packed by method %d; stored (0) or deflated (8) is expected",
-            z->path, e->name, method);
+            "%s: entry '%.*s' is packed by method %d; stored (0) or deflated (8) is expected",
+            z->path, ASTER_CUT(200, e->name), method);
     if (!read_zip64(b + CENTRAL_BYTES + name_n, extra_n, &size, &packed, &offset))
         return aster_fail(z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s': its zip64 extra field is missing or damaged",
-                          z->path, e->name);
+                          "%s: entry '%.*s': its zip64 extra field is missing or damaged", z->path,
+                          ASTER_CUT(200, e->name));
     if (method == 0 && size != packed)
         return aster_fail(z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s' is stored, but its two sizes differ: %llu and %llu",
-                          z->path, e->name, (unsigned long long)size, (unsigned long long)packed);
+                          "%s: entry '%.*s' is stored, but its two sizes differ: %llu and %llu",
+                          z->path, ASTER_CUT(200, e->name), (unsigned long long)size,
+                          (unsigned long long)packed);
     if (packed > (uint64_t)z->map.n)
         return aster_fail(z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s': its %llu bytes reach beyond the archive's data",
-                          z->path, e->name, (unsigned long long)packed);
+                          "%s: entry '%.*s': its %llu bytes reach beyond the archive's data",
+                          z->path, ASTER_CUT(200, e->name), (unsigned long long)packed);
     if (method == 8 && size > packed * MOST_EXPANSION)
-        return aster_fail(z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s': %llu bytes cannot come from %llu packed ones",
-                          z->path, e->name, (unsigned long long)size, (unsigned long long)packed);
+        return aster_fail(
+            z->ctx, ASTER_EFORMAT, "%s: entry '%.*s': %llu bytes cannot come from %llu packed ones",
+            z->path, ASTER_CUT(200, e->name), (unsigned long long)size, (unsigned long long)packed);
     e->deflated = method == 8;
     e->has_crc = true;
     e->crc = (uint32_t)aster_get_le(b + 16, 4);
@@ -199,9 +201,9 @@ static int check_overlaps(struct aster_zip *z)
         qsort(by_place, (size_t)z->n, sizeof *by_place, compare_places);
     for (int64_t k = 1; k < z->n && rc == 0; k++)
         if (by_place[k - 1]->at + by_place[k - 1]->packed > by_place[k]->header)
-            rc = aster_fail(z->ctx, ASTER_EFORMAT,
-                            "%s: the entries '%.200s' and '%.200s' overlap in the file", z->path,
-                            by_place[k - 1]->name, by_place[k]->name);
+            rc = aster_fail(
+                z->ctx, ASTER_EFORMAT, "%s: the entries '%.*s' and '%.*s' overlap in the file",
+                z->path, ASTER_CUT(200, by_place[k - 1]->name), ASTER_CUT(200, by_place[k]->name));
     aster_free(&by_place);
     return rc;
 }
@@ -283,25 +285,24 @@ static int add_crc(struct aster_zip_stream *s, int64_t at, const uint8_t *bytes,
     if (s->crc_at == s->e->size && s->crc != s->e->crc)
         return aster_fail(
             s->z->ctx, ASTER_EFORMAT,
-            "%s: entry '%.200s': its CRC-32 is %08x, the directory says %08x; the data is damaged",
-            s->z->path, s->e->name, s->crc, s->e->crc);
+            "%s: entry '%.*s': its CRC-32 is %08x, the directory says %08x; the data is damaged",
+            s->z->path, ASTER_CUT(200, s->e->name), s->crc, s->e->crc);
     return 0;
 }
 
 static int broken(const struct aster_zip_stream *s)
 {
-    return aster_fail(
-        s->z->ctx, ASTER_EFORMAT,
-        "%s: entry '%.200s': the deflated data is damaged after %lld bytes of %lld%s%s", s->z->path,
-        s->e->name, (long long)s->at, (long long)s->e->size, s->zs.msg ? ": " : "",
-        s->zs.msg ? s->zs.msg : "");
+    return aster_fail(s->z->ctx, ASTER_EFORMAT,
+                      "%s: entry '%.*s': the deflated data is damaged after %lld bytes of %lld%s%s",
+                      s->z->path, ASTER_CUT(200, s->e->name), (long long)s->at,
+                      (long long)s->e->size, s->zs.msg ? ": " : "", s->zs.msg ? s->zs.msg : "");
 }
 
 static int restart(struct aster_zip_stream *s)
 {
     if ((s->started ? inflateReset(&s->zs) : inflateInit2(&s->zs, -MAX_WBITS)) != Z_OK)
-        return aster_fail(s->z->ctx, ASTER_ENOMEM, "%s: entry '%.200s': zlib cannot start",
-                          s->z->path, s->e->name);
+        return aster_fail(s->z->ctx, ASTER_ENOMEM, "%s: entry '%.*s': zlib cannot start",
+                          s->z->path, ASTER_CUT(200, s->e->name));
     s->started = true;
     s->zs.avail_in = 0;
     s->at = s->fed = 0;
@@ -345,8 +346,8 @@ int aster_zip_stream_bytes(struct aster_zip_stream *s, int64_t at, int64_t n, ui
 {
     if (at < 0 || n < 0 || at > s->e->size - n)
         return aster_fail(s->z->ctx, ASTER_EFORMAT,
-                          "%s: entry '%.200s' ends after %lld bytes; %lld more are expected",
-                          s->z->path, s->e->name, (long long)s->e->size,
+                          "%s: entry '%.*s' ends after %lld bytes; %lld more are expected",
+                          s->z->path, ASTER_CUT(200, s->e->name), (long long)s->e->size,
                           (long long)(at + n - s->e->size));
     if (!s->e->deflated) {
         *out = s->z->map.bytes + s->e->at + at;

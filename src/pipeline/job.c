@@ -248,6 +248,16 @@ int aster_job_check(struct aster_job *job, const struct aster_job_options *o, co
     return give_text(job, &text, rc, plan);
 }
 
+int aster_job_inputs(struct aster_job *job, const char **out)
+{
+    const struct aster_run_spec *spec;
+    struct aster_str text = {0};
+    *out = "";
+    ASTER_TRY(resolve(job, true, &spec));
+    int rc = aster_run_inputs(job->ctx, spec, &text);
+    return give_text(job, &text, rc, out);
+}
+
 int aster_job_graph(struct aster_job *job, const char *format, const char **out)
 {
     const struct aster_run_spec *spec;
@@ -300,6 +310,13 @@ static void fill_timing(const struct aster_run_timing *t, int64_t peak,
     snprintf(out->expected_from, sizeof out->expected_from, "%s", t->expected_from);
 }
 
+int aster_job_can_time(struct aster_job *job)
+{
+    const struct aster_run_spec *spec;
+    ASTER_TRY(resolve(job, true, &spec));
+    return aster_timing_ready(job->ctx, spec);
+}
+
 int aster_job_time(struct aster_job *job, const struct aster_job_options *o,
                    const struct aster_job_clock *clock, struct aster_job_timing *out)
 {
@@ -314,6 +331,7 @@ int aster_job_time(struct aster_job *job, const struct aster_job_options *o,
                                  .machine = clock->name};
     *out = (struct aster_job_timing){0};
     ASTER_TRY(resolve(job, true, &spec));
+    ASTER_TRY(aster_timing_ready(job->ctx, spec));
     options.timing = &t;
     if (clock->machine)
         options.runtime.simulate = &setup;

@@ -61,8 +61,8 @@ static void unknown(struct aster_pipeline *p, const struct aster_node *c, const 
         if (!strcmp(c->key, names[k]))
             return;
     aster_hint(c->key, names, n, hint, sizeof hint);
-    aster_mistake_add(p, c->key_line, c->key_column, "unknown key '%.60s' in %s%s", c->key, where,
-                      hint);
+    aster_mistake_add(p, c->key_line, c->key_column, "unknown key '%.*s' in %s%s",
+                      ASTER_CUT(60, c->key), where, hint);
 }
 
 static int read_number(struct aster_pipeline *p, const struct aster_node *node, const struct key *k,
@@ -139,8 +139,8 @@ static void check_name(struct aster_pipeline *p, const struct aster_node *root, 
     if (strspn(name, fine) != strlen(name) || strlen(name) > 60) {
         const struct aster_node *v = aster_node_get(root, "machine");
         aster_mistake_add(p, v->line, v->column,
-                          "machine: '%.60s' is no name; letters, digits, '-' and '_', 60 at most",
-                          name);
+                          "machine: '%.*s' is no name; letters, digits, '-' and '_', 60 at most",
+                          ASTER_CUT(60, name));
     }
 }
 
@@ -158,14 +158,15 @@ static int read_root(struct aster_pipeline *p, const struct aster_node *root, st
                           "asterism: expected 1, the version of the format");
     const char *name = text_of(p, root, "machine", true);
     check_name(p, root, name);
-    snprintf(m->name, sizeof m->name, "%.63s", name);
+    snprintf(m->name, sizeof m->name, "%.*s", ASTER_CUT(63, name));
     if (cpu)
         ASTER_TRY(read_section(p, cpu, "cpu", out));
     else
         aster_mistake_add(p, root->line, root->column, "the key 'cpu' is missing");
     if (gpu) {
         ASTER_TRY(read_section(p, gpu, "gpu", out));
-        snprintf(m->gpu_name, sizeof m->gpu_name, "%.63s", text_of(p, gpu, "name", true));
+        snprintf(m->gpu_name, sizeof m->gpu_name, "%.*s",
+                 ASTER_CUT(63, text_of(p, gpu, "name", true)));
     }
     if (links)
         ASTER_TRY(read_section(p, links, "links", out));

@@ -77,7 +77,7 @@ static void add_formatted(struct aster_pipeline *p, int line, int column, bool i
                           const char *fmt, va_list ap)
 {
     char message[1024];
-    vsnprintf(message, sizeof message, fmt, ap);
+    aster_format(message, sizeof message, fmt, ap);
     int rc = add(p, line, column, is_warning, message);
     if (rc < 0 && !p->failed)
         p->failed = rc;

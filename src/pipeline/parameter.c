@@ -53,9 +53,9 @@ static void check_keys(struct aster_pipeline *p, const struct aster_node *body)
             continue;
         aster_hint(c->key, keys, N_KEYS, hint, sizeof hint);
         aster_mistake_add(p, c->key_line, c->key_column,
-                          "unknown key '%.60s'; a parameter has type, default, min, max, "
+                          "unknown key '%.*s'; a parameter has type, default, min, max, "
                           "choices, unit and help%s",
-                          c->key, hint);
+                          ASTER_CUT(60, c->key), hint);
     }
 }
 
@@ -78,12 +78,13 @@ static int read_type(struct aster_pipeline *p, const struct aster_declared *d,
             return (int)parameter_types[i];
     }
     aster_hint(t->kind == ASTER_NODE_SCALAR ? t->text : "", names, N_TYPES, hint, sizeof hint);
-    aster_mistake_add(p, t->line, t->column,
-                      "type: expected str, file, path, int, real, bool, choice, ints, reals, strs "
-                      "or files, found %s%.60s%s%s",
-                      t->kind == ASTER_NODE_SCALAR ? "'" : "",
-                      t->kind == ASTER_NODE_SCALAR ? t->text : aster_node_kind_name(t),
-                      t->kind == ASTER_NODE_SCALAR ? "'" : "", hint);
+    aster_mistake_add(
+        p, t->line, t->column,
+        "type: expected str, file, path, int, real, bool, choice, ints, reals, strs "
+        "or files, found %s%.*s%s%s",
+        t->kind == ASTER_NODE_SCALAR ? "'" : "",
+        ASTER_CUT(60, t->kind == ASTER_NODE_SCALAR ? t->text : aster_node_kind_name(t)),
+        t->kind == ASTER_NODE_SCALAR ? "'" : "", hint);
     return -1;
 }
 
@@ -186,7 +187,8 @@ static int read_choices(struct aster_pipeline *p, struct aster_declared *d,
         for (int i = 0; i < d->q.n_choices; i++)
             again |= !strcmp(list[i], e->text);
         if (again)
-            aster_mistake_add(p, e->line, e->column, "choices: '%.60s' again", e->text);
+            aster_mistake_add(p, e->line, e->column, "choices: '%.*s' again",
+                              ASTER_CUT(60, e->text));
         else
             list[d->q.n_choices++] = e->text;
     }
@@ -271,8 +273,8 @@ static int read_one(struct aster_pipeline *p, const struct aster_node *body)
     else if (!is_identifier(body->key))
         aster_mistake_add(
             p, d->line, d->column,
-            "parameter '%.60s': a name has letters, digits and '_', a letter first, %d at most",
-            body->key, NAME_LIMIT);
+            "parameter '%.*s': a name has letters, digits and '_', a letter first, %d at most",
+            ASTER_CUT(60, body->key), NAME_LIMIT);
     if (body->kind == ASTER_NODE_BAD)
         return 0;
     if (body->kind != ASTER_NODE_MAP) {

@@ -22,9 +22,9 @@ static void check_top_keys(struct aster_pipeline *p, const struct aster_node *ro
             continue;
         aster_hint(c->key, top_keys, N_TOP_KEYS, hint, sizeof hint);
         aster_mistake_add(p, c->key_line, c->key_column,
-                          "unknown key '%.60s'; a pipeline file has asterism, pipeline, "
+                          "unknown key '%.*s'; a pipeline file has asterism, pipeline, "
                           "description, parameters and stages%s",
-                          c->key, hint);
+                          ASTER_CUT(60, c->key), hint);
     }
 }
 
@@ -37,8 +37,8 @@ static void check_version(struct aster_pipeline *p, const struct aster_node *roo
             "key 'asterism' is missing; write 'asterism: 1', the version of the format");
     else if (v->kind == ASTER_NODE_SCALAR && (v->quoted || strcmp(v->text, "1") != 0))
         aster_mistake_add(p, v->line, v->column,
-                          "asterism: expected 1, the version of the format, found '%.60s'",
-                          v->text);
+                          "asterism: expected 1, the version of the format, found '%.*s'",
+                          ASTER_CUT(60, v->text));
     else if (v->kind == ASTER_NODE_LIST || v->kind == ASTER_NODE_MAP)
         aster_mistake_add(p, v->line, v->column,
                           "asterism: expected 1, the version of the format, found %s",
@@ -69,7 +69,8 @@ static const char *top_text(struct aster_pipeline *p, const struct aster_node *r
         return v->text;
     if (v->kind == ASTER_NODE_SCALAR)
         aster_mistake_add(p, v->line, v->column,
-                          "%s: expected a text, found '%.60s'; put it in quotes", key, v->text);
+                          "%s: expected a text, found '%.*s'; put it in quotes", key,
+                          ASTER_CUT(60, v->text));
     else
         aster_mistake_add(p, v->line, v->column, "%s: expected a text, found %s", key,
                           aster_node_kind_name(v));
@@ -85,9 +86,9 @@ static void check_name(struct aster_pipeline *p, const struct aster_node *root)
                           "key 'pipeline' is missing; it names the pipeline");
     else if (*p->name && !is_file_name(p->name))
         aster_mistake_add(p, v->line, v->column,
-                          "pipeline: '%.60s' is no name; letters, digits, '.', '_' and '-', a "
+                          "pipeline: '%.*s' is no name; letters, digits, '.', '_' and '-', a "
                           "letter or digit first, %d at most",
-                          p->name, NAME_LIMIT);
+                          ASTER_CUT(60, p->name), NAME_LIMIT);
 }
 
 /* The mapping under a key, or NULL. */

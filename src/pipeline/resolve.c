@@ -112,14 +112,16 @@ static int value_argument(struct aster_pipeline *p, const struct aster_argument 
     if (!d) {
         ASTER_TRY(aster_parameter_names(p, &names));
         aster_hint(a->name, names, p->n_params, hint, sizeof hint);
-        aster_mistake_add(p, 0, 0, "argument '%.60s=%.60s': %s has no parameter '%.60s'%s", a->name,
-                          a->value, *p->name ? p->name : p->file, a->name, hint);
+        aster_mistake_add(p, 0, 0, "argument '%.*s=%.*s': %s has no parameter '%.*s'%s",
+                          ASTER_CUT(60, a->name), ASTER_CUT(60, a->value),
+                          *p->name ? p->name : p->file, ASTER_CUT(60, a->name), hint);
         return 0;
     }
     d->is_given = true;
     if (!d->is_typed)
         return 0;
-    snprintf(what, sizeof what, "argument '%.60s=%.60s'", a->name, a->value);
+    snprintf(what, sizeof what, "argument '%.*s=%.*s'", ASTER_CUT(60, a->name),
+             ASTER_CUT(60, a->value));
     ASTER_TRY(aster_pieces_cut(p, d->q.type, whole, &pieces));
     return value_from(p, d, what, &pieces, inputs);
 }

@@ -54,8 +54,8 @@ static int find_kind(struct aster_pipeline *p, struct aster_declared_stage *s)
         aster_hint(k->text, names, p->kinds.n, hint, sizeof hint);
         aster_mistake_add(
             p, k->line, k->column,
-            "no kind of stage is called '%.60s'; 'asterism info --stages' lists them%s", k->text,
-            hint);
+            "no kind of stage is called '%.*s'; 'asterism info --stages' lists them%s",
+            ASTER_CUT(60, k->text), hint);
     }
     return 0;
 }
@@ -79,8 +79,8 @@ static int find_options(struct aster_pipeline *p, struct aster_declared_stage *s
         } else if (strcmp(c->key, "stage") != 0) {
             aster_hint(c->key, names, n, hint, sizeof hint);
             aster_mistake_add(p, c->key_line, c->key_column,
-                              "unknown key '%.60s'; a %s stage has no such option%s", c->key,
-                              s->kind->name, hint);
+                              "unknown key '%.*s'; a %s stage has no such option%s",
+                              ASTER_CUT(60, c->key), s->kind->name, hint);
         }
     }
     for (int i = 0; i < n; i++)
@@ -100,8 +100,8 @@ static int read_one(struct aster_pipeline *p, const struct aster_node *body)
     if (!is_stage_name(s->id))
         aster_mistake_add(
             p, s->line, s->column,
-            "stage '%.60s': a name has letters, digits, '_' and '-', a letter first, %d at most",
-            s->id, NAME_LIMIT);
+            "stage '%.*s': a name has letters, digits, '_' and '-', a letter first, %d at most",
+            ASTER_CUT(60, s->id), NAME_LIMIT);
     if (body->kind != ASTER_NODE_MAP) {
         if (body->kind != ASTER_NODE_BAD)
             aster_mistake_add(
@@ -131,7 +131,8 @@ static int use_parameter(struct aster_pipeline *p, const struct aster_node *at, 
     ASTER_TRY(aster_parameter_names(p, &names));
     ASTER_TRY(aster_pool_text(&p->pool, name, n, &word));
     aster_hint(word, names, p->n_params, hint, sizeof hint);
-    aster_mistake_add(p, at->line, at->column, "no parameter is called '%.60s'%s", word, hint);
+    aster_mistake_add(p, at->line, at->column, "no parameter is called '%.*s'%s",
+                      ASTER_CUT(60, word), hint);
     const char *meant = aster_nearest(word, names, p->n_params);
     if (meant)
         aster_parameter_find(p, meant, strlen(meant))->is_used = true;
@@ -240,8 +241,8 @@ static void add_link(struct aster_pipeline *p, const struct aster_opt *opt,
     }
     if (to < 0) {
         aster_hint(node->text, p->stage_ids, p->n_stages, hint, sizeof hint);
-        aster_mistake_add(p, node->line, node->column, "%s: no stage is called '%.60s'%s", opt->key,
-                          node->text, hint);
+        aster_mistake_add(p, node->line, node->column, "%s: no stage is called '%.*s'%s", opt->key,
+                          ASTER_CUT(60, node->text), hint);
         return;
     }
     for (int i = 0; i < o->n_links; i++)

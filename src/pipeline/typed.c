@@ -131,7 +131,8 @@ void aster_opt_range(const struct aster_opt *opt, struct aster_str *out)
         for (const char *c = opt->choices; *c; c++)
             aster_str_addn(out, *c == '|' ? between : c, *c == '|' ? strlen(between) : 1);
     }
-    if (aster_type_element(opt->type) == ASTER_OPT_FILE && opt->choices && !strcmp(opt->choices, "-"))
+    if (aster_type_element(opt->type) == ASTER_OPT_FILE && opt->choices &&
+        !strcmp(opt->choices, "-"))
         aster_str_add(out, "or - for the standard input");
     range_and_unit(&l, opt->unit, out);
 }
@@ -191,10 +192,10 @@ static void refuse(const struct job *j, const struct aster_piece *piece, const c
     struct aster_str expected = {0};
     bool is_cut = strlen(piece->text) > 60;
     aster_limits_text(j->limits, &expected);
-    aster_mistake_add(j->p, piece->line, piece->column, "%s: expected %s, found '%.60s%s'%s%s%s%s",
-                      j->what, aster_str_get(&expected), piece->text, is_cut ? "..." : "",
-                      piece->via ? " from $" : "", piece->via ? piece->via : "", *hint ? "; " : "",
-                      hint);
+    aster_mistake_add(j->p, piece->line, piece->column, "%s: expected %s, found '%.*s%s'%s%s%s%s",
+                      j->what, aster_str_get(&expected), ASTER_CUT(60, piece->text),
+                      is_cut ? "..." : "", piece->via ? " from $" : "",
+                      piece->via ? piece->via : "", *hint ? "; " : "", hint);
     aster_str_free(&expected);
 }
 

@@ -174,8 +174,8 @@ static void take_key(struct reader *r, struct open *o, struct aster_node *key)
     for (const struct aster_node *c = o->node->first; c; c = c->next)
         if (!strcmp(c->key, key->text)) {
             aster_mistake_add(r->p, key->line, key->column,
-                              "key '%.60s' again; it is on line %d already", key->text,
-                              c->key_line);
+                              "key '%.*s' again; it is on line %d already",
+                              ASTER_CUT(60, key->text), c->key_line);
             return;
         }
     o->drop = false;
@@ -223,13 +223,13 @@ static bool has_decoration(struct reader *r, const yaml_event_t *e, const yaml_c
     int line = (int)e->start_mark.line + 1, column = (int)e->start_mark.column + 1;
     if (anchor)
         aster_mistake_add(r->p, line, column,
-                          "anchor '&%.60s'; anchors and aliases are not used here, a parameter can "
+                          "anchor '&%.*s'; anchors and aliases are not used here, a parameter can "
                           "hold what is repeated",
-                          (const char *)anchor);
+                          ASTER_CUT(60, (const char *)anchor));
     if (tag)
         aster_mistake_add(r->p, line, column,
-                          "tag '%.60s'; tags are not used here, the option says what type it takes",
-                          (const char *)tag);
+                          "tag '%.*s'; tags are not used here, the option says what type it takes",
+                          ASTER_CUT(60, (const char *)tag));
     return anchor || tag;
 }
 
@@ -294,9 +294,9 @@ static int take_event(struct reader *r, const yaml_event_t *e)
     case YAML_ALIAS_EVENT:
         ASTER_TRY(node_new(r, e, ASTER_NODE_BAD, &node));
         aster_mistake_add(r->p, node->line, node->column,
-                          "alias '*%.60s'; anchors and aliases are not used here, a parameter can "
+                          "alias '*%.*s'; anchors and aliases are not used here, a parameter can "
                           "hold what is repeated",
-                          (const char *)e->data.alias.anchor);
+                          ASTER_CUT(60, (const char *)e->data.alias.anchor));
         attach(r, node);
         return 0;
     default:

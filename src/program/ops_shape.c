@@ -195,8 +195,8 @@ static int infer_scatter_add(struct aster_program *p, struct op *o)
     return aster_op_set_out(p, o, 0, d.dtype, 2, (aster_sz[]){o->s[0], d.dim[d.rank - 1]});
 }
 
-static aster_val emit_scatter_add(struct aster_program *p, aster_val dy, aster_val idx,
-                                  aster_sz rows)
+aster_val aster_emit_scatter_add(struct aster_program *p, aster_val dy, aster_val idx,
+                                 aster_sz rows)
 {
     if (dy < 0 || idx < 0)
         return -1;
@@ -209,7 +209,7 @@ static void grad_gather(struct aster_program *p, const struct op *o, const bool 
                         const aster_val *dout, aster_val *din)
 {
     if (want[0])
-        din[0] = emit_scatter_add(p, dout[0], o->in[1], aster_val_dim(p, o->in[0], 0));
+        din[0] = aster_emit_scatter_add(p, dout[0], o->in[1], aster_val_dim(p, o->in[0], 0));
 }
 
 static void grad_scatter_add(struct aster_program *p, const struct op *o, const bool *want,

@@ -41,8 +41,8 @@ enum aster_dtype aster_val_dtype(const struct aster_program *p, aster_val v);
  * flat buffer. PARAM, GRAD and BUFFER have fixed sizes; tensors start at multiples of 16 elements
  * and the gaps stay zero. GRAD has PARAM's layout. BUFFER holds running statistics (f64); AUX has
  * its layout and carries the batch's values for them. INPUT, FACTS and OUTPUT depend on the bound
- * sizes; offsets are multiples of 64 bytes. FACTS holds inputs too: those that every link of a chain
- * of programs reads of one batch, so that one's OUTPUT is the next one's INPUT. */
+ * sizes; offsets are multiples of 64 bytes. FACTS holds inputs too: those that every link of a
+ * chain of programs reads of one batch, so that one's OUTPUT is the next one's INPUT. */
 enum aster_class {
     ASTER_CLASS_INPUT,
     ASTER_CLASS_FACTS,
@@ -123,6 +123,9 @@ aster_val aster_emit_concat(struct aster_program *p, int n, const aster_val *x, 
 aster_val aster_emit_transpose(struct aster_program *p, aster_val x, const int *perm);
 aster_val aster_emit_reshape(struct aster_program *p, aster_val x, int rank, const aster_sz *dims);
 aster_val aster_emit_gather(struct aster_program *p, aster_val table, aster_val idx);
+/* [rows, D]: row r is the sum of the rows of x whose index is r, in their order */
+aster_val aster_emit_scatter_add(struct aster_program *p, aster_val x, aster_val idx,
+                                 aster_sz rows);
 aster_val aster_emit_matmul(struct aster_program *p, aster_val a, aster_val b, bool ta, bool tb);
 aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, aster_val bias,
                             int act); /* bias may be -1: none; w real or bf16 */
@@ -145,6 +148,21 @@ struct aster_ragged {
 aster_val aster_emit_ragged_attention(struct aster_program *p, const struct aster_ragged *r);
 aster_val aster_emit_rotary(struct aster_program *p, aster_val x, aster_val position,
                             aster_val table, int64_t n_heads);
+/* Messages between atoms: see ops.def. v may be -1: zero. Give s', and v' in *vectors. */
+struct aster_message {
+    aster_val s, v, edge, table, link, starts;
+    double cutoff;
+};
+aster_val aster_emit_message(struct aster_program *p, const struct aster_message *m,
+                             aster_val *vectors);
+aster_val aster_emit_direction(struct aster_program *p, aster_val r, double least);
+aster_val aster_emit_vector_length(struct aster_program *p, aster_val s, aster_val v, double eps);
+struct aster_gate {
+    aster_val s, v, o, matrix;
+    bool is_isotropic;
+};
+aster_val aster_emit_vector_gate(struct aster_program *p, const struct aster_gate *g,
+                                 aster_val *vectors);
 aster_val aster_emit_lstm(struct aster_program *p, aster_val zx, aster_val whh,
                           bool reverse); /* h */
 aster_val aster_emit_sync_sum(struct aster_program *p, aster_val x);

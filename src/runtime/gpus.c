@@ -28,7 +28,7 @@ static void look(struct aster_gpus *g)
         struct cudaDeviceProp p;
         if (cudaGetDeviceProperties(&p, k) != cudaSuccess)
             continue;
-        snprintf(g->gpu[k].name, sizeof g->gpu[k].name, "%.63s", p.name);
+        snprintf(g->gpu[k].name, sizeof g->gpu[k].name, "%.*s", ASTER_CUT(63, p.name));
         g->gpu[k].memory = (int64_t)p.totalGlobalMem;
         g->gpu[k].major = p.major;
         g->gpu[k].minor = p.minor;

@@ -20,7 +20,7 @@ int aster_runtime_measured(struct aster_runtime *rt, bool gpu, struct aster_meas
         *t = (struct aster_measured_task){.footprint = atomic_load(&m->footprint),
                                           .mean_us = atomic_load(&m->mean_us),
                                           .n = atomic_load(&m->n)};
-        snprintf(t->name, sizeof t->name, "%.23s", name);
+        snprintf(t->name, sizeof t->name, "%.*s", ASTER_CUT(23, name));
     }
     return 0;
 }

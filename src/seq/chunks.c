@@ -36,13 +36,9 @@ int64_t aster_chunk_end(const struct aster_chunks *c, int64_t i)
 
 void aster_chunk_name(struct aster_str *out, const char *id, int64_t i)
 {
-    char digits[24];
-    int at = sizeof digits;
     aster_str_add(out, id);
     aster_str_addn(out, "_chunk_", 7);
-    for (uint64_t v = (uint64_t)i + 1; v; v /= 10)
-        digits[--at] = (char)('0' + v % 10);
-    aster_str_addn(out, digits + at, sizeof digits - (size_t)at);
+    aster_str_add_i64(out, i + 1);
 }
 
 void aster_stem_add(struct aster_str *out, const char *path)

@@ -112,13 +112,20 @@ static void add_reasons(struct aster_str *out, const enum aster_frame_state stat
     }
 }
 
+static void add_integers(struct aster_str *out, int n, const int64_t *v)
+{
+    for (int k = 0; k < n; k++) {
+        aster_str_addn(out, "\t", 1);
+        aster_str_add_i64(out, v[k]);
+    }
+}
+
 void aster_judged_table_row(struct aster_str *out, const char *chunk, struct aster_span at,
                             const struct aster_chunk_call *c,
                             const enum aster_frame_state state[ASTER_N_FRAMES])
 {
     aster_str_add(out, chunk);
-    aster_str_printf(out, "\t%lld\t%lld\t%lld\t%lld", (long long)at.begin + 1, (long long)at.end,
-                     (long long)c->n_frames, (long long)c->n_failed);
+    add_integers(out, 4, (const int64_t[]){at.begin + 1, at.end, c->n_frames, c->n_failed});
     if (c->n_frames > 0) {
         add_number(out, ASTER_TABLE_NAMED, c->other);
         add_number(out, ASTER_TABLE_NAMED, c->virus);
@@ -146,9 +153,10 @@ void aster_record_table_row(struct aster_str *out, const char *id,
 {
     int64_t bases = 0;
     aster_str_add(out, id);
-    aster_str_printf(out, "\t%lld\t%lld\t%lld\t%lld\t%lld\t%lld\t", (long long)r->length,
-                     (long long)r->n_chunks, (long long)r->n_judged, (long long)r->n_virus,
-                     (long long)r->n_frames, (long long)r->n_failed);
+    add_integers(out, 6,
+                 (const int64_t[]){r->length, r->n_chunks, r->n_judged, r->n_virus, r->n_frames,
+                                   r->n_failed});
+    aster_str_addn(out, "\t", 1);
     if (r->n_judged > 0)
         aster_text_f32(out, (float)(r->sum / (double)r->n_judged));
     aster_str_addn(out, "\t", 1);

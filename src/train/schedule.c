@@ -58,6 +58,15 @@ static const struct {
 };
 enum { N_MONITORS = sizeof monitors / sizeof *monitors };
 
+double aster_warmup_rate(const struct aster_warmup *w, int64_t step, int64_t done)
+{
+    const double half_turn = 3.14159265358979323846;
+    if (step < w->steps)
+        return w->from + (w->to - w->from) * (double)step / (double)w->steps;
+    return w->least +
+           (w->to - w->least) * (1 + cos(half_turn * (double)done / (double)w->epochs)) / 2;
+}
+
 int monitor_find(struct aster_ctx *ctx, const char *name, bool max, struct monitor *out)
 {
     const char *names[N_MONITORS];

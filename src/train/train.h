@@ -45,6 +45,15 @@ struct aster_train_config {
 ASTER_CHECKED int aster_train_check(struct aster_ctx *ctx, const struct aster_train_config *c,
                                     int64_t n_train, int64_t n_val);
 
+/* A rate that rises with every step to its full height, and then follows half a cosine in steps of
+ * an epoch, from the end of the first epoch that has the rise behind it. */
+struct aster_warmup {
+    double from, to, least; /* least: where the cosine ends */
+    int64_t steps, epochs;  /* of the rise; of the whole cosine */
+};
+/* step counts from 0; done: epochs that ended when their last step was at steps or later */
+double aster_warmup_rate(const struct aster_warmup *w, int64_t step, int64_t done);
+
 struct aster_epoch { /* one line of history.csv */
     int64_t epoch;   /* from 0 */
     double train_loss, val_loss, lr, seconds;

@@ -30,3 +30,4 @@ tests_kernel_mirror_SOURCES = tests/emulate/mirrored.c tests/gpu/mirror.c tests/
 nodist_EXTRA_tests_kernel_mirror_SOURCES = linked-as.cpp
 tests_kernel_mirror_LDADD = tests/libemulated.a $(ASTER_LIBS)
 dist_check_SCRIPTS += tests/emulate/nvcc.sh
+SANITIZE_TESTS += tests/kernel-mirror

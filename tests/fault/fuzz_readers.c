@@ -3,6 +3,7 @@
  * time, and leave nothing allocated. fuzz-readers [SEED SECONDS [READER]]: one second per reader
  * and a fixed seed without arguments; fifteen and any seed in the long tests. */
 #include "fuzz_formats.h"
+#include "fuzz_structures.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -324,6 +325,12 @@ int main(int argc, char **argv)
         "? ",   "&a ",  "*a",     "!!int ",  "---\n",       "\"",           "'",    "|\n",
         ">-\n", "$n",   "${n}",   "$$",      "#",           "\t",           "null", "1e999",
         ".nan", "0x10", "source", "stage: ", "%YAML 9.9\n", "\xef\xbb\xbf", "\xc3", NULL};
+    static const char *const xyz_words[] = {
+        "Lattice=\"", "Properties=", "pos:R:3", ":species:S:1", "forces:R:3", "pbc=\"T T T\"",
+        "stress=",    "virial=",     "energy=", "\"",           "\\",         "{",
+        "]",          "\n",          "\n1\n",   "\n\n",         "nan",        "1e999",
+        "-",          " ",           "\t",      "\r",           "\xc3",       "1e-9",
+        "Og",         NULL};
     struct reader readers[] = {
         {"csv", make_csv, read_csv, csv_words, false, {{0}}, 0},
         {"fasta", make_fasta, read_fasta, fasta_words, false, {{0}}, 0},
@@ -336,6 +343,9 @@ int main(int argc, char **argv)
         {"npz", make_npz, read_npz, npz_words, false, {{0}}, 0},
         {"h5", make_h5, read_h5, NULL, true, {{0}}, 0},
         {"h5-old", make_old_h5, read_h5, NULL, true, {{0}}, 0},
+        {"xyz", make_xyz, read_structures, xyz_words, false, {{0}}, 0},
+        {"structures-h5", make_ragged, read_structures, NULL, true, {{0}}, 0},
+        {"h5-weights", make_h5_weights, read_weightfile, NULL, true, {{0}}, 0},
         {"yaml", make_yaml, read_yaml, yaml_words, false, {{0}}, 0}};
     int64_t seed = 1;
     double seconds = 1;

@@ -117,7 +117,7 @@ static int read_block(void *arg, int64_t block, const struct aster_program *p, v
 {
     struct check *c = arg;
     ASTER_TRY(aster_pretrained_read(c->weights, block, p, flat));
-    lm_perturb(&(struct lm_options){.perturb = c->perturb}, block, p, flat);
+    lm_perturb(&(struct golden_options){.perturb = c->perturb}, block, p, flat);
     return 0;
 }
 

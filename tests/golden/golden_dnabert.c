@@ -16,7 +16,7 @@ struct sequence {
 
 struct file {
     struct aster_ctx *ctx;
-    const struct lm_options *o;
+    const struct golden_options *o;
     const char *path;
     struct aster_h5 *h5;
     struct aster_language_config c;
@@ -27,7 +27,7 @@ struct file {
     struct sequence *sequence;
     struct lm_tokens *tokens;
     enum aster_dtype type; /* what is computed now; bf16: with f32 */
-    struct lm_score *score;
+    struct golden_score *score;
 };
 
 static int wrong(struct file *f, const char *what)
@@ -79,7 +79,7 @@ static int open_weights(struct file *f)
     ASTER_GOTO(aster_h5_attr_str(f->h5, "/", "weight_file", &name), done);
     if (strncmp(name, "none", 4) == 0)
         goto done;
-    ASTER_GOTO(lm_folder(f->ctx, f->path, &folder), done);
+    ASTER_GOTO(golden_folder(f->ctx, f->path, &folder), done);
     ASTER_GOTO(aster_path_join(f->ctx, *folder ? folder : ".", name, &path), done);
     rc = aster_pretrained_open(f->ctx, path, &f->c, &f->pretrained);
 done:
@@ -188,8 +188,8 @@ static int judge(struct file *f, const struct sequence *s, const char *array, in
     if (!aster_h5_has(f->h5, set))
         return 0;
     ASTER_TRY(aster_h5_read(f->h5, set, ASTER_F64, n_whole, &want));
-    lm_judge(f->score, n, got, want + first, f->limit[f->type], "%s %s %s %lld",
-             aster_dtype_name(f->type), s->name, array, (long long)(first / n));
+    golden_judge(f->score, n, got, want + first, f->limit[f->type], "%s %s %s %lld",
+                 aster_dtype_name(f->type), s->name, array, (long long)(first / n));
     aster_free(&want);
     return 0;
 }
@@ -246,13 +246,13 @@ static int one_type(struct file *f, enum aster_dtype type)
 /* ---- tables ---- */
 
 /* A table's folder lies beside the folder virnucpro, with the tokenizer and genomes in it. */
-static int check_table(struct aster_ctx *ctx, const char *path, struct lm_score *s)
+static int check_table(struct aster_ctx *ctx, const char *path, struct golden_score *s)
 {
     struct tokenizer t;
     char *folder = NULL, tokenizer[4200], genomes[4200];
     int64_t lines = 0, differ = 0;
     int rc;
-    ASTER_TRY(lm_folder(ctx, path, &folder));
+    ASTER_TRY(golden_folder(ctx, path, &folder));
     snprintf(genomes, sizeof genomes, "%s../virnucpro", folder);
     snprintf(tokenizer, sizeof tokenizer, "%s../virnucpro/dnaberts/tokenizer.json", folder);
     rc = tokenizer_open(ctx, tokenizer, &t);
@@ -263,14 +263,14 @@ static int check_table(struct aster_ctx *ctx, const char *path, struct lm_score 
     if (rc == 0 && lines == 0)
         rc = aster_fail(ctx, ASTER_EFORMAT, "%s: has no lines below the first", path);
     if (rc == 0)
-        lm_fraction(s, differ ? (double)INFINITY : 0, "%lld of %lld lines differ",
-                    (long long)differ, (long long)lines);
+        golden_fraction(s, differ ? (double)INFINITY : 0, "%lld of %lld lines differ",
+                        (long long)differ, (long long)lines);
     aster_free(&folder);
     return rc;
 }
 
-static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *path,
-                 struct lm_score *s)
+static int check(struct aster_ctx *ctx, const struct golden_options *o, const char *path,
+                 struct golden_score *s)
 {
     size_t length = strlen(path);
     if (length > 4 && strcmp(path + length - 4, ".tsv") == 0)
@@ -289,5 +289,5 @@ static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *
 
 int main(int argc, char **argv)
 {
-    return lm_main(argc, argv, "golden-dnabert", check);
+    return golden_main(argc, argv, &(struct golden_program){"golden-dnabert", check, false});
 }

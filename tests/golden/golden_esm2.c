@@ -21,7 +21,7 @@ struct sequence {
 
 struct file {
     struct aster_ctx *ctx;
-    const struct lm_options *o;
+    const struct golden_options *o;
     const char *path;
     struct aster_h5 *h5;
     struct aster_language_config c;
@@ -31,7 +31,7 @@ struct file {
     struct sequence *sequence;
     struct lm_tokens *tokens;
     enum aster_dtype type; /* what is computed now; bf16: with f32 */
-    struct lm_score *score;
+    struct golden_score *score;
 };
 
 static int wrong(struct file *f, const char *what)
@@ -95,9 +95,9 @@ static int check_frequencies(struct file *f)
     }
     for (int64_t layer = 0; layer < (f->pretrained ? f->c.n_layers : 1); layer++) {
         const float *ours = rule ? rule : aster_pretrained_frequencies(f->pretrained, layer);
-        lm_fraction(f->score,
-                    memcmp(ours, f->frequency, (size_t)n * sizeof *ours) ? (double)INFINITY : 0,
-                    "inv_freq of layer %lld", (long long)layer);
+        golden_fraction(f->score,
+                        memcmp(ours, f->frequency, (size_t)n * sizeof *ours) ? (double)INFINITY : 0,
+                        "inv_freq of layer %lld", (long long)layer);
     }
     aster_free(&rule);
     return 0;
@@ -116,8 +116,8 @@ static int check_fair(struct file *f, const char *path)
     ASTER_GOTO(aster_pretrained_config_fair(f->ctx, w, &c), done);
     bool same = c.n_layers == f->c.n_layers && c.width == f->c.width && c.n_heads == f->c.n_heads &&
                 c.inner == f->c.inner && c.n_ids == f->c.n_ids;
-    lm_fraction(f->score, same ? 0 : (double)INFINITY, "configuration in %s",
-                aster_path_base(path));
+    golden_fraction(f->score, same ? 0 : (double)INFINITY, "configuration in %s",
+                    aster_path_base(path));
     ASTER_GOTO(aster_pretrained_open(f->ctx, path, &c, &fair), done);
     for (int k = 0; k < 2; k++)
         ASTER_GOTO(lm_net_new(f->ctx, f->o->be, ASTER_F64, &f->c, &source[k], false, &n[k]), done);
@@ -126,8 +126,8 @@ static int check_fair(struct file *f, const char *path)
         ASTER_GOTO(aster_pretrained_read(f->pretrained, block, p, n[0].params), done);
         ASTER_GOTO(aster_pretrained_read(fair, block, p, n[1].params), done);
         size_t bytes = (size_t)aster_program_class_n(p, ASTER_CLASS_PARAM) * sizeof(double);
-        lm_fraction(f->score, memcmp(n[0].params, n[1].params, bytes) ? (double)INFINITY : 0,
-                    "parameters of block %lld in %s", (long long)block, aster_path_base(path));
+        golden_fraction(f->score, memcmp(n[0].params, n[1].params, bytes) ? (double)INFINITY : 0,
+                        "parameters of block %lld in %s", (long long)block, aster_path_base(path));
     }
 done:
     aster_pretrained_close(&fair);
@@ -142,7 +142,7 @@ static int open_weights(struct file *f)
     char *folder = NULL, *weights = NULL, path[4096];
     int rc;
     ASTER_GOTO(aster_h5_attr_str(f->h5, "/", "weights", &weights), done);
-    ASTER_GOTO(lm_folder(f->ctx, f->path, &folder), done);
+    ASTER_GOTO(golden_folder(f->ctx, f->path, &folder), done);
     if (strcmp(weights, "generator") != 0) {
         snprintf(path, sizeof path, "%s%s/model.safetensors.index.json", folder, weights);
         if (!aster_file_exists(path))
@@ -246,8 +246,8 @@ static int judge(struct file *f, const struct sequence *s, const char *array, in
     if (!aster_h5_has(f->h5, set))
         return 0;
     ASTER_TRY(aster_h5_read(f->h5, set, ASTER_F64, n, &want));
-    lm_judge(f->score, n, got, want, limit, "%s %s %s_%lld", aster_dtype_name(f->type), s->name,
-             array, (long long)number);
+    golden_judge(f->score, n, got, want, limit, "%s %s %s_%lld", aster_dtype_name(f->type), s->name,
+                 array, (long long)number);
     aster_free(&want);
     return 0;
 }
@@ -328,8 +328,8 @@ static int judge_gradient(struct file *f, const struct lm_net *n,
     ASTER_GOTO(aster_h5_read(f->h5, set, ASTER_F64, info->n, &want), done);
     aster_param_to_reference(info, f->type, n->grad, theirs);
     lm_widen(f->type, info->n, theirs, got);
-    lm_judge(f->score, info->n, got, want, f->type == ASTER_F64 ? F64_GRAD : F32_ALL,
-             "%s gradient of %s", aster_dtype_name(f->type), name);
+    golden_judge(f->score, info->n, got, want, f->type == ASTER_F64 ? F64_GRAD : F32_ALL,
+                 "%s gradient of %s", aster_dtype_name(f->type), name);
 done:
     aster_free(&theirs);
     aster_free(&got);
@@ -352,8 +352,9 @@ static int judge_loss(struct file *f, const struct lm_batch *b, const void *dy)
         size += fabs(y[k] * c[k]);
     }
     /* terms of both signs: their sum is as exact as they are */
-    lm_fraction(f->score, fabs(loss - want) / size / (f->type == ASTER_F64 ? F64_ROWS : F32_ALL),
-                "%s loss", aster_dtype_name(f->type));
+    golden_fraction(f->score,
+                    fabs(loss - want) / size / (f->type == ASTER_F64 ? F64_ROWS : F32_ALL),
+                    "%s loss", aster_dtype_name(f->type));
 done:
     aster_free(&y);
     aster_free(&c);
@@ -439,8 +440,8 @@ static int one_type(struct file *f, enum aster_dtype type)
     return rc;
 }
 
-static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *path,
-                 struct lm_score *s)
+static int check(struct aster_ctx *ctx, const struct golden_options *o, const char *path,
+                 struct golden_score *s)
 {
     struct file f = {.ctx = ctx, .o = o, .path = path, .score = s};
     int rc = file_open(&f);
@@ -456,5 +457,5 @@ static int check(struct aster_ctx *ctx, const struct lm_options *o, const char *
 
 int main(int argc, char **argv)
 {
-    return lm_main(argc, argv, "golden-esm2", check);
+    return golden_main(argc, argv, &(struct golden_program){"golden-esm2", check, false});
 }

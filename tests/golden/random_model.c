@@ -2,6 +2,7 @@
 /* Drawn language models: config.json, model.safetensors, tokenizer.json. */
 #include "golden/random_model.h"
 
+#include "flow/pretrained.h"
 #include "golden/lm_file.h"
 
 #include <errno.h>
@@ -140,25 +141,6 @@ static int write_weights(struct writer *w, const char *path)
 
 /* ---- texts ---- */
 
-static void config_text(const struct aster_language_config *c, struct aster_str *out)
-{
-    bool is_esm2 = c->kind == ASTER_LANGUAGE_ESM2;
-    aster_str_printf(out,
-                     "{\n  \"model_type\": \"%s\",\n  \"num_hidden_layers\": %lld,\n"
-                     "  \"hidden_size\": %lld,\n  \"num_attention_heads\": %lld,\n"
-                     "  \"intermediate_size\": %lld,\n  \"vocab_size\": %lld,\n"
-                     "  \"hidden_act\": \"gelu\",\n  \"layer_norm_eps\": %g,\n",
-                     is_esm2 ? "esm" : "bert", (long long)c->n_layers, (long long)c->width,
-                     (long long)c->n_heads, (long long)c->inner, (long long)c->n_ids, c->eps);
-    if (is_esm2)
-        aster_str_add(out, "  \"position_embedding_type\": \"rotary\",\n"
-                           "  \"token_dropout\": true,\n  \"emb_layer_norm_before\": false,\n"
-                           "  \"mask_token_id\": 32,\n  \"pad_token_id\": 1\n}\n");
-    else
-        aster_str_printf(out, "  \"type_vocab_size\": %lld,\n  \"alibi_starting_size\": 512\n}\n",
-                         (long long)c->n_types);
-}
-
 struct token {
     char text[LONGEST_TOKEN + 1];
     int64_t left, right; /* -1: a base */
@@ -292,7 +274,7 @@ int random_model_write(struct aster_ctx *ctx, const struct aster_language_config
     char *path = NULL;
     ASTER_TRY(aster_language_check(ctx, c));
     ASTER_TRY(aster_mkdirs(ctx, folder));
-    config_text(c, &config);
+    aster_pretrained_config_write(c, &config);
     ASTER_TRY(write_text(ctx, folder, "config.json", &config));
     if (c->kind == ASTER_LANGUAGE_DNABERT)
         ASTER_TRY(write_tokenizer(ctx, c->n_ids, seed, folder));

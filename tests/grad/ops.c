@@ -14,7 +14,7 @@
 
 struct shape {
     int rank;
-    int64_t dim[4];
+    int64_t dim[5];
 };
 
 struct grad_case {
@@ -226,6 +226,7 @@ UNARY(TANH)
 UNARY(EXP)
 UNARY(LOG)
 UNARY(SQRT)
+UNARY(ROOT)
 UNARY(RSQRT)
 UNARY(RECIP)
 UNARY(SQUARE)
@@ -297,6 +298,42 @@ BUILD(ragged_slopes,
 BUILD(rotary,
       aster_emit_rotary(p, x[0], aster_emit_cast(p, aster_emit_affine(p, x[1], 3, 0), ASTER_I32),
                         x[2], 2))
+/* Three atoms in a row, the first and the second joined twice; whatever x is, the lists are these.
+ */
+static aster_val integers(struct aster_program *p, aster_val x, int n, const double *values)
+{
+    aster_val at[8];
+    for (int k = 0; k < n; k++)
+        at[k] = aster_emit_affine(p, x, 0, values[k]);
+    return aster_emit_cast(p, aster_emit_concat(p, n, at, 0), ASTER_I32);
+}
+static aster_val message_of(struct aster_program *p, const aster_val *x, aster_val v)
+{
+    aster_val lists[] = {integers(p, x[3], 6, (double[]){1, 1, 0, 0, 2, 1}),
+                         integers(p, x[3], 6, (double[]){2, 3, 0, 1, 5, 4})};
+    struct aster_message m = {.s = x[0],
+                              .v = v,
+                              .edge = x[1],
+                              .table = x[2],
+                              .link = aster_emit_concat(p, 2, lists, 0),
+                              .starts = integers(p, x[3], 4, (double[]){0, 2, 5, 6}),
+                              .cutoff = 2};
+    aster_val vectors, s = aster_emit_message(p, &m, &vectors);
+    return aster_emit_concat(p, 2, (aster_val[]){s, vectors}, 1);
+}
+static aster_val gate_of(struct aster_program *p, const aster_val *x, bool is_isotropic)
+{
+    struct aster_gate g = {x[0], x[1], x[2], x[3], is_isotropic};
+    aster_val vectors, s = aster_emit_vector_gate(p, &g, &vectors);
+    return aster_emit_concat(p, 2, (aster_val[]){s, vectors}, 1);
+}
+BUILD(message, message_of(p, x, x[4]))
+BUILD(message_plain, message_of(p, x, -1))
+BUILD(direction, aster_emit_direction(p, x[0], 0.25))
+BUILD(vector_length, aster_emit_vector_length(p, x[0], x[1], 0))
+BUILD(vector_length_eps, aster_emit_vector_length(p, x[0], x[1], 0.5))
+BUILD(vector_gate, gate_of(p, x, false))
+BUILD(vector_gate_isotropic, gate_of(p, x, true))
 BUILD(gated, aster_emit_gated(p, x[0]))
 BUILD(linear_gelu, aster_emit_linear(p, x[0], x[1], x[2], ASTER_ACT_GELU))
 BUILD(linear_gelu_plain, aster_emit_linear(p, x[0], x[1], -1, ASTER_ACT_GELU))
@@ -333,6 +370,7 @@ static const struct grad_case cases[] = {
     ONE(COS, X357),
     {"LOG", 1, {X357}, build_LOG, true, true, 0},
     {"SQRT", 1, {X357}, build_SQRT, true, true, 0},
+    {"ROOT", 1, {X357}, build_ROOT, true, true, 0},
     {"RSQRT", 1, {X357}, build_RSQRT, true, true, 0},
     {"RECIP", 1, {X357}, build_RECIP, true, true, 0},
     {"add, trailing axis broadcast", 2, {X357, {3, {1, 1, 2}}}, build_add, true, false, 0},
@@ -420,6 +458,37 @@ static const struct grad_case cases[] = {
      false,
      24},
     {"rotary", 3, {{2, {5, 8}}, {1, {5}}, {2, {5, 4}}}, build_rotary, false, true, 6},
+    {"message",
+     5,
+     {{2, {3, 2}}, {2, {6, 4}}, {5, {1, 2, 2, 3, 16}}, {1, {1}}, {2, {3, 6}}},
+     build_message,
+     false,
+     true,
+     12},
+    {"message without vectors",
+     4,
+     {{2, {3, 2}}, {2, {6, 4}}, {5, {1, 2, 2, 2, 16}}, {1, {1}}},
+     build_message_plain,
+     false,
+     true,
+     12},
+    {"direction", 1, {{2, {5, 3}}}, build_direction, false, true, 0},
+    {"vector length", 2, {{2, {2, 3}}, {2, {2, 9}}}, build_vector_length, false, true, 0},
+    {"vector length, eps", 2, {{2, {2, 3}}, {2, {2, 9}}}, build_vector_length_eps, false, false, 0},
+    {"vector gate",
+     4,
+     {{2, {2, 3}}, {2, {2, 9}}, {2, {2, 9}}, {2, {3, 3}}},
+     build_vector_gate,
+     false,
+     false,
+     8},
+    {"vector gate, isotropic",
+     4,
+     {{2, {2, 3}}, {2, {2, 9}}, {2, {2, 9}}, {2, {3, 3}}},
+     build_vector_gate_isotropic,
+     false,
+     false,
+     8},
     {"gated", 1, {{3, {2, 3, 8}}}, build_gated, true, false, 0},
     {"linear gelu", 3, {{3, {2, 3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear_gelu, true, false, 0},
     {"linear gelu, no bias",

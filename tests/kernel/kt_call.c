@@ -151,6 +151,8 @@ static int64_t work_bytes(enum aster_op_kind op, const struct aster_args *a)
         return aster_work_lstm(op, a);
     if (!strcmp(family, "attention"))
         return aster_work_attention(op, a);
+    if (!strcmp(family, "message"))
+        return aster_work_message(op, a);
     return 0;
 }
 

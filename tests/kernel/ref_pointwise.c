@@ -31,6 +31,9 @@ static void function(enum aster_fn fn, real x, real d[3])
     case ASTER_FN_SQRT:
         d[0] = q, d[1] = 1 / (2 * q), d[2] = -1 / (4 * q * q * q);
         break;
+    case ASTER_FN_ROOT:
+        d[0] = q, d[1] = x == 0 ? 0 : 1 / (2 * q), d[2] = x == 0 ? 0 : -1 / (4 * q * q * q);
+        break;
     case ASTER_FN_RSQRT:
         d[0] = 1 / q, d[1] = -1 / (2 * q * q * q), d[2] = 3 / (4 * q * q * q * q * q);
         break;
@@ -87,11 +90,13 @@ static void unary_case(struct kt *t, int order, int fn, int64_t n, double low, d
     struct kt_case *c = kt_case_new(t, "fn %d, n %d, %g..%g", fn, (int)n, low, high);
     c->i[0] = fn;
     double *x = kt_in(c, KT_REAL, 0, KT_DIMS(n));
-    bool positive =
-        fn == ASTER_FN_LOG || fn == ASTER_FN_SQRT || fn == ASTER_FN_RSQRT || fn == ASTER_FN_RECIP;
+    bool positive = fn == ASTER_FN_LOG || fn == ASTER_FN_SQRT || fn == ASTER_FN_RSQRT ||
+                    fn == ASTER_FN_RECIP || fn == ASTER_FN_ROOT;
     kt_fill(t, n, x, positive ? high / 64 : low, high);
     if (n > 3 && !positive)
         x[1] = 0, x[2] = -0.0, x[3] = low / 1e6;
+    if (n > 3 && fn == ASTER_FN_ROOT)
+        x[0] = 0, x[2] = -0.0;
     for (int k = 0; k < order; k++)
         kt_in(c, KT_REAL, 0, KT_DIMS(n));
     for (int k = 0; k <= order; k++)

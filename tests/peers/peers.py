@@ -205,6 +205,77 @@ def converted():
     ok(r.returncode == 0 and back.keys() == first.keys() and all(same_bits(back[k], first[k]) for k in first), "safetensors reads them after they were converted back")
 
 
+def made(k):
+    """The structure that our program writes as number k."""
+    n = 3 + k
+    s = {"numbers": 1 + (np.arange(n) * 13 + k * 29) % 118, "positions": (np.arange(3.0 * n) + 1 / 3 + k).reshape(n, 3),
+         "pbc": np.array([k >= 2, False, k >= 2]), "cell": np.zeros((3, 3)), "name": [None, "name", "name", 'a "b" \\ c=d'][k]}
+    if k >= 2:
+        m = np.arange(9.0)
+        s["cell"] = (np.where(m % 4 == 0, 10 + m, 0.1 * m) + k).reshape(3, 3)
+    if k % 2:
+        s["energy"], s["forces"] = -100 / 3, (-np.arange(3.0 * n) / 7).reshape(n, 3)
+    if k == 3:
+        s["stress"] = (np.arange(6) + 1) / 9
+    return s
+
+
+def our_structures():
+    import ase.io
+
+    frames = ase.io.read(path("ours.extxyz"), ":")
+    ok(len(frames) == 4, "ASE finds our four frames")
+    for k, a in enumerate(frames):
+        s, r = made(k), a.calc.results if a.calc else {}
+        ok(np.array_equal(a.numbers, s["numbers"]) and same_bits(a.positions, s["positions"]) and same_bits(a.cell.array, s["cell"]) and np.array_equal(a.pbc, s["pbc"]),
+           f"frame {k}: elements, positions, cell and periodic axes")
+        ok(r.get("energy") == s.get("energy") and same_bits(r.get("forces", 0.0), s.get("forces", 0.0)) and same_bits(r.get("stress", 0.0), s.get("stress", 0.0)) and a.info.get("name") == s["name"],
+           f"frame {k}: energy, forces, stress and name")
+    with h5py.File(path("structures.h5")) as f:
+        g, t = f["structures"], f["labels"]
+        ok(g["pbc"].dtype == bool and t["stress_mask"].dtype == bool and g["cells"].shape == (4, 3, 3) and g["atomic_numbers"].dtype == np.int64 and t["forces"].dtype == np.float32,
+           "h5py finds the types of the data set layout")
+        at = g["atomic_numbers_splits"][()]
+        ok(all(same_bits(g["positions"][at[k]:at[k + 1]], made(k)["positions"]) and np.array_equal(g["pbc"][k], made(k)["pbc"]) for k in range(4)), "and our positions in it")
+        to = t["forces_splits"][()]
+        ok(list(t["structure_indices"]) == [1, 3] and all(same_bits(t["forces"][to[m]:to[m + 1]], made(k)["forces"].astype(np.float32)) and t["energy"][m] == made(k)["energy"] for m, k in enumerate((1, 3)))
+           and list(t["stress_mask"]) == [False, True] and same_bits(t["stress"][1], made(3)["stress"]), "and our labels")
+
+
+def ase_structures():
+    import ase.build
+    import ase.data
+    import ase.io
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    r = np.random.default_rng(9)
+    frames = [ase.build.molecule("CH3CH2OH"), ase.build.bulk("Cu") * (2, 1, 3), ase.build.fcc111("Pt", (2, 2, 3), vacuum=7.0)]
+    for a in frames:
+        a.rattle(0.1, rng=r)
+        results = {"energy": r.normal(), "forces": r.normal(size=(len(a), 3))}
+        if a.cell.rank == 3:
+            results["stress"] = r.normal(size=6)
+        a.calc = SinglePointCalculator(a, **results)
+        a.info = {"comment": "with \"quotes\", [brackets] and = signs"}
+        a.set_tags(range(len(a)))
+    ase.io.write(path("theirs.extxyz"), frames, format="extxyz")
+    ase.io.write(path("plain.xyz"), frames, format="xyz")
+    status, lines, message = run("structures", path("theirs.extxyz"))
+    ok(status == 0 and not message, f"our reader takes ASE's extxyz {message.strip()}")
+    for k, a in enumerate(frames):
+        results = a.calc.results
+        # ASE writes 8 decimals
+        close = all(np.allclose(np.frombuffer(bytes.fromhex(lines[f"{k}/{name}"]["hex"])).reshape(np.shape(want)), want, rtol=1e-7, atol=1e-8)
+                    for name, want in (("positions", a.positions), ("energy", results["energy"]), ("forces", results["forces"]), ("pbc", a.pbc.astype(float)))
+                    + ((("cell", a.cell.array), ("stress", results["stress"])) if a.cell.rank == 3 else ()))
+        ok(close and holds(lines.get(f"{k}/numbers"), a.numbers.astype(np.int32)) and (f"{k}/stress" in lines) == ("stress" in results), f"{a.symbols}: all of ASE's numbers")
+    status, lines, message = run("structures", path("plain.xyz"))
+    ok(status == 0 and not message and all(holds(lines.get(f"{k}/numbers"), a.numbers.astype(np.int32)) for k, a in enumerate(frames)), "our reader takes ASE's plain xyz")
+    symbols, masses = ase.data.chemical_symbols, ase.data.atomic_masses_iupac2016
+    status, lines, message = run("elements", "-")
+    ok(status == 0 and lines["symbols"]["text"] == symbols[1:] and holds(lines["masses"], masses[1:119]), "our elements and masses are ASE's")
+
+
 started = time.time()
 status, _, message = run("write", folder)
 ok(status == 0, f"our files are written {message.strip()}")
@@ -212,6 +283,8 @@ if status == 0:
     our_h5()
     our_safetensors()
     our_events(started)
+    our_structures()
+ase_structures()
 numpy_files()
 h5py_files()
 safetensors_files()

@@ -1,16 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Our files read by h5py, safetensors and TensorBoard, and theirs and numpy's by ours. Needs pip and a package index.
+# Our files read by h5py, safetensors, TensorBoard and ASE, and theirs and numpy's by ours. Needs pip and a package index.
 builddir=${builddir:-.}
 srcdir=${srcdir:-.}
 venv=$builddir/peers-venv
 PYTHONDONTWRITEBYTECODE=1
 export PYTHONDONTWRITEBYTECODE
-if [ ! -e "$venv/complete" ]; then
+if [ ! -e "$venv/complete-ase" ]; then
     rm -rf "$venv"
     if ! { python3 -m venv "$venv" && timeout 400 "$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 1 \
-        numpy h5py safetensors tensorboard 'setuptools<81' && touch "$venv/complete"; } >"$builddir/peers-venv.log" 2>&1; then
-        echo "1..0 # SKIP numpy, h5py, safetensors and tensorboard cannot be installed with pip"
+        numpy h5py safetensors tensorboard ase 'setuptools<81' && touch "$venv/complete-ase"; } >"$builddir/peers-venv.log" 2>&1; then
+        echo "1..0 # SKIP numpy, h5py, safetensors, tensorboard and ase cannot be installed with pip"
         exit 0
     fi
 fi

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Writes files that other programs are to read, and dumps files that other programs wrote, as JSON
  * lines with the bytes in hexadecimal. peers-files write DIR | h5 FILE [OBJECT@NAME:KIND]... | st
- * FILE | npz FILE NAME... */
+ * FILE | npz FILE NAME... | structures FILE |
+ * elements - */
 #include "io/io.h"
+#include "io/structures.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,9 +86,59 @@ done:
     return rc;
 }
 
+/* Structure k: positions i + 1/3 + k, forces -i / 7, and by k a cell, energy, stress and name. */
+static int make_structure(int k, struct aster_structure *s)
+{
+    ASTER_TRY(aster_structure_new(ctx, 3 + k, k % 2 == 1, s));
+    for (int64_t i = 0; i < 3 * s->n; i++) {
+        s->number[i / 3] = (int32_t)(1 + (i / 3 * 13 + k * 29) % 118);
+        s->position[i] = (double)i + 1.0 / 3 + k;
+        if (s->force)
+            s->force[i] = -(double)i / 7;
+    }
+    for (int m = 0; m < 9 && k >= 2; m++)
+        s->cell[m] = (m % 4 ? 0.1 * m : 10.0 + m) + k;
+    s->has_cell = k >= 2;
+    s->pbc[0] = s->pbc[2] = k >= 2;
+    s->has_energy = k % 2 == 1;
+    s->energy = s->has_energy ? -100.0 / 3 : 0;
+    s->has_stress = k == 3;
+    for (int m = 0; m < 6 && s->has_stress; m++)
+        s->stress[m] = (m + 1) / 9.0;
+    return k ? aster_strdup(ctx, k == 3 ? "a \"b\" \\ c=d" : "name", &s->name) : 0;
+}
+
+static int write_structures(const char *xyz, const char *h5)
+{
+    struct aster_str text = {0};
+    struct aster_structure s;
+    struct aster_structures_out *o = NULL;
+    struct aster_h5 *f = NULL;
+    int rc;
+    ASTER_GOTO(aster_h5_create(ctx, h5, &f), done);
+    ASTER_GOTO(aster_structures_out_new(ctx, f, &o), done);
+    for (int k = 0; k < 4; k++) {
+        ASTER_GOTO(make_structure(k, &s), done);
+        rc = aster_structure_add_extxyz(ctx, &text, &s);
+        if (rc == 0)
+            rc = aster_structures_out_add(o, &s);
+        aster_structure_free(&s);
+        if (rc < 0)
+            goto done;
+    }
+    ASTER_GOTO(aster_structures_out_finish(o), done);
+    ASTER_GOTO(aster_h5_commit(&f), done);
+    rc = aster_file_write(ctx, xyz, text.s, (int64_t)text.len);
+done:
+    aster_structures_out_free(&o);
+    aster_h5_close(&f);
+    aster_str_free(&text);
+    return rc;
+}
+
 static int write_all(const char *dir)
 {
-    char *path = NULL;
+    char *path = NULL, *h5 = NULL;
     int rc;
     ASTER_GOTO(aster_path_join(ctx, dir, "ours.h5", &path), done);
     ASTER_GOTO(write_h5(path), done);
@@ -96,8 +148,13 @@ static int write_all(const char *dir)
     aster_free(&path);
     ASTER_GOTO(aster_path_join(ctx, dir, "tensorboard", &path), done);
     ASTER_GOTO(write_events(path), done);
+    aster_free(&path);
+    ASTER_GOTO(aster_path_join(ctx, dir, "ours.extxyz", &path), done);
+    ASTER_GOTO(aster_path_join(ctx, dir, "structures.h5", &h5), done);
+    ASTER_GOTO(write_structures(path, h5), done);
 done:
     aster_free(&path);
+    aster_free(&h5);
     return rc;
 }
 
@@ -220,6 +277,74 @@ static int dump_h5(const char *path, char **attributes, int n)
     return rc;
 }
 
+static void dump_numbers(const char *name, const double *x, int64_t rows, int64_t columns)
+{
+    int64_t dim[2] = {rows, columns};
+    begin(name, 2, dim, "f64");
+    end_with_bytes(x, rows * columns * (int64_t)sizeof *x);
+}
+
+/* As lines named k/numbers, k/positions and so on. */
+static void dump_structure(int64_t k, const struct aster_structure *s)
+{
+    char name[64], *title = s->name;
+    double flags[3] = {s->pbc[0], s->pbc[1], s->pbc[2]};
+#define NAMED(what) (snprintf(name, sizeof name, "%lld/" what, (long long)k), name)
+    begin(NAMED("numbers"), 1, &s->n, "i32");
+    end_with_bytes(s->number, s->n * (int64_t)sizeof *s->number);
+    dump_numbers(NAMED("positions"), s->position, s->n, 3);
+    dump_numbers(NAMED("pbc"), flags, 1, 3);
+    if (s->has_cell)
+        dump_numbers(NAMED("cell"), s->cell, 3, 3);
+    if (s->has_energy)
+        dump_numbers(NAMED("energy"), &s->energy, 1, 1);
+    if (s->has_forces)
+        dump_numbers(NAMED("forces"), s->force, s->n, 3);
+    if (s->has_stress)
+        dump_numbers(NAMED("stress"), s->stress, 1, 6);
+    if (title) {
+        begin(NAMED("name"), 0, NULL, "text");
+        end_with_texts(&title, 1);
+    }
+#undef NAMED
+}
+
+static int dump_elements(void)
+{
+    char *symbol[ASTER_MAX_ELEMENT];
+    double mass[ASTER_MAX_ELEMENT];
+    int64_t n = ASTER_MAX_ELEMENT;
+    for (int k = 0; k < ASTER_MAX_ELEMENT; k++) {
+        ASTER_TRY(aster_strdup(ctx, aster_element_symbol(k + 1), &symbol[k]));
+        mass[k] = aster_element_mass(k + 1);
+    }
+    begin("symbols", 1, &n, "text");
+    end_with_texts(symbol, n);
+    begin("masses", 1, &n, "f64");
+    end_with_bytes(mass, sizeof mass);
+    for (int k = 0; k < ASTER_MAX_ELEMENT; k++)
+        aster_free(&symbol[k]);
+    return 0;
+}
+
+static int dump_structures(const char *path)
+{
+    struct aster_structures *r = NULL;
+    struct aster_structures_place at;
+    struct aster_structure s;
+    int rc;
+    ASTER_TRY(aster_structures_open(ctx, path, &r));
+    while ((rc = aster_structures_next(r, &s, &at)) > 0) {
+        if (at.fault)
+            fprintf(stderr, "%s\n", at.fault);
+        else
+            dump_structure(at.index, &s);
+        aster_structure_free(&s);
+    }
+    aster_structures_close(&r);
+    return rc;
+}
+
 static int dump_st(const char *path)
 {
     struct aster_st *s = NULL;
@@ -289,13 +414,18 @@ int main(int argc, char **argv)
     if (argc < 3)
         rc = aster_fail(
             ctx, ASTER_EPARAM,
-            "peers-files write DIR | h5 FILE [OBJECT@NAME:KIND]... | st FILE | npz FILE NAME...");
+            "peers-files write DIR | h5 FILE [OBJECT@NAME:KIND]... | st FILE | npz FILE NAME... | "
+            "structures FILE | elements -");
     else if (!strcmp(argv[1], "write"))
         rc = write_all(argv[2]);
     else if (!strcmp(argv[1], "h5"))
         rc = dump_h5(argv[2], argv + 3, argc - 3);
     else if (!strcmp(argv[1], "st"))
         rc = dump_st(argv[2]);
+    else if (!strcmp(argv[1], "structures"))
+        rc = dump_structures(argv[2]);
+    else if (!strcmp(argv[1], "elements"))
+        rc = dump_elements();
     else if (!strcmp(argv[1], "npz"))
         rc = dump_npz(argv[2], argv + 3, argc - 3);
     if (rc < 0)

@@ -47,6 +47,11 @@ else
     has "$err" "the simulating program is missing" "without the simulating program it says how to get it"
 fi
 
+asterism scale virnucpro input="$src/README.md" model_path="$src/README.md" dnabert=. esm2=. --cpus 1 --out none
+expect 1 "a pipeline without training"
+has "$err" "no stage of the kind train; only steps of a training are timed" "the message says what is timed"
+[ ! -e none ]
+ok $? "and no folder is made"
 # shellcheck disable=SC2086
 asterism scale $small --cpus 1 --runs 2 --out study
 expect 0 "a small study"
@@ -84,6 +89,16 @@ ok $? "the others are done"
 asterism scale $small learning_rate=0.5 --cpus 1 --out study --resume
 expect 1 "other settings in the same folder"
 has "$err" "other settings" "the message says so"
+# shellcheck disable=SC2086
+cp "$src/data/synthetic/serpins_train.csv" table.csv
+# shellcheck disable=SC2086
+asterism scale $small train_serpin=table.csv --cpus 1 --out tables && [ "$rc" = 0 ] && grep -q "^input table.csv $(sha256sum <table.csv | cut -c1-64)\$" tables/study.txt
+ok $? "the hashes of data tables are in study.txt"
+sed '2s/,.*//' table.csv >other.csv && mv other.csv table.csv
+# shellcheck disable=SC2086
+asterism scale $small train_serpin=table.csv --cpus 1 --out tables --resume
+expect 1 "another table in the same folder"
+has "$err" "other settings or files" "the message says so"
 # shellcheck disable=SC2086
 asterism scale $small "cnn_kernel_sizes=3" --cpus 1 --runs 2 --out "dry run's" --dry-run
 expect 1 "a parameter given twice"

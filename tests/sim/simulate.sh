@@ -11,6 +11,7 @@ if [ ! -x "$sim" ]; then
     exit 0
 fi
 ASTERISM=$sim
+draw=$(cd "${builddir:-.}" && pwd)/tests/random-language
 cd "$work" || exit 1
 machines=$src/data/machines
 model="rcl-train cnn_channels=16,8 cnn_kernel_sizes=5,3 max_length=256 batch_size=64 shards=8"
@@ -76,6 +77,35 @@ sed 's/^cpu/tpu/' other.tsv >bad.tsv
 simulate bad --machine whole.yaml --cpus 1 --times bad.tsv
 expect 1 "a file of times with a mistake"
 has "$err" "bad.tsv:4:" "its place is given"
+
+# a training that reads vectors of an earlier stage: those are not computed, the steps are the same whatever the model is like inside
+"$draw" esm2 esm layers=1 width=64 heads=2 inner=32 && "$draw" esm2 deep layers=3 width=64 heads=4 inner=48
+ok $? "two models of one width"
+awk 'BEGIN { print "id,Sequence,rcl_start,rcl_end"; for (i = 1; i <= 90; i++) { s = ""; for (k = 0; k < 9 + i; k++) s = s substr("LAGVSERTIDPKQ", 1 + (i * k) % 13, 1); print "p" i "," s ",3,7" } }' >table.csv
+cat >fly.yaml <<'END'
+asterism: 1
+pipeline: fly
+description: Embeds and trains in one run.
+parameters:
+  weights: {type: path, help: The language model.}
+stages:
+  table: {stage: read-table, file: table.csv, max_length: 128}
+  esm2: {stage: load-language, weights: $weights}
+  embed: {stage: embed, input: [table], language: esm2}
+  split: {stage: split, from: [table]}
+  train: {stage: train, data: split, embeddings: embed, encoding: esm2, batch_size: 16, shards: 4, cnn_channels: [4], cnn_kernel_sizes: [3], tensorboard: false}
+END
+for run in esm again deep; do
+    weights=$([ $run = deep ] && echo deep || echo esm)
+    asterism simulate fly.yaml weights=$weights --machine "$machines/h200x8-nvlink.yaml" --gpus 2 --cpus 2 --steps 3 --warmup 1 --quiet --out "fly_$run"
+    expect 0 "embedding and training, $run"
+    grep -v '^peak_mb' "$out" >"fly_$run.txt"
+    [ "$(value complete)" = 1 ] && [ "$(value samples)" = 48 ] && [ ! -e "fly_$run/embeddings.h5" ] && cmp -s "fly_$run.txt" fly_esm.txt
+    ok $? "all steps, no file of vectors, the same numbers"
+done
+asterism simulate esm2-embed input=table.csv weights=esm --machine "$machines/h200x8-nvlink.yaml" --gpus 1 --out none
+expect 1 "a pipeline without training"
+has "$err" "no stage of the kind train; only steps of a training are timed and predicted" "says what is timed"
 
 # what does not fit
 simulate many --machine "$machines/workstation-2gpu.yaml" --gpus 3

@@ -59,6 +59,24 @@ static void test_crc_and_fnv(void)
                aster_fnv1a64("a", 1) == 0xaf63dc4c8601ec8cULL &&
                aster_fnv1a64("foobar", 6) == 0x85944171f73967e8ULL,
            "FNV-1a");
+    static char text[100];
+    uint64_t seen[900];
+    int n = 0;
+    bool apart = true;
+    for (size_t k = 0; k < sizeof text; k++) /* one letter changed, or one less */
+        text[k] = "ACGT"[k * 7 % 4];
+    for (size_t k = 0; k < 400; k++) {
+        text[k / 4] ^= (char)(1 << k % 4);
+        seen[n++] = aster_hash64(text, sizeof text);
+        text[k / 4] ^= (char)(1 << k % 4);
+        seen[n++] = aster_hash64(text, k / 4);
+        n -= k % 4 != 0;
+    }
+    for (int k = 0; k < n; k++)
+        for (int j = 0; j < k; j++)
+            apart = apart && seen[k] != seen[j];
+    tap_ok(apart && n == 500 && aster_hash64(text, 99) == aster_hash64(text, 99),
+           "hashes of 500 texts that are nearly the same are apart");
     tap_ok(aster_fnv1a64_more(aster_fnv1a64("foo", 3), "bar", 3) == 0x85944171f73967e8ULL,
            "FNV-1a in two pieces");
 }
@@ -294,11 +312,61 @@ static void test_text(void)
            "grown by pieces");
     aster_str_addn(&s, "x\0y", 3);
     tap_ok(s.len == 3893 && s.s[3891] == '\0' && s.s[3893] == '\0', "bytes with a NUL");
+    static const int64_t whole[] = {0, 1, -1, 9, 10, -10, 123456789, INT64_MAX, INT64_MIN};
+    bool good = true;
+    for (size_t k = 0; k < sizeof whole / sizeof *whole; k++) {
+        char text[32];
+        snprintf(text, sizeof text, "%lld", (long long)whole[k]);
+        s.len = 0;
+        aster_str_add_i64(&s, whole[k]);
+        good = good && !strcmp(aster_str_get(&s), text);
+    }
+    tap_ok(good, "integers as printf writes them");
     aster_str_free(&s);
+    for (int k = 0; k < 300; k++) { /* every amount of room that may be left */
+        struct aster_str one = {0};
+        char text[400];
+        for (int j = 0; j < k; j++)
+            aster_str_addn(&one, "x", 1);
+        aster_str_printf(&one, "%d %s", k, "abcdefghijklmnopqrstuvwxyz");
+        snprintf(text, sizeof text, "%d abcdefghijklmnopqrstuvwxyz", k);
+        good = good && one.len == (size_t)k + strlen(text) && !strcmp(one.s + k, text);
+        aster_str_free(&one);
+    }
+    tap_ok(good, "printed into what room there is");
     tap_ok(!strcmp(aster_nearest("epoch", names, 3), "epochs") &&
                !strcmp(aster_nearest("batchsize", names, 3), "batch_size"),
            "nearest name");
     tap_ok(!aster_nearest("weight", names, 3) && !aster_nearest("x", names, 0), "no name is near");
+}
+
+static void test_cut(void)
+{
+    static const char text[] =
+        "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z"; /* of 1, 2, 3, 4, 1 bytes */
+    static const int whole[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+    char room[200], small[8] = "\xe2\x82";
+    bool good = true;
+    for (int most = 0; most <= 12; most++) {
+        good = good && aster_cut(text, most) == whole[most];
+        snprintf(room, sizeof room, "<%.*s>", ASTER_CUT(most, text));
+        good = good && (int)strlen(room) == whole[most] + 2;
+    }
+    tap_ok(good, "texts are cut between characters");
+    tap_ok(aster_cut("\xe9t\xe9", 9) == 3 && aster_cut("\xbf\xbf\xbf\xbf\xbf\xbf", 5) == 5 &&
+               aster_cut(small, 2) == 0 && aster_cut(small, 3) == 2 && aster_cut("", 3) == 0,
+           "what is no UTF-8 too");
+    for (int k = 0; k < 3; k++) {
+        struct aster_str s = {0};
+        for (int j = 0; j < 1500; j++)
+            aster_str_add(&s, j < k ? "x" : "\xe2\x82\xac");
+        aster_fail(ctx, ASTER_EIO, "%s", s.s);
+        size_t n = strlen(aster_ctx_message(ctx));
+        good = good && n > 200 && n < s.len && (n - (size_t)k) % 3 == 0;
+        aster_ctx_clear(ctx);
+        aster_str_free(&s);
+    }
+    tap_ok(good, "a message that is too long ends with a character");
 }
 
 static void *fail_often(void *arg)
@@ -430,6 +498,7 @@ int main(void)
     test_bf16();
     test_memory();
     test_text();
+    test_cut();
     test_errors();
     test_log();
     test_files();

@@ -6,7 +6,8 @@
 #include "io/tokens.h"
 #include "unit/files.h"
 
-static const struct aster_language_config esm2 = {ASTER_LANGUAGE_ESM2, 2, 16, 4, 24, 33, 0, 1e-5},
+static const struct aster_language_config esm2 = {ASTER_LANGUAGE_ESM2, 2, 16, 4, 24, 33, 0,
+                                                  1.0 / 3 * 1e-5},
                                           dnabert = {
                                               ASTER_LANGUAGE_DNABERT, 3, 20, 5, 12, 200, 2, 1e-12};
 

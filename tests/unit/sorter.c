@@ -110,6 +110,51 @@ static void test_repeats(void)
     }
 }
 
+/* Against looking every name up: a name never is an id, nor another repeat's. */
+static void test_numbers(void)
+{
+    enum { N = 400 };
+    static char ids[N][24], names[N][48];
+    static const char *const odd[] = {"a#1", "a#02", "a#", "#2", "a#9999999999999999999", "a#+2"};
+    for (int64_t memory = 100; memory < 1000000; memory *= 100) {
+        struct aster_repeats *r = NULL;
+        struct aster_repeat got;
+        int64_t wrong = 0, n = 0, repeated = 0;
+        if (!fine(aster_repeats_new(ctx, test_dir, memory, &r)))
+            return;
+        for (int k = 0; k < N; k++) { /* a, a#2 ... a#2#3 ..., b: many of them twice */
+            const char *letter = draw(2) ? "a" : "b";
+            int kind = draw(8);
+            if (kind < 3)
+                snprintf(ids[k], sizeof ids[k], "%s", letter);
+            else if (kind < 5)
+                snprintf(ids[k], sizeof ids[k], "%s#%d", letter, draw(200));
+            else if (kind < 7)
+                snprintf(ids[k], sizeof ids[k], "%s#2#%d", letter, draw(40));
+            else
+                snprintf(ids[k], sizeof ids[k], "%s", odd[draw(6)]);
+            for (int j = 0; j < k; j++)
+                if (!strcmp(ids[j], ids[k])) {
+                    repeated++;
+                    break;
+                }
+            wrong += !fine(aster_repeats_add(r, ids[k], 0, k));
+        }
+        for (; aster_repeats_next(r, &got) > 0; n++) {
+            snprintf(names[n], sizeof names[n], "%s#%lld", got.id, (long long)got.number);
+            for (int k = 0; k < N; k++)
+                wrong += !strcmp(names[n], ids[k]);
+            for (int64_t k = 0; k < n; k++)
+                wrong += !strcmp(names[n], names[k]);
+            wrong += got.number < 2 || strcmp(got.id, ids[got.line]) != 0;
+        }
+        tap_ok(wrong == 0 && n == repeated && n > 50,
+               "%lld repeats get names that are nobody's, %lld bytes of memory", (long long)n,
+               (long long)memory);
+        aster_repeats_free(&r);
+    }
+}
+
 static void test_failures(void)
 {
     struct aster_sorter *s = NULL;
@@ -145,6 +190,7 @@ int main(void)
         sorts(k ? MOST : 2000, 39, memories[k]);
     }
     test_repeats();
+    test_numbers();
     test_failures();
     return test_end();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tokenizers: byte-pair encoding against an encoder that looks for the lowest pair again and again,
- * on vocabularies trained here; what a tokenizer.json must not say; ESM-2's table. */
+ * on vocabularies trained or made up here; what a tokenizer.json must not say; ESM-2's table. */
 #include "unit/files.h"
 #include "io/tokens.h"
 
@@ -53,16 +53,31 @@ static int replace_pair(int *ids, int n, int a, int b, int by)
     return m;
 }
 
+static void start_vocabulary(struct vocabulary *v)
+{
+    v->n = N_SPECIAL + 4;
+    for (int k = 0; k < v->n; k++)
+        snprintf(v->token[k], sizeof v->token[k], "%.*s", k < N_SPECIAL ? 9 : 1,
+                 k < N_SPECIAL ? special[k] : "ACGT" + k - N_SPECIAL);
+}
+
+static void join(struct vocabulary *v, int a, int b)
+{
+    char joined[128];
+    v->left[v->n] = a;
+    v->right[v->n] = b;
+    snprintf(joined, sizeof joined, "%s%s", v->token[a], v->token[b]);
+    snprintf(v->token[v->n], sizeof v->token[v->n], "%.63s", joined);
+    v->n++;
+}
+
 /* The most frequent pair of a text becomes a token, again and again. */
 static void train(struct vocabulary *v, int n_merges)
 {
     static int ids[4000], count[MOST_TOKENS][MOST_TOKENS];
     char text[4001];
     int n = 4000;
-    v->n = N_SPECIAL + 4;
-    for (int k = 0; k < v->n; k++)
-        snprintf(v->token[k], sizeof v->token[k], "%.*s", k < N_SPECIAL ? 9 : 1,
-                 k < N_SPECIAL ? special[k] : "ACGT" + k - N_SPECIAL);
+    start_vocabulary(v);
     random_dna(text, n);
     for (int k = 0; k < n; k++)
         ids[k] = N_SPECIAL + (int)(strchr("ACGT", text[k]) - "ACGT");
@@ -77,12 +92,21 @@ static void train(struct vocabulary *v, int n_merges)
             }
         if (a < 0)
             return;
-        v->left[v->n] = a;
-        v->right[v->n] = b;
-        char joined[128];
-        snprintf(joined, sizeof joined, "%s%s", v->token[a], v->token[b]);
-        snprintf(v->token[v->n], sizeof v->token[v->n], "%.63s", joined);
-        n = replace_pair(ids, n, a, b, v->n++);
+        join(v, a, b);
+        n = replace_pair(ids, n, a, b, v->n - 1);
+    }
+}
+
+/* Merges of any tokens: many of them cannot come about, for earlier ones cut their texts up. */
+static void make_up(struct vocabulary *v, int n_merges)
+{
+    start_vocabulary(v);
+    while (n_merges > 0) {
+        int a = N_SPECIAL + draw(v->n - N_SPECIAL), b = N_SPECIAL + draw(v->n - N_SPECIAL);
+        if (strlen(v->token[a]) + strlen(v->token[b]) > 6 || known(v, a, b))
+            continue;
+        join(v, a, b);
+        n_merges--;
     }
 }
 
@@ -184,7 +208,7 @@ static void random_text(const struct vocabulary *v, struct aster_str *text, int3
     ids[(*n)++] = 2;
 }
 
-static void test_vocabulary(int n_merges, bool pairs)
+static void test_vocabulary(void (*make)(struct vocabulary *, int), int n_merges, bool pairs)
 {
     static struct vocabulary v;
     static int32_t want[8192], got[8192];
@@ -192,7 +216,7 @@ static void test_vocabulary(int n_merges, bool pairs)
     struct aster_bpe_room *r = NULL;
     struct aster_str text = {0};
     int64_t n_want, n_got, tokens = 0;
-    train(&v, n_merges);
+    make(&v, n_merges);
     write_json(&text, &v, pairs);
     bool good = fine(aster_bpe_open(ctx, put_bytes("t.json", text.s, text.len), &b)) &&
                 fine(aster_bpe_room_new(ctx, &r));
@@ -375,10 +399,12 @@ static void test_esm2(void)
 int main(void)
 {
     test_start();
-    test_vocabulary(300, false);
-    test_vocabulary(60, true);
-    test_vocabulary(1, false);
-    test_vocabulary(0, false);
+    test_vocabulary(train, 300, false);
+    test_vocabulary(train, 60, true);
+    test_vocabulary(train, 1, false);
+    test_vocabulary(train, 0, false);
+    for (int k = 0; k < 3; k++)
+        test_vocabulary(make_up, 60 + 120 * k, k % 2);
     test_long();
     test_refused();
     test_esm2();

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages along edges: a thread per atom and channel sums over the edges into it, a warp per pair
+ * of edges over the channels. Between them: directions, lengths and gates of vectors. */
+#include "cuda/kernel.h"
+
+enum { MESSAGE_THREADS = 256, MESSAGE_WARPS = MESSAGE_THREADS / WARP_SIZE, TABLE_BLOCK = 16 };
+
+struct message_sizes {
+    int64_t atoms, edges, width, knots, parts; /* knots: of a table, one more than intervals */
+    double cutoff;
+};
+template <class T>
+struct message_data {
+    view<const T> s, edge, table, v; /* v: of a table with three parts only */
+    view<const int32_t> link, starts;
+};
+
+/* Where a filter is read, and its weights: Hermite's cubic between two knots. */
+template <class T>
+struct place {
+    int64_t knot;
+    T w[4], slope[4];
+};
+template <class T>
+ASTER_DEV place<T> place_of(const message_sizes &z, T d)
+{
+    place<T> p;
+    const T cutoff = (T)z.cutoff;
+    p.knot = 0;
+    if (!(d <= cutoff)) {
+        for (int k = 0; k < 4; k++)
+            p.w[k] = p.slope[k] = d != d ? d : T(0);
+        return p;
+    }
+    const T scale = (T)(z.knots - 1) / cutoff, x = d > 0 ? d * scale : T(0);
+    p.knot = lesser((int64_t)x, z.knots - 2);
+    const T t = x - (T)p.knot, u = 1 - t;
+    p.w[0] = (1 + 2 * t) * u * u;
+    p.w[1] = t * u * u;
+    p.w[2] = t * t * (3 - 2 * t);
+    p.w[3] = -(t * t * u);
+    p.slope[0] = -6 * t * u * scale;
+    p.slope[1] = u * (1 - 3 * t) * scale;
+    p.slope[2] = -p.slope[0];
+    p.slope[3] = t * (3 * t - 2) * scale;
+    return p;
+}
+
+/* Index of part 0 of channel c at a knot; parts are TABLE_BLOCK apart */
+ASTER_DEV int64_t table_at(const message_sizes &z, int64_t knot, int64_t c)
+{
+    return (c / TABLE_BLOCK * z.knots + knot) * 2 * z.parts * TABLE_BLOCK + c % TABLE_BLOCK;
+}
+template <class T>
+ASTER_DEV T between(const message_sizes &z, view<const T> table, int64_t at, const T *w)
+{
+    T y = (T)table[at] * w[0];
+    for (int k = 1; k < 4; k++)
+        y += (T)table[at + k * z.parts * TABLE_BLOCK] * w[k];
+    return y;
+}
+/* The length that edge e and the edge back have */
+template <class T>
+ASTER_DEV T length_of(const message_sizes &z, const message_data<T> &m, int64_t e)
+{
+    const int64_t back = (int32_t)m.link[z.edges + e];
+    return m.edge[4 * lesser(e, back) + 3];
+}
+
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    message_kernel(message_sizes z, message_data<T> m, view<T> s, view<T> v)
+{
+    const int64_t n = z.width;
+    for (int64_t k = thread_of_grid(); k < z.atoms * n; k += threads_of_grid()) {
+        const divided at = divide(k, n);
+        const int64_t i = at.by, c = at.rest, end = (int32_t)m.starts[i + 1];
+        T sum = m.s[k], vector[3];
+        for (int a = 0; a < 3; a++)
+            vector[a] = z.parts == 3 ? (T)m.v[(3 * i + a) * n + c] : T(0);
+        for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
+            const int64_t j = (int32_t)m.link[e];
+            const place<T> p = place_of<T>(z, length_of(z, m, e));
+            const int64_t from = table_at(z, p.knot, c);
+            const T along = between<T>(z, m.table, from + (z.parts - 1) * TABLE_BLOCK, p.w);
+            sum += (T)m.s[j * n + c] * between<T>(z, m.table, from, p.w);
+            const T phi = z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w) : T(0);
+            for (int a = 0; a < 3; a++) {
+                if (z.parts == 3)
+                    vector[a] += (T)m.v[(3 * j + a) * n + c] * phi;
+                vector[a] += (T)m.edge[4 * e + a] * along;
+            }
+        }
+        s[k] = sum;
+        for (int a = 0; a < 3; a++)
+            v[(3 * i + a) * n + c] = vector[a];
+    }
+}
+
+/* Each message goes back to its source: the edge back leads there, and has the same filter. */
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    message_back(message_sizes z, message_data<T> m, view<const T> gs, view<const T> gv, view<T> ds,
+                 view<T> dv)
+{
+    const int64_t n = z.width;
+    for (int64_t k = thread_of_grid(); k < z.atoms * n; k += threads_of_grid()) {
+        const divided at = divide(k, n);
+        const int64_t i = at.by, c = at.rest, end = (int32_t)m.starts[i + 1];
+        T sum = gs[k], vector[3];
+        for (int a = 0; a < 3; a++)
+            vector[a] = z.parts == 3 ? (T)gv[(3 * i + a) * n + c] : T(0);
+        for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
+            const int64_t j = (int32_t)m.link[e];
+            const place<T> p = place_of<T>(z, length_of(z, m, e));
+            const int64_t from = table_at(z, p.knot, c);
+            sum += (T)gs[j * n + c] * between<T>(z, m.table, from, p.w);
+            if (z.parts == 3) {
+                const T phi = between<T>(z, m.table, from + TABLE_BLOCK, p.w);
+                for (int a = 0; a < 3; a++)
+                    vector[a] += (T)gv[(3 * j + a) * n + c] * phi;
+            }
+        }
+        ds[k] = sum;
+        for (int a = 0; z.parts == 3 && a < 3; a++)
+            dv[(3 * i + a) * n + c] = vector[a];
+    }
+}
+
+/* A warp per edge that comes before its edge back: the length's derivative is that by both. */
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    message_edges(message_sizes z, message_data<T> m, view<const T> gs, view<const T> gv,
+                  view<T> out)
+{
+    const int64_t n = z.width;
+    const int lane = threadIdx.x % WARP_SIZE;
+    for (int64_t e = thread_of_grid() / WARP_SIZE; e < z.edges;
+         e += threads_of_grid() / WARP_SIZE) {
+        const int64_t b = (int32_t)m.link[z.edges + e], j = (int32_t)m.link[e];
+        if (b < e)
+            continue;
+        const int64_t i = (int32_t)m.link[b];
+        const place<T> p = place_of<T>(z, (T)m.edge[4 * e + 3]);
+        T length = 0, here[3] = {0, 0, 0}, there[3] = {0, 0, 0};
+        for (int64_t c = lane; c < n; c += WARP_SIZE) {
+            const int64_t from = table_at(z, p.knot, c),
+                          along = from + (z.parts - 1) * TABLE_BLOCK;
+            const T phi = between<T>(z, m.table, along, p.w);
+            T by_s = (T)m.s[j * n + c] * (T)gs[i * n + c] + (T)m.s[i * n + c] * (T)gs[j * n + c],
+              by_v = 0, by_u = 0;
+            for (int a = 0; a < 3; a++) {
+                const int64_t to = (3 * i + a) * n + c, back = (3 * j + a) * n + c;
+                const T g = gv[to], h = gv[back];
+                here[a] += phi * g;
+                there[a] += phi * h;
+                by_u += (T)m.edge[4 * e + a] * g + (T)m.edge[4 * b + a] * h;
+                if (z.parts == 3)
+                    by_v += (T)m.v[back] * g + (T)m.v[to] * h;
+            }
+            length += by_s * between<T>(z, m.table, from, p.slope);
+            if (z.parts == 3)
+                length += by_v * between<T>(z, m.table, from + TABLE_BLOCK, p.slope);
+            length += by_u * between<T>(z, m.table, along, p.slope);
+        }
+        length = warp_sum(length);
+        for (int a = 0; a < 3; a++) {
+            here[a] = warp_sum(here[a]);
+            there[a] = warp_sum(there[a]);
+        }
+        if (lane == 0) {
+            out[4 * e + 3] = length;
+            out[4 * b + 3] = T(0);
+            for (int a = 0; a < 3; a++) {
+                out[4 * e + a] = here[a];
+                out[4 * b + a] = there[a];
+            }
+        }
+    }
+}
+
+static struct message_sizes sizes_of(const struct aster_args *a, int at)
+{
+    const struct aster_tensor *s = &a->in[at], *table = &a->in[at + 2];
+    return {s->dim[0],     a->in[at + 1].dim[0], s->dim[1],
+            table->dim[1], table->dim[3],        a->f[0]};
+}
+/* at: the first of s, edge, table, link, starts, v */
+template <class T>
+static message_data<T> data_of(const struct aster_args *a, int at)
+{
+    return {in_view<T>(a, at),
+            in_view<T>(a, at + 1),
+            in_view<T>(a, at + 2),
+            a->n_in > at + 5 ? in_view<T>(a, at + 5) : view_new<const T>(nullptr, 0, "none"),
+            in_view<int32_t>(a, at + 3),
+            in_view<int32_t>(a, at + 4)};
+}
+
+template <class T>
+static void message(const struct aster_args *a)
+{
+    const message_sizes z = sizes_of(a, 0);
+    if (z.atoms * z.width > 0)
+        ASTER_LAUNCH((message_kernel<T>), grid_of(a->device, z.atoms * z.width, MESSAGE_THREADS),
+                     MESSAGE_THREADS, 0, a->device, z, data_of<T>(a, 0), out_view<T>(a, 0),
+                     out_view<T>(a, 1));
+}
+template <class T>
+static void message_dx(const struct aster_args *a)
+{
+    const message_sizes z = sizes_of(a, 2);
+    const message_data<T> m = data_of<T>(a, 2);
+    const view<T> none = view_new<T>(nullptr, 0, "none");
+    if (z.edges > 0)
+        ASTER_LAUNCH((message_edges<T>), grid_of(a->device, z.edges, MESSAGE_WARPS),
+                     MESSAGE_THREADS, 0, a->device, z, m, in_view<T>(a, 0), in_view<T>(a, 1),
+                     out_view<T>(a, 0));
+    if (a->i[0] && z.atoms * z.width > 0)
+        ASTER_LAUNCH((message_back<T>), grid_of(a->device, z.atoms * z.width, MESSAGE_THREADS),
+                     MESSAGE_THREADS, 0, a->device, z, m, in_view<T>(a, 0), in_view<T>(a, 1),
+                     out_view<T>(a, 1), z.parts == 3 ? out_view<T>(a, 2) : none);
+}
+
+/* ---- directions: a thread per edge ---- */
+
+template <class T>
+ASTER_DEV T size_of(view<const T> r, int64_t e)
+{
+    double sum = 0;
+    for (int k = 0; k < 3; k++)
+        sum += (double)(T)r[3 * e + k] * (double)(T)r[3 * e + k];
+    return (T)sqrt(sum);
+}
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    direction_kernel(int64_t n, T least, view<const T> r, view<T> y)
+{
+    for (int64_t e = thread_of_grid(); e < n; e += threads_of_grid()) {
+        const T d = size_of<T>(r, e);
+        for (int k = 0; k < 3; k++)
+            y[4 * e + k] = (T)r[3 * e + k] / (d + least);
+        y[4 * e + 3] = d;
+    }
+}
+/* du / D + r (dd - (du r) / D^2) / d with D = d + least */
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    direction_back(int64_t n, T least, view<const T> g, view<const T> r, view<T> y)
+{
+    for (int64_t e = thread_of_grid(); e < n; e += threads_of_grid()) {
+        const T d = size_of<T>(r, e), by = 1 / (d + least);
+        T dot = 0;
+        for (int k = 0; k < 3; k++)
+            dot += (T)g[4 * e + k] * (T)r[3 * e + k];
+        const T along = d == 0 ? T(0) : ((T)g[4 * e + 3] - dot * by * by) / d;
+        for (int k = 0; k < 3; k++)
+            y[3 * e + k] = (T)g[4 * e + k] * by + (T)r[3 * e + k] * along;
+    }
+}
+template <class T>
+static void direction(const struct aster_args *a)
+{
+    const int64_t n = a->in[0].dim[0];
+    if (n > 0)
+        ASTER_LAUNCH((direction_kernel<T>), grid_of(a->device, n, MESSAGE_THREADS),
+                     MESSAGE_THREADS, 0, a->device, n, (T)a->f[0], in_view<T>(a, 0),
+                     out_view<T>(a, 0));
+}
+template <class T>
+static void direction_dx(const struct aster_args *a)
+{
+    const int64_t n = a->in[1].dim[0];
+    if (n > 0)
+        ASTER_LAUNCH((direction_back<T>), grid_of(a->device, n, MESSAGE_THREADS), MESSAGE_THREADS,
+                     0, a->device, n, (T)a->f[0], in_view<T>(a, 0), in_view<T>(a, 1),
+                     out_view<T>(a, 0));
+}
+
+/* ---- lengths and gates: a thread per atom and channel ---- */
+
+struct vector_sizes {
+    int64_t atoms, width;
+    double eps;
+    bool is_isotropic;
+};
+template <class T>
+ASTER_DEV T root_of(const vector_sizes &z, view<const T> v, int64_t at)
+{
+    T sum = (T)z.eps * (T)z.eps;
+    for (int k = 0; k < 3; k++)
+        sum += (T)v[at + k * z.width] * (T)v[at + k * z.width];
+    return sqrt(sum);
+}
+
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    length_kernel(vector_sizes z, view<const T> s, view<const T> v, view<T> q)
+{
+    for (int64_t k = thread_of_grid(); k < z.atoms * z.width; k += threads_of_grid()) {
+        const divided at = divide(k, z.width);
+        q[2 * at.by * z.width + at.rest] = (T)s[k];
+        q[(2 * at.by + 1) * z.width + at.rest] =
+            root_of<T>(z, v, 3 * at.by * z.width + at.rest) - (T)z.eps;
+    }
+}
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    length_back(vector_sizes z, view<const T> dq, view<const T> v, view<T> ds, view<T> dv)
+{
+    for (int64_t k = thread_of_grid(); k < z.atoms * z.width; k += threads_of_grid()) {
+        const divided at = divide(k, z.width);
+        const int64_t x = 3 * at.by * z.width + at.rest;
+        const T root = root_of<T>(z, v, x);
+        const T by = root == 0 ? T(0) : (T)dq[(2 * at.by + 1) * z.width + at.rest] / root;
+        ds[k] = (T)dq[2 * at.by * z.width + at.rest];
+        for (int a = 0; a < 3; a++)
+            dv[x + a * z.width] = (T)v[x + a * z.width] * by;
+    }
+}
+
+/* The matrix as it is used */
+template <class T>
+struct mixing {
+    T m[9];
+};
+template <class T>
+ASTER_DEV mixing<T> mixing_of(const vector_sizes &z, view<const T> m)
+{
+    mixing<T> x;
+    const T third = ((T)m[0] + (T)m[4] + (T)m[8]) / 3;
+    for (int k = 0; k < 9; k++)
+        x.m[k] = !z.is_isotropic ? (T)m[k] : k % 4 ? T(0) : third;
+    return x;
+}
+
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    gate_kernel(vector_sizes z, view<const T> s, view<const T> v, view<const T> o,
+                view<const T> matrix, view<T> t, view<T> w)
+{
+    const mixing<T> x = mixing_of<T>(z, matrix);
+    for (int64_t k = thread_of_grid(); k < z.atoms * z.width; k += threads_of_grid()) {
+        const divided at = divide(k, z.width);
+        const int64_t p = 3 * at.by * z.width + at.rest;
+        const T o1 = o[p + z.width], o2 = o[p + 2 * z.width];
+        t[k] = (T)s[k] + (T)o[p];
+        for (int a = 0; a < 3; a++) {
+            T sum = 0;
+            for (int b = 0; b < 3; b++)
+                sum += x.m[3 * a + b] * (T)v[p + b * z.width];
+            w[p + a * z.width] = (T)v[p + a * z.width] * o1 + sum * o2;
+        }
+    }
+}
+template <class T>
+__global__ void __launch_bounds__(MESSAGE_THREADS)
+    gate_back(vector_sizes z, view<const T> ds, view<const T> dw, view<const T> v, view<const T> o,
+              view<const T> matrix, view<T> go, view<T> dv)
+{
+    const mixing<T> x = mixing_of<T>(z, matrix);
+    for (int64_t k = thread_of_grid(); k < z.atoms * z.width; k += threads_of_grid()) {
+        const divided at = divide(k, z.width);
+        const int64_t p = 3 * at.by * z.width + at.rest;
+        const T o1 = o[p + z.width], o2 = o[p + 2 * z.width];
+        T g1 = 0, g2 = 0;
+        for (int a = 0; a < 3; a++) {
+            const T g = dw[p + a * z.width];
+            T mixed = 0, back = 0;
+            for (int b = 0; b < 3; b++) {
+                mixed += x.m[3 * a + b] * (T)v[p + b * z.width];
+                back += x.m[3 * b + a] * (T)dw[p + b * z.width];
+            }
+            g1 += g * (T)v[p + a * z.width];
+            g2 += g * mixed;
+            dv[p + a * z.width] = g * o1 + back * o2;
+        }
+        go[p] = (T)ds[k];
+        go[p + z.width] = g1;
+        go[p + 2 * z.width] = g2;
+    }
+}
+
+static struct vector_sizes vectors_of(const struct aster_args *a, int v)
+{
+    return {a->in[v].dim[0], a->in[v].dim[1] / 3, a->f[0], a->i[0] != 0};
+}
+#define VECTORS_LAUNCH(kernel, z, ...)                                                             \
+    do {                                                                                           \
+        if ((z).atoms * (z).width > 0)                                                             \
+            ASTER_LAUNCH((kernel<T>), grid_of(a->device, (z).atoms * (z).width, MESSAGE_THREADS),  \
+                         MESSAGE_THREADS, 0, a->device, z, __VA_ARGS__);                           \
+    } while (0)
+
+template <class T>
+static void vector_length(const struct aster_args *a)
+{
+    const vector_sizes z = vectors_of(a, 1);
+    VECTORS_LAUNCH(length_kernel, z, in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0));
+}
+template <class T>
+static void vector_length_dx(const struct aster_args *a)
+{
+    const vector_sizes z = vectors_of(a, 1);
+    VECTORS_LAUNCH(length_back, z, in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0),
+                   out_view<T>(a, 1));
+}
+template <class T>
+static void vector_gate(const struct aster_args *a)
+{
+    const vector_sizes z = vectors_of(a, 1);
+    VECTORS_LAUNCH(gate_kernel, z, in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 2),
+                   in_view<T>(a, 3), out_view<T>(a, 0), out_view<T>(a, 1));
+}
+template <class T>
+static void vector_gate_dx(const struct aster_args *a)
+{
+    const vector_sizes z = vectors_of(a, 2);
+    VECTORS_LAUNCH(gate_back, z, in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 2),
+                   in_view<T>(a, 3), in_view<T>(a, 4), out_view<T>(a, 0), out_view<T>(a, 1));
+}
+
+ASTER_CUDA_OP(direction)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, direction, a);
+}
+ASTER_CUDA_OP(direction_dx)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, direction_dx, a);
+}
+ASTER_CUDA_OP(message)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, message, a);
+}
+ASTER_CUDA_OP(message_dx)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, message_dx, a);
+}
+ASTER_CUDA_OP(vector_length)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, vector_length, a);
+}
+ASTER_CUDA_OP(vector_length_dx)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, vector_length_dx, a);
+}
+ASTER_CUDA_OP(vector_gate)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, vector_gate, a);
+}
+ASTER_CUDA_OP(vector_gate_dx)
+{
+    ASTER_FOR_REAL(a->in[0].dtype, vector_gate_dx, a);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Energies, forces and virials of structures of any sizes, many at a time, on all workers. */
+#ifndef ASTER_FIELD_H
+#define ASTER_FIELD_H
+
+#include "atoms/atoms.h"
+#include "flow/forcefield_file.h"
+#include "runtime/runtime.h"
+
+struct aster_field_options {
+    enum aster_dtype real;
+    int64_t batch_atoms; /* atoms of one task; 0: chosen. Larger structures go alone. */
+    bool wants_virial;
+};
+
+/* A structure on its way: whoever submits it keeps it until done. */
+struct aster_field_item {
+    const struct aster_structure *structure;
+    const struct aster_edges *edges; /* atoms counted from 0 within the structure */
+    int64_t first_edge, n_edges;
+    /* what comes of it */
+    int32_t status; /* 0, ASTER_ELIMIT: no memory for it, ASTER_ENUMERIC: not finite, or another */
+    int64_t needs;  /* ASTER_ELIMIT: bytes */
+    double energy;
+    double *atomic, *force, *virial; /* [n], [n][3], [9]: filled where they are not NULL */
+};
+
+struct aster_field;
+ASTER_CHECKED int aster_field_new(struct aster_ctx *ctx, struct aster_runtime *rt,
+                                  const struct aster_forcefield_file *w,
+                                  const struct aster_field_options *o, struct aster_field **out);
+void aster_field_free(struct aster_field **f); /* waits for what is computed */
+int64_t aster_field_batch_atoms(const struct aster_field *f);
+/* Bytes that a task may have, and those that one of these sizes takes */
+int64_t aster_field_room(const struct aster_field *f);
+ASTER_CHECKED int aster_field_bytes(const struct aster_field *f, int64_t n, int64_t n_atoms,
+                                    int64_t n_edges, int64_t *bytes);
+/* One task for n items that fit together (aster_field_bytes); blocks while enough are in flight.
+ * done is called once, in a worker, or at once when nothing can be computed. Results do not depend
+ * on who else is in a batch. */
+ASTER_CHECKED int aster_field_submit(struct aster_field *f, int64_t n,
+                                     struct aster_field_item *const *items, void (*done)(void *arg),
+                                     void *arg);
+/* A function in a worker, as a task: neighbours, for instance. done may be NULL. */
+ASTER_CHECKED int aster_field_work(struct aster_field *f, const char *name, void (*work)(void *arg),
+                                   void (*done)(void *arg), void *arg);
+
+#endif
