@@ -2,6 +2,7 @@
 /* Attention and its backward pass, a block of query rows at a time: the matrix of scores is never
  * stored. Groups are what rows attend within: a head of a sample, or a head of one of several
  * sequences back to back. */
+#define TILE_AHEAD 0 /* packed just before */
 #include "cpu/attention.h"
 #include "cpu/tile.h"
 

@@ -40,11 +40,12 @@ static inline int64_t aster_depth_block_transposed(int64_t k) /* left operand tr
     return aster_equal_parts(k, ASTER_BLOCK_T);
 }
 
-/* Rows taken at once when each brings this much of the left operand with it. */
+/* Rows taken at once when each brings this much of the left operand with it: enough of them that a
+ * panel of the right one, which comes from the third-level cache, is worth its way. */
 static inline int64_t aster_rows_block(int64_t row_bytes)
 {
     int64_t n = ASTER_LEFT_BYTES / aster_max64(row_bytes, 1) / 12 * 12;
-    return aster_max64(24, aster_min64(n, ASTER_BLOCK_M));
+    return aster_max64(60, aster_min64(n, ASTER_BLOCK_M));
 }
 
 /* Depth packed at once: whole blocks, at most ASTER_PACKED_K unless one block is deeper. */

@@ -114,14 +114,14 @@ static void ASTER_R(pack_x)(const struct ASTER_R(dw) *d, const REAL *x, int64_t 
 static void ASTER_R(dw_block)(const struct ASTER_R(dw) *d, int64_t s0, int64_t n_samples, int64_t t0, int64_t n, bool add,
                               REAL *dw, REAL *packed_x, REAL *packed_dy)
 {
-    const int64_t x_rows = n + d->kernel - 1, n_tiles = ASTER_R(n_tiles)(d->ci), panel = 2 * VLEN;
+    const int64_t x_rows = n + d->kernel - 1, n_tiles = ASTER_R(n_tiles)(d->ci), panel = ASTER_OUTER_VECS * VLEN;
     const struct ASTER_R(outer) o = {n_samples, n, x_rows, add};
     for (int64_t s = 0; s < n_samples; s++)
         ASTER_R(pack_x)(d, d->x + (s0 + s) * d->length * d->ci, t0 - d->pad, x_rows, s * x_rows, n_samples * x_rows, packed_x);
     /* samples of a block follow each other without gaps when they are not cut */
     const struct ASTER_R(right) right = {d->dy + (s0 * d->n_out + t0) * d->co, d->co, false, 0, 0, 0, NULL};
     const int64_t dy_rows = n_samples * n;
-    ASTER_R(pack_right)(&right, 0, dy_rows, 0, d->co, packed_dy);
+    ASTER_R(pack_right)(&right, ASTER_OUTER_VECS, 0, dy_rows, 0, d->co, packed_dy);
     for (int64_t j = 0; j < d->co; j += panel)
         for (int64_t t = 0, i = 0; t < n_tiles; t++) {
             const int64_t mr = d->ci / n_tiles + (t < d->ci % n_tiles);

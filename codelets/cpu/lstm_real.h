@@ -138,7 +138,7 @@ static void TN(lstm_group)(const struct TN(lstm) *s, int64_t t, int64_t before, 
 /* What step t reads and writes: zx, gates, h, c */
 static void TN(lstm_ahead)(const struct TN(lstm) *s, int64_t t, struct tile_ahead *ahead)
 {
-    int64_t n = s->batch * s->hidden, bytes = n * (int64_t)sizeof(REAL), tiles = s->cut.n * 4 * tile_count(s->batch);
+    int64_t n = s->batch * s->hidden, bytes = n * (int64_t)sizeof(REAL), tiles = s->cut.n * 4 * tile_count(s->batch, TILE_VECS);
     tile_ahead_add(ahead, s->zx + t * 4 * n, 4 * bytes, tiles);
     tile_ahead_add(ahead, s->gates + t * 4 * n, 4 * bytes, tiles);
     tile_ahead_add(ahead, s->h + t * n, bytes, tiles);
@@ -212,7 +212,7 @@ static void TN(lstm_group_back)(const struct TN(lstm) *s, int64_t t, int64_t aft
 /* Step t reads dh, gates, c and c of before, and writes dz; c of t is there since the step after. */
 static void TN(lstm_ahead_back)(const struct TN(lstm) *s, int64_t t, int64_t before, struct tile_ahead *ahead)
 {
-    int64_t n = s->batch * s->hidden, bytes = n * (int64_t)sizeof(REAL), tiles = s->cut.n * 4 * tile_count(s->batch);
+    int64_t n = s->batch * s->hidden, bytes = n * (int64_t)sizeof(REAL), tiles = s->cut.n * 4 * tile_count(s->batch, TILE_VECS);
     tile_ahead_add(ahead, s->dh + t * n, bytes, tiles);
     tile_ahead_add(ahead, s->gates + t * 4 * n, 4 * bytes, tiles);
     tile_ahead_add(ahead, s->dz + t * 4 * n, 4 * bytes, tiles);

@@ -15,7 +15,7 @@ enum { PREFETCH_DEPTH = 96 };
 /* Of a left operand that is packed at a time. */
 enum { PACK_BYTES = 16 << 10 };
 
-/* X(rows, vectors) for every tile size */
+/* X(rows, vectors) for every tile size, those of ASTER_WIDE_ROWS apart */
 #define TILES_4(X, nv)  X(1, nv) X(2, nv) X(3, nv) X(4, nv)
 #define TILES_6(X, nv)  TILES_4(X, nv) X(5, nv) X(6, nv)
 #define TILES_12(X, nv) TILES_6(X, nv) X(7, nv) X(8, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv)
@@ -26,13 +26,18 @@ enum { PACK_BYTES = 16 << 10 };
 #else
 #define TILES(X, nv) TILES_4(X, nv)
 #endif
+#if ASTER_TILE_VECS == 3
+#define TILES_WIDE(X) TILES_4(X, 3)
+#else
+#define TILES_WIDE(X)
+#endif
 
 /* A small tile needs several steps of depth in flight; a large one has enough in one, and code that
  * the compiler is done with soon. */
 #if ASTER_TILE_ROWS == 12
 #define DEPTH_UNROLL _Pragma("GCC unroll 1")
 #else
-#define DEPTH_UNROLL _Pragma("GCC unroll 4")
+#define DEPTH_UNROLL _Pragma("GCC unroll 8")
 #endif
 
 #include "cpu/real_f32.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Register-tiled products: what matmul, linear and the convolutions are made of.
  *
- * One tile is up to ASTER_TILE_ROWS rows by two vectors of columns, summed in registers. Every
+ * One tile is up to ASTER_TILE_ROWS rows by two vectors of columns, or ASTER_WIDE_ROWS by three,
+ * summed in registers. Every
  * element of a result is summed over the depth in ascending order, one fused step at a time, in
  * passes of aster_depth_block(k); so its bits do not depend on the tile it falls into, nor on its
  * neighbours. */
@@ -12,7 +13,9 @@
 #include "cpu/kernel.h"
 #include "cpu/real.h"
 
-/* Two vectors per row and 16 or 32 registers: sums, two columns and one factor have to fit. */
+/* 16 or 32 registers: sums, columns and one factor have to fit. Of the shapes that do, the squarest
+ * needs the fewest loads for its sums, and instructions are what a core shared with another thread
+ * is short of: 4 x 3 where n gives three vectors, else 6 x 2. */
 #if ASTER_VB == 64
 #define ASTER_TILE_ROWS 12
 #elif ASTER_VB == 32
@@ -20,6 +23,13 @@
 #else
 #define ASTER_TILE_ROWS 4
 #endif
+#if ASTER_VB == 32
+#define ASTER_TILE_VECS 3
+#else
+#define ASTER_TILE_VECS 2
+#endif
+#define ASTER_WIDE_ROWS  4 /* of a tile of three vectors */
+#define ASTER_OUTER_VECS 2 /* most of a tile of packed operands */
 
 /* Where pairs of bf16 are multiplied and added by one instruction, f32 rows meet bf16 weights so:
  * the rows are rounded to bf16. The build for tests of the 64-byte geometry has the instruction

@@ -46,8 +46,16 @@ struct ASTER_R(outer) {
 void ASTER_R(outer_tile)(const struct ASTER_R(outer) *o, int64_t n_rows, const REAL *a, const REAL *b, REAL *c,
                          int64_t ldc, int64_t left);
 
-/* The panels of n columns starting at column n0, rows k0 .. k0 + kn: [panel][kn][2 VLEN], zeros beyond n. */
-void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out);
+/* Vectors of the next panel when so many columns are left: most of them, but rather two and two than three and one. */
+ASTER_INLINE int ASTER_R(panel_vecs)(int most, int64_t left)
+{
+    const int64_t n = (left + VLEN - 1) / VLEN;
+    return n == 4 ? 2 : (int)aster_min64(n, most);
+}
+
+/* The panels of n columns starting at column n0, rows k0 .. k0 + kn: [panel][kn][its vectors], zeros beyond n. The panel of
+ * column j begins at out[j kn]. */
+void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int most, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out);
 
 /* Strips of a left operand with total rows in all, of which these n are number first on: the strip of columns
  * i .. i + mr is out[i total ..] as [total][mr], mr as aster_n_tiles cuts m. */

@@ -63,7 +63,7 @@ ASTER_INLINE void bf16_tile(const int mr, const int nv, int64_t pairs, const int
                             int64_t lda, const aster_vi32 *b, float *const *c, int64_t n0,
                             int64_t left, const struct ASTER_R(finish) * f)
 {
-    aster_vf32 acc[ASTER_TILE_ROWS][2];
+    aster_vf32 acc[ASTER_TILE_ROWS][ASTER_TILE_VECS];
 #pragma GCC unroll 16
     for (int r = 0; r < mr; r++)
 #pragma GCC unroll 2

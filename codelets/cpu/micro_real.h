@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tiles and loops for one real type; see micro.h. */
 
-#define PANEL (2 * VLEN)
-
 struct ASTER_R(finish) {
     bool add;         /* to what c holds from earlier depth */
     const REAL *bias; /* of column 0 or NULL */
@@ -23,7 +21,7 @@ static void ASTER_R(gelu_rows)(int64_t m, REAL *const *c, int64_t n0, int64_t n)
             REAL *p = c[i] + n0 + j;
             const bool whole = n - j >= VLEN;
             const VREAL x = whole ? ASTER_VR(load)(p) : ASTER_VR(loadn)(p, n - j);
-            const VREAL y = (REAL)0.5 * x * (1 + ASTER_VR(erf)((REAL)0.70710678118654752440 * x));
+            const VREAL y = x * ASTER_VR(normal)(x);
             if (whole)
                 ASTER_VR(store)(p, y);
             else
@@ -32,10 +30,10 @@ static void ASTER_R(gelu_rows)(int64_t m, REAL *const *c, int64_t n0, int64_t n)
 }
 
 /* The first left columns of mr rows of sums. One function for all tiles: it is rare, and in line it would be most of the code. */
-static __attribute__((noinline)) void ASTER_R(store_part)(int mr, const REAL *t, REAL *const *c, int64_t n0, int64_t left,
-                                                          const struct ASTER_R(finish) *f)
+static __attribute__((noinline)) void ASTER_R(store_part)(int mr, int width, const REAL *t, REAL *const *c, int64_t n0,
+                                                          int64_t left, const struct ASTER_R(finish) *f)
 {
-    for (int r = 0; r < mr; r++, t += PANEL)
+    for (int r = 0; r < mr; r++, t += width)
         for (int64_t j = 0; j < left; j++) {
             REAL s = t[j];
             if (f->add)
@@ -47,19 +45,19 @@ static __attribute__((noinline)) void ASTER_R(store_part)(int mr, const REAL *t,
 }
 
 /* Writes the sums of a tile; left columns of it exist. */
-ASTER_INLINE void ASTER_R(store)(const int mr, const int nv, VREAL acc[ASTER_TILE_ROWS][2], REAL *const *c, int64_t n0,
+ASTER_INLINE void ASTER_R(store)(const int mr, const int nv, VREAL acc[ASTER_TILE_ROWS][ASTER_TILE_VECS], REAL *const *c, int64_t n0,
                                  int64_t left, const struct ASTER_R(finish) *f)
 {
     if (left >= nv * VLEN) {
         if (f->add) {
 #pragma GCC unroll 16
             for (int r = 0; r < mr; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
                 for (int v = 0; v < nv; v++)
                     acc[r][v] = *(const VREALU *)(c[r] + n0 + v * VLEN) + acc[r][v];
         }
         if (f->bias) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < nv; v++) {
                 const VREAL bias = *(const VREALU *)(f->bias + n0 + v * VLEN);
 #pragma GCC unroll 16
@@ -69,18 +67,18 @@ ASTER_INLINE void ASTER_R(store)(const int mr, const int nv, VREAL acc[ASTER_TIL
         }
 #pragma GCC unroll 16
         for (int r = 0; r < mr; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
                 *(VREALU *)(c[r] + n0 + v * VLEN) = ASTER_R(act)(acc[r][v], f->act);
         return;
     }
-    REAL t[ASTER_TILE_ROWS][PANEL] __attribute__((aligned(ASTER_VB)));
+    REAL t[ASTER_TILE_ROWS * ASTER_TILE_VECS * VLEN] __attribute__((aligned(ASTER_VB)));
 #pragma GCC unroll 16
     for (int r = 0; r < mr; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
-            *(VREAL *)(t[r] + v * VLEN) = acc[r][v];
-    ASTER_R(store_part)(mr, &t[0][0], c, n0, left, f);
+            *(VREAL *)(t + (r * nv + v) * VLEN) = acc[r][v];
+    ASTER_R(store_part)(mr, nv * VLEN, t, c, n0, left, f);
 }
 
 ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, const REAL *const *a, int64_t k0,
@@ -88,11 +86,11 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, con
                                      const struct ASTER_R(finish) *f)
 {
     const REAL *pa[ASTER_TILE_ROWS];
-    VREAL acc[ASTER_TILE_ROWS][2];
+    VREAL acc[ASTER_TILE_ROWS][ASTER_TILE_VECS];
 #pragma GCC unroll 16
     for (int r = 0; r < mr; r++) {
         pa[r] = a[r] + k0;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             acc[r][v] = (VREAL){0};
     }
@@ -104,18 +102,18 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, con
         }
     DEPTH_UNROLL
     for (int64_t k = 0; k < kn; k++) {
-        VREAL bv[2];
-#pragma GCC unroll 2
+        VREAL bv[ASTER_TILE_VECS];
+#pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             bv[v] = *(const VREAL *)(b + v * VLEN);
 #pragma GCC unroll 16
         for (int r = 0; r < mr; r++) {
             const VREAL av = pa[r][k] - (VREAL){0};
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
                 acc[r][v] = VFMA(av, bv[v], acc[r][v]);
         }
-        b += PANEL;
+        b += nv * VLEN;
     }
     ASTER_R(store)(mr, nv, acc, c, n0, left, f);
 }
@@ -123,7 +121,7 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, con
 ASTER_INLINE void ASTER_R(tile_outer)(const int mr, const int nv, const struct ASTER_R(outer) *o, const REAL *a,
                                       const REAL *b, REAL *c, int64_t ldc, int64_t left)
 {
-    VREAL acc[ASTER_TILE_ROWS][2];
+    VREAL acc[ASTER_TILE_ROWS][ASTER_TILE_VECS];
     REAL *pc[ASTER_TILE_ROWS];
     const struct ASTER_R(finish) f = {o->add, NULL, ASTER_ACT_NONE};
 #pragma GCC unroll 16
@@ -131,7 +129,7 @@ ASTER_INLINE void ASTER_R(tile_outer)(const int mr, const int nv, const struct A
         pc[r] = c + r * ldc;
         __builtin_prefetch(pc[r], 1);
         __builtin_prefetch(pc[r] + left - 1, 1);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             acc[r][v] = (VREAL){0};
     }
@@ -139,39 +137,44 @@ ASTER_INLINE void ASTER_R(tile_outer)(const int mr, const int nv, const struct A
         const REAL *pa = a + s * o->a_segment_rows * mr;
         DEPTH_UNROLL
         for (int64_t t = 0; t < o->length; t++) {
-            VREAL bv[2];
-#pragma GCC unroll 2
+            VREAL bv[ASTER_TILE_VECS];
+#pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
                 bv[v] = *(const VREAL *)(b + v * VLEN);
 #pragma GCC unroll 16
             for (int r = 0; r < mr; r++) {
                 const VREAL av = pa[r] - (VREAL){0};
-#pragma GCC unroll 2
+#pragma GCC unroll 4
                 for (int v = 0; v < nv; v++)
                     acc[r][v] = VFMA(av, bv[v], acc[r][v]);
             }
             pa += mr;
-            b += PANEL;
+            b += nv * VLEN;
         }
     }
     ASTER_R(store)(mr, nv, acc, pc, 0, left, &f);
 }
 
-#define TILE(mr, nv)                                                                                                   \
+#define ROWS_TILE(mr, nv)                                                                                              \
     static __attribute__((noinline)) void ASTER_R(rows_##mr##x##nv)(                                                   \
         int64_t kn, const REAL *const *a, int64_t k0, const REAL *b, REAL *const *c, int64_t n0, int64_t left,         \
         const struct ASTER_R(finish) *f)                                                                               \
     {                                                                                                                  \
         ASTER_R(tile_rows)(mr, nv, kn, a, k0, b, c, n0, left, f);                                                      \
-    }                                                                                                                  \
+    }
+#define OUTER_TILE(mr, nv)                                                                                             \
     static __attribute__((noinline)) void ASTER_R(outer_##mr##x##nv)(                                                  \
         const struct ASTER_R(outer) *o, const REAL *a, const REAL *b, REAL *c, int64_t ldc, int64_t left)              \
     {                                                                                                                  \
         ASTER_R(tile_outer)(mr, nv, o, a, b, c, ldc, left);                                                            \
     }
-TILES(TILE, 1)
-TILES(TILE, 2)
-#undef TILE
+TILES(ROWS_TILE, 1)
+TILES(ROWS_TILE, 2)
+TILES_WIDE(ROWS_TILE)
+TILES(OUTER_TILE, 1)
+TILES(OUTER_TILE, 2)
+#undef ROWS_TILE
+#undef OUTER_TILE
 
 typedef void ASTER_R(rows_fn)(int64_t kn, const REAL *const *a, int64_t k0, const REAL *b, REAL *const *c, int64_t n0,
                               int64_t left, const struct ASTER_R(finish) *f);
@@ -179,7 +182,8 @@ typedef void ASTER_R(outer_fn)(const struct ASTER_R(outer) *o, const REAL *a, co
                                int64_t left);
 #define ROWS_ENTRY(mr, nv) ASTER_R(rows_##mr##x##nv),
 #define OUTER_ENTRY(mr, nv) ASTER_R(outer_##mr##x##nv),
-static ASTER_R(rows_fn) *const ASTER_R(rows_table)[2][ASTER_TILE_ROWS] = {{TILES(ROWS_ENTRY, 1)}, {TILES(ROWS_ENTRY, 2)}};
+static ASTER_R(rows_fn) *const ASTER_R(rows_table)[][ASTER_TILE_ROWS] = {
+    {TILES(ROWS_ENTRY, 1)}, {TILES(ROWS_ENTRY, 2)}, {TILES_WIDE(ROWS_ENTRY)}};
 static ASTER_R(outer_fn) *const ASTER_R(outer_table)[2][ASTER_TILE_ROWS] = {{TILES(OUTER_ENTRY, 1)},
                                                                             {TILES(OUTER_ENTRY, 2)}};
 #undef ROWS_ENTRY
@@ -209,8 +213,8 @@ ASTER_INLINE void ASTER_R(swap_bit)(VREAL v[VLEN], const int s)
         }
 }
 
-/* out[i PANEL + j] = src[j ld + i] for VLEN by VLEN */
-ASTER_INLINE void ASTER_R(transpose_square)(const REAL *src, int64_t ld, REAL *out)
+/* out[i width + j] = src[j ld + i] for VLEN by VLEN */
+ASTER_INLINE void ASTER_R(transpose_square)(const REAL *src, int64_t ld, int64_t width, REAL *out)
 {
     VREAL v[VLEN];
 #pragma GCC unroll 16
@@ -225,91 +229,104 @@ ASTER_INLINE void ASTER_R(transpose_square)(const REAL *src, int64_t ld, REAL *o
         ASTER_R(swap_bit)(v, 8 % VLEN);
 #pragma GCC unroll 16
     for (int i = 0; i < VLEN; i++)
-        *(VREAL *)(out + i * PANEL) = v[i];
+        *(VREAL *)(out + i * width) = v[i];
 }
 
-/* out[i PANEL + j] = src[j ld + i] for kn by n, n <= PANEL; the rest of each row zero */
-static void ASTER_R(pack_panel_transposed)(const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
+/* A panel with out[i width + j] = src[j ld + i] for kn by n, n <= width; the rest of each row zero */
+static void ASTER_R(pack_panel_transposed)(const REAL *src, int64_t ld, int64_t kn, int64_t n, int64_t width, REAL *out)
 {
     const int64_t squares = n / VLEN * VLEN, deep = kn / VLEN * VLEN;
     for (int64_t i = 0; i < deep; i += VLEN)
         for (int64_t j = 0; j < squares; j += VLEN)
-            ASTER_R(transpose_square)(src + j * ld + i, ld, out + i * PANEL + j);
+            ASTER_R(transpose_square)(src + j * ld + i, ld, width, out + i * width + j);
     for (int64_t j = 0; j < n; j++)
         for (int64_t i = j < squares ? deep : 0; i < kn; i++)
-            out[i * PANEL + j] = src[j * ld + i];
-    for (int64_t i = 0; i < kn && n < PANEL; i++)
-        for (int64_t j = n; j < PANEL; j++)
-            out[i * PANEL + j] = 0;
+            out[i * width + j] = src[j * ld + i];
+    for (int64_t i = 0; i < kn && n < width; i++)
+        for (int64_t j = n; j < width; j++)
+            out[i * width + j] = 0;
 }
 
-/* Panels of src[i ld + j], kn by n, the last one filled up with zeros. Goes by rows, which lie together in memory. */
-static void ASTER_R(pack_rows)(const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
+/* Panels of nv vectors of src[i ld + j], kn by n, n a multiple of their width. Goes by rows, which lie together in memory. */
+ASTER_INLINE void ASTER_R(pack_whole)(const int nv, const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
 {
-    const int64_t whole = n / PANEL * PANEL, rest = n - whole;
     for (int64_t i = 0; i < kn; i++)
-        for (int64_t j = 0; j < whole; j += PANEL)
-            for (int v = 0; v < 2; v++)
-                *(VREAL *)(out + j * kn + i * PANEL + v * VLEN) = *(const VREALU *)(src + i * ld + j + v * VLEN);
-    if (rest == 0)
-        return;
-    VMASK keep[2] = {{0}, {0}};
-    for (int j = 0; j < rest; j++)
+        for (int64_t j = 0; j < n; j += nv * VLEN)
+            for (int v = 0; v < nv; v++)
+                *(VREAL *)(out + j * kn + (i * nv + v) * VLEN) = *(const VREALU *)(src + i * ld + j + v * VLEN);
+}
+
+/* One panel of nv vectors of src[i ld + j], kn by n, filled up with zeros. */
+static void ASTER_R(pack_panel)(int nv, const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
+{
+    const int64_t width = nv * VLEN;
+    VMASK keep[ASTER_TILE_VECS] = {{0}};
+    for (int j = 0; j < n; j++)
         keep[j / VLEN][j % VLEN] = -1;
-    src += whole;
-    out += whole * kn;
     int64_t i = 0;
     /* whole vectors as long as they end inside the operand */
-    for (; i < kn && (kn - 1 - i) * ld + rest >= PANEL; i++)
-        for (int v = 0; v < 2; v++)
-            *(VMASK *)(out + i * PANEL + v * VLEN) = (VMASK)(VREAL)*(const VREALU *)(src + i * ld + v * VLEN) & keep[v];
+    for (; i < kn && (kn - 1 - i) * ld + n >= width; i++)
+        for (int v = 0; v < nv; v++)
+            *(VMASK *)(out + i * width + v * VLEN) = (VMASK)(VREAL)*(const VREALU *)(src + i * ld + v * VLEN) & keep[v];
     for (; i < kn; i++)
-        for (int64_t j = 0; j < PANEL; j++)
-            out[i * PANEL + j] = j < rest ? src[i * ld + j] : 0;
+        for (int64_t j = 0; j < width; j++)
+            out[i * width + j] = j < n ? src[i * ld + j] : 0;
 }
 
-/* Panels of bf16 rows, as pack_rows makes them of reals. */
-static void ASTER_R(pack_half)(const uint16_t *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
+static void ASTER_R(pack_rows)(int most, const REAL *src, int64_t ld, int64_t kn, int64_t n, REAL *out)
 {
-    for (int64_t j = 0; j < n; j += PANEL, src += PANEL) {
-        const int64_t here = aster_min64(n - j, PANEL);
-        for (int64_t i = 0; i < kn; i++, out += PANEL) {
-            for (int64_t c = 0; c < here; c++)
-                out[c] = (REAL)aster_bf16_to_f32(src[i * ld + c]);
-            for (int64_t c = here; c < PANEL; c++)
-                out[c] = 0;
-        }
+    int64_t j = 0, width = most * VLEN;
+    while (n - j >= width && ASTER_R(panel_vecs)(most, n - j) == most)
+        j += width;
+    if (most == 3)
+        ASTER_R(pack_whole)(3, src, ld, kn, j, out);
+    else
+        ASTER_R(pack_whole)(2, src, ld, kn, j, out);
+    for (; j < n; j += width) {
+        const int nv = ASTER_R(panel_vecs)(most, n - j);
+        width = nv * VLEN;
+        ASTER_R(pack_panel)(nv, src + j, ld, kn, aster_min64(n - j, width), out + j * kn);
+    }
+}
+
+/* A panel of bf16 rows, as pack_panel makes it of reals. */
+static void ASTER_R(pack_panel_half)(const uint16_t *src, int64_t ld, int64_t kn, int64_t n, int64_t width, REAL *out)
+{
+    for (int64_t i = 0; i < kn; i++, out += width) {
+        for (int64_t c = 0; c < n; c++)
+            out[c] = (REAL)aster_bf16_to_f32(src[i * ld + c]);
+        for (int64_t c = n; c < width; c++)
+            out[c] = 0;
     }
 }
 
 static void ASTER_R(pack_panel_flipped)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n,
-                                        REAL *out)
+                                        int64_t width, REAL *out)
 {
     for (int64_t i = 0; i < kn;) {
         int64_t tap = (k0 + i) / r->n_channels, channel = (k0 + i) % r->n_channels;
         int64_t here = aster_min64(kn - i, r->n_channels - channel);
         const REAL *slab = r->b + (r->n_taps - 1 - tap) * r->tap_stride;
-        ASTER_R(pack_panel_transposed)(slab + n0 * r->ld + channel, r->ld, here, n, out + i * PANEL);
+        ASTER_R(pack_panel_transposed)(slab + n0 * r->ld + channel, r->ld, here, n, width, out + i * width);
         i += here;
     }
 }
 
-void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out)
+void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int most, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out)
 {
-    if (r->half) {
-        ASTER_R(pack_half)(r->half + k0 * r->ld + n0, r->ld, kn, n, out);
+    if (r->n_taps == 0 && !r->is_transposed && !r->half) {
+        ASTER_R(pack_rows)(most, r->b + k0 * r->ld + n0, r->ld, kn, n, out);
         return;
     }
-    if (r->n_taps == 0 && !r->is_transposed) {
-        ASTER_R(pack_rows)(r->b + k0 * r->ld + n0, r->ld, kn, n, out);
-        return;
-    }
-    for (int64_t j = 0; j < n; j += PANEL, out += kn * PANEL) {
-        int64_t here = aster_min64(n - j, PANEL);
-        if (r->n_taps > 0)
-            ASTER_R(pack_panel_flipped)(r, k0, kn, n0 + j, here, out);
+    for (int64_t j = 0, width; j < n; j += width, out += kn * width) {
+        width = ASTER_R(panel_vecs)(most, n - j) * VLEN;
+        const int64_t here = aster_min64(n - j, width);
+        if (r->half)
+            ASTER_R(pack_panel_half)(r->half + k0 * r->ld + n0 + j, r->ld, kn, here, width, out);
+        else if (r->n_taps > 0)
+            ASTER_R(pack_panel_flipped)(r, k0, kn, n0 + j, here, width, out);
         else
-            ASTER_R(pack_panel_transposed)(r->b + (n0 + j) * r->ld + k0, r->ld, kn, here, out);
+            ASTER_R(pack_panel_transposed)(r->b + (n0 + j) * r->ld + k0, r->ld, kn, here, width, out);
     }
 }
 
@@ -333,10 +350,11 @@ static void ASTER_R(addresses)(const struct ASTER_R(product) *p, int64_t m0, int
 static void ASTER_R(block)(int64_t m, int64_t kn, int64_t k0, int64_t n0, int64_t nn, const REAL *packed, const REAL *const *a,
                            REAL *const *c, const struct ASTER_R(finish) *f)
 {
-    const int64_t n_tiles = ASTER_R(n_tiles)(m);
-    for (int64_t j = 0; j < nn; j += PANEL) {
-        const int64_t left = aster_min64(nn - j, PANEL);
-        ASTER_R(rows_fn) *const *tile = ASTER_R(rows_table)[left > VLEN];
+    for (int64_t j = 0, left; j < nn; j += left) {
+        const int nv = ASTER_R(panel_vecs)(ASTER_TILE_VECS, nn - j);
+        const int64_t n_tiles = nv > 2 ? (m + ASTER_WIDE_ROWS - 1) / ASTER_WIDE_ROWS : ASTER_R(n_tiles)(m);
+        ASTER_R(rows_fn) *const *tile = ASTER_R(rows_table)[nv - 1];
+        left = aster_min64(nn - j, nv * VLEN);
         for (int64_t t = 0, i = 0; t < n_tiles; t++) {
             const int64_t mr = m / n_tiles + (t < m % n_tiles);
             tile[mr - 1](kn, a + i, k0, packed + j * kn, c + i, n0 + j, left, f);
@@ -354,11 +372,12 @@ void ASTER_R(product_run)(const struct ASTER_R(product) *p)
     const int64_t kb = aster_depth_block(p->k), deep = aster_depth_packed(p->k);
     const int64_t mb = aster_rows_block(aster_min64(p->lda, kb) * (int64_t)sizeof(REAL));
     for (int64_t n0 = 0; n0 < p->n; n0 += ASTER_BLOCK_N) {
-        const int64_t nn = aster_min64(p->n - n0, ASTER_BLOCK_N), columns = aster_round_up(nn, PANEL);
+        const int64_t nn = aster_min64(p->n - n0, ASTER_BLOCK_N), columns = aster_round_up(nn, VLEN);
         for (int64_t d0 = 0; d0 == 0 || d0 < p->k; d0 += deep) {
             const int64_t d1 = aster_min64(p->k, d0 + deep);
             for (int64_t k0 = d0; k0 < d1; k0 += kb)
-                ASTER_R(pack_right)(&p->right, k0, aster_min64(kb, d1 - k0), n0, nn, p->work + (k0 - d0) * columns);
+                ASTER_R(pack_right)(&p->right, ASTER_TILE_VECS, k0, aster_min64(kb, d1 - k0), n0, nn,
+                                    p->work + (k0 - d0) * columns);
             int64_t at = 0;
             for (int64_t m0 = 0; m0 < p->m; m0 += mb) {
                 const int64_t mm = aster_min64(p->m - m0, mb);
@@ -411,20 +430,18 @@ void ASTER_R(product_transposed)(int64_t m, int64_t n, int64_t k, const REAL *a,
         for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += kb) {
             const int64_t kn = aster_min64(kb, k - k0);
             const struct ASTER_R(outer) o = {1, kn, 0, k0 > 0};
-            ASTER_R(pack_right)(right, k0, kn, n0, nn, panels);
+            ASTER_R(pack_right)(right, ASTER_OUTER_VECS, k0, kn, n0, nn, panels);
             for (int64_t m0 = 0; m0 < m; m0 += ASTER_BLOCK_M) {
                 const int64_t mm = aster_min64(m - m0, ASTER_BLOCK_M), n_tiles = ASTER_R(n_tiles)(mm);
                 ASTER_R(pack_left)(a + k0 * lda + m0, lda, kn, mm, 0, kn, left);
-                for (int64_t j = 0; j < nn; j += PANEL)
+                for (int64_t j = 0; j < nn; j += ASTER_OUTER_VECS * VLEN)
                     for (int64_t t = 0, i = 0; t < n_tiles; t++) {
                         const int64_t mr = mm / n_tiles + (t < mm % n_tiles);
                         ASTER_R(outer_tile)(&o, mr, left + i * kn, panels + j * kn, c + (m0 + i) * ldc + n0 + j, ldc,
-                                            aster_min64(nn - j, PANEL));
+                                            aster_min64(nn - j, ASTER_OUTER_VECS * VLEN));
                         i += mr;
                     }
             }
         }
     }
 }
-
-#undef PANEL

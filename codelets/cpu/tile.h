@@ -6,17 +6,20 @@
 
 #include "cpu/vmath.h"
 
-/* 16 registers hold 4 x 3 sums, 3 vectors of b and 1 of a; 32 hold 6 x 4, 4 and 1. */
-#if ASTER_VB == 64
+/* 16 registers hold 4 x 3 or 6 x 2 sums, 3 vectors of b and 1 of a; 32 hold 6 x 4, 4 and 1. */
 #define TILE_ROWS 6
-#define TILE_VECS 4
+#if ASTER_VB == 64
+#define TILE_VECS      4
+#define TILE_WIDE_ROWS 6
 #else
-#define TILE_ROWS 4
-#define TILE_VECS 3
+#define TILE_VECS      3
+#define TILE_WIDE_ROWS 4 /* of a tile of three vectors */
 #endif
 /* bytes of b that several row tiles use one after the other: most of a first-level cache */
-#define TILE_CACHE  24576
-#define TILE_AHEAD  1536 /* how far ahead of its use b is called, bytes */
+#define TILE_CACHE 24576
+#ifndef TILE_AHEAD
+#define TILE_AHEAD 1536 /* how far ahead of its use b is called, bytes; 0: it is near */
+#endif
 #define TILE_UNROLL _Pragma("GCC unroll 8")
 
 /* Blocks of memory that are wanted soon: each tile calls the next step[i] bytes of block i. Done
@@ -66,10 +69,11 @@ static inline int64_t tile_first(const struct tile_cut *c, int64_t g)
     return g * c->base + aster_min64(g, c->extra);
 }
 
-/* Row tiles of so many rows */
-static inline int64_t tile_count(int64_t rows)
+/* Row tiles of so many rows by nv vectors */
+static inline int64_t tile_count(int64_t rows, int64_t nv)
 {
-    return (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int64_t most = nv < 3 ? TILE_ROWS : TILE_WIDE_ROWS;
+    return (rows + most - 1) / most;
 }
 
 #endif

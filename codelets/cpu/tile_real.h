@@ -21,11 +21,11 @@ ASTER_VFN void TN(tile)(const int mr, const int nv, int64_t k, const REAL *a, in
         for (int j = 0; j < nv; j++)
             acc[i][j] = add ? ASTER_V(load)(c + i * ldc + j * TL) : (VREAL){0};
     }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int64_t p = 0; p < k; p++) {
         VREAL v[TILE_VECS];
         TILE_UNROLL
-        for (int j = 0; j < nv * ASTER_VB; j += 64)
+        for (int j = 0; TILE_AHEAD > 0 && j < nv * ASTER_VB; j += 64)
             __builtin_prefetch((const char *)b + TILE_AHEAD + j, 0, 3);
         TILE_UNROLL
         for (int j = 0; j < nv; j++)
@@ -58,9 +58,13 @@ ASTER_VFN void TN(tile)(const int mr, const int nv, int64_t k, const REAL *a, in
 #if ASTER_VB == 64
 #define TILE_EACH(m) TILE_AS(m, 1) TILE_AS(m, 2) TILE_AS(m, 3) TILE_AS(m, 4)
 #define TILE_LIST(m) {TN(tile_##m##x1), TN(tile_##m##x2), TN(tile_##m##x3), TN(tile_##m##x4)}
+#define TILE_EACH_TALL TILE_EACH
+#define TILE_LIST_TALL TILE_LIST
 #else
 #define TILE_EACH(m) TILE_AS(m, 1) TILE_AS(m, 2) TILE_AS(m, 3)
 #define TILE_LIST(m) {TN(tile_##m##x1), TN(tile_##m##x2), TN(tile_##m##x3)}
+#define TILE_EACH_TALL(m) TILE_AS(m, 1) TILE_AS(m, 2)
+#define TILE_LIST_TALL(m) {TN(tile_##m##x1), TN(tile_##m##x2)}
 #endif
 #endif
 
@@ -68,16 +72,11 @@ TILE_EACH(1)
 TILE_EACH(2)
 TILE_EACH(3)
 TILE_EACH(4)
-#if ASTER_VB == 64
-TILE_EACH(5)
-TILE_EACH(6)
-#endif
+TILE_EACH_TALL(5)
+TILE_EACH_TALL(6)
 
 static TN(tile_fn) *const TN(tiles)[TILE_ROWS][TILE_VECS] = {
-    TILE_LIST(1), TILE_LIST(2), TILE_LIST(3), TILE_LIST(4),
-#if ASTER_VB == 64
-    TILE_LIST(5), TILE_LIST(6),
-#endif
+    TILE_LIST(1), TILE_LIST(2), TILE_LIST(3), TILE_LIST(4), TILE_LIST_TALL(5), TILE_LIST_TALL(6),
 };
 
 /* Rows are cut evenly into tiles. With several of them, k is cut too, so that a piece of b stays in cache while all use it.
@@ -87,7 +86,7 @@ static void TN(tile_rows)(int64_t rows, int nv, int64_t k, const REAL *a, int64_
 {
     if (rows <= 0)
         return;
-    int32_t n_tiles = (int32_t)tile_count(rows), base = (int32_t)rows / n_tiles, extra = (int32_t)rows % n_tiles;
+    int32_t n_tiles = (int32_t)tile_count(rows, nv), base = (int32_t)rows / n_tiles, extra = (int32_t)rows % n_tiles;
     int64_t chunk = n_tiles > 1 ? TILE_CACHE / ASTER_VB / nv : k, p = 0;
     do {
         int64_t n = aster_min64(chunk, k - p), row = 0;

@@ -13,6 +13,8 @@ enum {
     VMATH_ERF,
     VMATH_GATE,
     VMATH_GATE_TANH,
+    VMATH_EXP_BELOW,
+    VMATH_NORMAL,
     VMATH_N
 };
 

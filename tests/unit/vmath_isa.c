@@ -33,6 +33,16 @@ ASTER_VFN aster_vf64 aster_vgate_tanh_f64(aster_vf64 x)
     return v[2];
 }
 
+/* Of what is not above 0 */
+ASTER_VFN aster_vf32 aster_vbelow_f32(aster_vf32 x)
+{
+    return aster_vexp_below_f32((aster_vf32)((aster_vi32)x | (aster_vi32)aster_vset_f32(-0.0f)));
+}
+ASTER_VFN aster_vf64 aster_vbelow_f64(aster_vf64 x)
+{
+    return aster_vexp_below_f64((aster_vf64)((aster_vi64)x | (aster_vi64)aster_vset_f64(-0.0)));
+}
+
 #define LOOPS(name)                                                                                \
     static void name##_f32(int64_t n, const float *x, float *y)                                    \
     {                                                                                              \
@@ -55,6 +65,8 @@ LOOPS(log)
 LOOPS(erf)
 LOOPS(gate)
 LOOPS(gate_tanh)
+LOOPS(below)
+LOOPS(normal)
 
 static void arith_f32(int64_t n, const float *a, const float *b, const float *c, float *fma,
                       float *lo, float *hi)
@@ -81,8 +93,10 @@ static void arith_f64(int64_t n, const double *a, const double *b, const double 
 
 extern const struct vmath_set ASTER_CAT(vmath_, ASTER_ISA);
 const struct vmath_set ASTER_CAT(vmath_, ASTER_ISA) = {
-    {exp_f32, tanh_f32, sigmoid_f32, log_f32, erf_f32, gate_f32, gate_tanh_f32},
-    {exp_f64, tanh_f64, sigmoid_f64, log_f64, erf_f64, gate_f64, gate_tanh_f64},
+    {exp_f32, tanh_f32, sigmoid_f32, log_f32, erf_f32, gate_f32, gate_tanh_f32, below_f32,
+     normal_f32},
+    {exp_f64, tanh_f64, sigmoid_f64, log_f64, erf_f64, gate_f64, gate_tanh_f64, below_f64,
+     normal_f64},
     arith_f32,
     arith_f64,
 };
