@@ -179,7 +179,7 @@ int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t fi
     q->most_near = -1;
     q->least_far = INFINITY;
     if (s->name && *s->name)
-        snprintf(q->called, sizeof q->called, "structure '%.80s'", s->name);
+        snprintf(q->called, sizeof q->called, "structure '%.*s'", ASTER_CUT(80, s->name));
     else
         snprintf(q->called, sizeof q->called, "a structure of %" PRId64 " atoms", s->n);
     if (!(cutoff > 0 && cutoff <= LONGEST_CUTOFF))
