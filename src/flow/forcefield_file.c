@@ -65,8 +65,8 @@ static int stated(const struct aster_forcefield_file *w, struct aster_h5 *h5, co
         *out = strtod(text, &end);
         return *text && !*end ? 1
                               : aster_fail(w->ctx, ASTER_EFORMAT,
-                                           "%s: metadata %s is '%.100s', expected a number",
-                                           aster_weightfile_path(w->f), name, text);
+                                           "%s: metadata %s is '%.*s', expected a number",
+                                           aster_weightfile_path(w->f), name, ASTER_CUT(100, text));
     }
     char path[64];
     snprintf(path, sizeof path, "config.%s", name);
@@ -121,8 +121,8 @@ static int text_option(const struct aster_forcefield_file *w, struct aster_h5 *h
         rc = aster_strndup(w->ctx, aster_weightfile_metadata(w->f, name),
                            strlen(aster_weightfile_metadata(w->f, name)), &text);
     if (rc == 0 && text && strcmp(text, first) != 0 && strcmp(text, second) != 0)
-        rc = aster_fail(w->ctx, ASTER_EFORMAT, "%s: %s is '%.100s', expected %s or %s",
-                        aster_weightfile_path(w->f), name, text, first, second);
+        rc = aster_fail(w->ctx, ASTER_EFORMAT, "%s: %s is '%.*s', expected %s or %s",
+                        aster_weightfile_path(w->f), name, ASTER_CUT(100, text), first, second);
     *is_second = rc == 0 && text && strcmp(text, second) == 0;
     aster_free(&text);
     return rc;
@@ -196,9 +196,10 @@ static int check_tensor(const struct aster_forcefield_file *w, const char *name,
         return 0;
     shape_text(t->rank, t->dim, &found);
     shape_text(rank, dim, &expected);
-    int rc = aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensor '%.200s' is %s %s, expected f32 %s",
-                        aster_weightfile_path(w->f), t->name, aster_weight_type_name(t->type),
-                        aster_str_get(&found), aster_str_get(&expected));
+    int rc = aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected f32 %s",
+                        aster_weightfile_path(w->f), ASTER_CUT(200, t->name),
+                        aster_weight_type_name(t->type), aster_str_get(&found),
+                        aster_str_get(&expected));
     aster_str_free(&found);
     aster_str_free(&expected);
     return rc;
@@ -236,8 +237,9 @@ static int check_all(const struct aster_forcefield_file *w, const struct aster_p
         const char *name = aster_weightfile_tensor(w->f, k)->name, *end = short_name(w, name);
         if (!end || !is_known(w, p, end))
             return aster_fail(w->ctx, ASTER_EFORMAT,
-                              "%s: tensor '%.200s' is none of a force field of %lld interactions",
-                              aster_weightfile_path(w->f), name, (long long)w->c.n_blocks);
+                              "%s: tensor '%.*s' is none of a force field of %lld interactions",
+                              aster_weightfile_path(w->f), ASTER_CUT(200, name),
+                              (long long)w->c.n_blocks);
     }
     return 0;
 }
@@ -287,9 +289,9 @@ static int read_tensor(const struct aster_forcefield_file *w, const char *name, 
     for (int64_t k = 0; k < tensor->n; k++) {
         double x = t == ASTER_F64 ? ((double *)out)[k] : (double)((float *)out)[k];
         if (!isfinite(x))
-            return aster_fail(w->ctx, ASTER_EFORMAT,
-                              "%s: value %lld of tensor '%.200s' is not finite",
-                              aster_weightfile_path(w->f), (long long)k, tensor->name);
+            return aster_fail(
+                w->ctx, ASTER_EFORMAT, "%s: value %lld of tensor '%.*s' is not finite",
+                aster_weightfile_path(w->f), (long long)k, ASTER_CUT(200, tensor->name));
     }
     return 0;
 }

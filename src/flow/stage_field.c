@@ -198,11 +198,11 @@ static int check_structure(struct evaluation *e, const struct aster_structure *s
     char where[256];
     bool is_flat = false;
     if (at->line)
-        snprintf(where, sizeof where, "%.150s:%lld: structure '%.60s'", at->path,
-                 (long long)at->line, at->name);
+        snprintf(where, sizeof where, "%.*s:%lld: structure '%.*s'", ASTER_CUT(150, at->path),
+                 (long long)at->line, ASTER_CUT(60, at->name));
     else
-        snprintf(where, sizeof where, "%.150s: structure %lld '%.60s'", at->path,
-                 (long long)at->index + 1, at->name);
+        snprintf(where, sizeof where, "%.*s: structure %lld '%.*s'", ASTER_CUT(150, at->path),
+                 (long long)at->index + 1, ASTER_CUT(60, at->name));
     int rc = aster_structure_check(e->ctx, s, (int)aster_min64(e->model->file.c.max_number, 118),
                                    where, &is_flat);
     if (rc < 0) {

@@ -15,7 +15,8 @@ enum { FLUSH_ATOMS = 65536, FLUSH_STRUCTURES = 8192 };
 static int check_written(struct aster_ctx *ctx, const struct aster_structure *s)
 {
     char where[200];
-    snprintf(where, sizeof where, "structure '%.100s' to be written", s->name ? s->name : "");
+    snprintf(where, sizeof where, "structure '%.*s' to be written",
+             ASTER_CUT(100, s->name ? s->name : ""));
     ASTER_TRY(aster_structure_check(ctx, s, ASTER_MAX_ELEMENT, where, NULL));
     bool good = !s->has_energy || isfinite(s->energy);
     for (int k = 0; k < 9; k++)
@@ -218,9 +219,9 @@ static int check_forces(struct aster_ctx *ctx, const struct aster_structure *s)
     for (int64_t k = 0; s->has_forces && k < 3 * s->n; k++)
         if (!isfinite((float)s->force[k]))
             return aster_fail(ctx, ASTER_ENUMERIC,
-                              "structure '%.100s' to be written: the force on atom %" PRId64
+                              "structure '%.*s' to be written: the force on atom %" PRId64
                               " is %g; the file keeps forces in single precision",
-                              s->name ? s->name : "", k / 3 + 1, s->force[k]);
+                              ASTER_CUT(100, s->name ? s->name : ""), k / 3 + 1, s->force[k]);
     return 0;
 }
 
