@@ -19,7 +19,7 @@
 const char *aster_search_called(const struct aster_search *q, char text[ASTER_CALLED])
 {
     if (q->s->name && *q->s->name)
-        snprintf(text, ASTER_CALLED, "structure '%.80s'", q->s->name);
+        snprintf(text, ASTER_CALLED, "structure '%.*s'", ASTER_CUT(80, q->s->name));
     else
         snprintf(text, ASTER_CALLED, "a structure of %" PRId64 " atoms", q->s->n);
     return text;

@@ -65,7 +65,7 @@ done:
 
 int main(int argc, char **argv)
 {
-    struct request r = {{16, 2, 8, 20, 4, ASTER_MIXING_FREE, ASTER_CUTOFF_FEATURES, 0}, 1, 4};
+    struct request r = {{16, 2, 8, 20, 4, ASTER_MIXING_FREE, ASTER_CUTOFF_FEATURES, 0, 0}, 1, 4};
     struct aster_ctx *ctx = NULL;
     if (argc < 2)
         return usage();

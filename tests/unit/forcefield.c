@@ -469,7 +469,7 @@ int main(void)
         return 1;
     aster_kernel_thread_init();
     const struct aster_forcefield_config plain = {
-        16, 2, 7, 10, 3.5, ASTER_MIXING_FREE, ASTER_CUTOFF_FEATURES, 0};
+        16, 2, 7, 10, 3.5, ASTER_MIXING_FREE, ASTER_CUTOFF_FEATURES, 0, 0};
     struct aster_forcefield_config odd = plain, turned = plain, smooth = plain, soft = plain;
     odd.width = 21;
     odd.n_blocks = 3;
