@@ -101,19 +101,6 @@ static int submit(struct embed *e, struct aster_embed_part *p, int64_t n, const 
     return aster_embedder_submit(e->embedder, n, b->item, done, b);
 }
 
-static int describe_devices(struct embed *e)
-{
-    struct aster_worker_info info;
-    for (int w = 0; w < aster_runtime_n_workers(e->rt); w++) {
-        aster_runtime_sample(e->rt, w, &info);
-        info.name[strcspn(info.name, " 0123456789")] = '\0';
-        if (!strstr(aster_str_get(&e->device), info.name))
-            aster_str_printf(&e->device, "%s%s", e->device.len ? " + " : "", info.name);
-    }
-    aster_str_printf(&e->device, " (%s)", aster_isa_name(aster_runtime_isa(e->rt)));
-    return aster_str_ok(e->ctx, &e->device);
-}
-
 /* What is left of the memory limit beside the vectors of open parts: one more than there may be
  * before the next is read. */
 static int share_memory(struct embed *e, int64_t *left)
@@ -145,7 +132,7 @@ static int make_embedder(struct embed *e)
     if (e->embedder)
         return 0;
     ASTER_TRY(share_memory(e, &o.memory));
-    ASTER_TRY(describe_devices(e));
+    ASTER_TRY(aster_runtime_kinds(e->ctx, e->rt, &e->device));
     ASTER_TRY(aster_embedder_new(e->ctx, e->rt, &e->language->c, &o, &e->embedder));
     aster_log(e->ctx, ASTER_LOG_INFO, "batches of up to %lld tokens, %lld at a time",
               (long long)aster_embedder_budget(e->embedder),

@@ -224,6 +224,7 @@ static int write_part(void *arg, const char *path)
     ASTER_GOTO(aster_h5_create(p->ctx, path, &f), done);
     ASTER_GOTO(aster_h5_attr_set_i64(f, "/", "first", p->first), done);
     ASTER_GOTO(aster_h5_attr_set_i64(f, "/", "count", p->n), done);
+    ASTER_GOTO(aster_h5_attr_set_str(f, "/", "device", p->device ? p->device : ""), done);
     ASTER_GOTO(write_columns(f, p->n, &c), done);
     rc = aster_h5_commit(&f);
 done:
@@ -242,7 +243,7 @@ int aster_field_part_commit(struct aster_store *s, struct aster_field_part *p)
 struct loaded {
     struct aster_h5 *f;
     int64_t first, n;
-    char **ids, **reasons;
+    char **ids, **reasons, *device;
     int64_t *status, *hash, *atoms, *flags;
     double *cell, *energy, *virial, *errors;
     int32_t *number;
@@ -253,6 +254,7 @@ static void loaded_free(struct loaded *l)
 {
     aster_strings_free(&l->ids, l->n);
     aster_strings_free(&l->reasons, l->n);
+    aster_free(&l->device);
     aster_free(&l->status);
     aster_free(&l->hash);
     aster_free(&l->atoms);
@@ -293,6 +295,7 @@ static int load_marks(struct aster_ctx *ctx, const char *path, struct loaded *l)
 static int load_rest(struct loaded *l)
 {
     int64_t n = 0;
+    ASTER_TRY(aster_h5_attr_str(l->f, "/", "device", &l->device));
     ASTER_TRY(aster_h5_read(l->f, "atoms", ASTER_I64, l->n, &l->atoms));
     for (int64_t i = 0; i < l->n; i++)
         n += l->status[i] ? 0 : l->atoms[i];
@@ -365,7 +368,8 @@ static int visit_all(const struct loaded *l,
                                      .n_atoms = l->atoms[i],
                                      .errors = {e[0], e[1], e[2], e[3]},
                                      .atomic = l->atomic + atom,
-                                     .virial = l->virial + 9 * i};
+                                     .virial = l->virial + 9 * i,
+                                     .device = l->device};
         if (k.status == 0) {
             k.s = (struct aster_structure){.name = l->ids[i],
                                            .n = l->atoms[i],

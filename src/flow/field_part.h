@@ -43,6 +43,7 @@ struct aster_field_part {
     int64_t index, first, n, cap, n_atoms; /* first: number of the first structure, from 0 */
     struct aster_field_entry *entry;
     double *atomic, *force, *virial; /* flat, by entry */
+    const char *device;              /* kinds of devices that compute */
     int64_t pending;                 /* tasks without result */
     void *chunks;                    /* neighbour lists, of the stage's */
     int64_t n_chunks;
@@ -74,6 +75,7 @@ struct aster_field_kept {
     int64_t n_atoms;
     struct aster_field_errors errors;
     const double *atomic, *virial;
+    const char *device; /* kinds that computed its part */
 };
 /* Each entry of a committed part, in order. */
 ASTER_CHECKED int aster_field_part_read(struct aster_ctx *ctx, struct aster_store *s, int64_t index,

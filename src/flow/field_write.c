@@ -22,6 +22,7 @@ struct writer {
     struct aster_h5 *h5;
     struct aster_structures_out *out;
     struct text_file xyz, table;
+    struct aster_str devices; /* of all parts */
 };
 
 /* ---- text files ---- */
@@ -167,6 +168,8 @@ static int add_entry(void *arg, const struct aster_field_kept *k)
 {
     struct writer *w = arg;
     struct aster_structure s = k->s;
+    if (!strstr(aster_str_get(&w->devices), k->device))
+        aster_str_printf(&w->devices, "%s%s", w->devices.len ? ", " : "", k->device);
     w->o->n++;
     w->o->failed += k->status != 0;
     if (k->status == 0) {
@@ -226,8 +229,7 @@ static int end_h5(struct writer *w)
                  {"weights_sha256", m->sha256},
                  {"precision", aster_dtype_name(m->real)},
                  {"mixing", m->file.c.mixing == ASTER_MIXING_FREE ? "compat" : "isotropic"},
-                 {"isa", run->rt ? aster_isa_name(aster_runtime_isa(run->rt)) : run->isa_before},
-                 {"devices", aster_str_get(&run->devices)},
+                 {"devices", aster_str_get(&w->devices)},
                  {"units", "eV, Angstrom"}};
     if (!w->h5)
         return 0;
@@ -260,5 +262,6 @@ int aster_field_write(struct aster_field_output *o)
     aster_h5_close(&w.h5);
     text_free(&w.xyz);
     text_free(&w.table);
+    aster_str_free(&w.devices);
     return rc;
 }

@@ -117,6 +117,7 @@ struct evaluation {
     struct aster_field *field;
     struct aster_field_part *open, **last; /* submitted, in order */
     int n_open;
+    struct aster_str device;
     pthread_mutex_t lock;
     pthread_cond_t changed;
 };
@@ -469,6 +470,8 @@ static int make_field(struct evaluation *e)
                                           .batch_atoms =
                                               aster_run_int(e->run, e->stage, "batch_atoms"),
                                           .intervals = intervals_of(e->run, e->stage, e->model)};
+    if (!e->field)
+        ASTER_TRY(aster_runtime_kinds(e->ctx, e->rt, &e->device));
     return e->field ? 0 : aster_field_new(e->ctx, e->rt, &e->model->file, &o, &e->field);
 }
 
@@ -492,6 +495,7 @@ static int take_part(struct evaluation *e, struct aster_field_part *p)
     e->last = &p->next;
     e->n_open++;
     ASTER_TRY(make_field(e));
+    p->device = e->device.s;
     ASTER_TRY(aster_field_part_room(p));
     ASTER_TRY(submit_chunks(e, p));
     ASTER_TRY(wait_for(e, p));
@@ -602,6 +606,7 @@ int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *arg, int stage)
     }
     aster_structures_close(&e.reader);
     aster_store_close(&e.store);
+    aster_str_free(&e.device);
     pthread_cond_destroy(&e.changed);
     pthread_mutex_destroy(&e.lock);
     return rc;

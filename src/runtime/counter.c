@@ -2,6 +2,8 @@
 /* What the workers did, from the counters that our codelets keep. */
 #include "runtime/start.h"
 
+#include <string.h>
+
 void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_worker_info *out)
 {
     struct aster_cl_worker *w = &rt->env.worker[worker];
@@ -34,4 +36,18 @@ int64_t aster_runtime_records(struct aster_runtime *rt, const struct aster_task_
 {
     *out = rt->env.record;
     return rt->env.record ? aster_min64(atomic_load(&rt->env.n_records), rt->env.max_records) : 0;
+}
+
+int aster_runtime_kinds(struct aster_ctx *ctx, const struct aster_runtime *rt,
+                        struct aster_str *out)
+{
+    for (int w = 0; w < rt->env.n_workers; w++) {
+        char kind[sizeof rt->env.worker->name];
+        snprintf(kind, sizeof kind, "%s", rt->env.worker[w].name);
+        kind[strcspn(kind, " 0123456789")] = '\0';
+        if (!strstr(aster_str_get(out), kind))
+            aster_str_printf(out, "%s%s", out->len ? " + " : "", kind);
+    }
+    aster_str_printf(out, " (%s)", aster_isa_name(aster_runtime_isa(rt)));
+    return aster_str_ok(ctx, out);
 }

@@ -54,6 +54,10 @@ struct aster_worker_info { /* since the last call by the one sampler */
 };
 void aster_runtime_sample(struct aster_runtime *rt, int worker, struct aster_worker_info *out);
 
+/* The kinds of workers and the instruction set, into an empty text: "cpu + gpu (avx2)". */
+ASTER_CHECKED int aster_runtime_kinds(struct aster_ctx *ctx, const struct aster_runtime *rt,
+                                      struct aster_str *out);
+
 /* Finished tasks (struct aster_task_record), for the timeline of a report. Recorded with profile,
  * at most 200 000; call it while no task runs. */
 int64_t aster_runtime_records(struct aster_runtime *rt, const struct aster_task_record **out);

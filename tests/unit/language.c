@@ -129,7 +129,7 @@ static void make_tokens(void)
 
 struct check {
     const struct reference *r;
-    struct lm_score *score;
+    struct golden_score *score;
     double limit;
 };
 
@@ -142,7 +142,7 @@ static int against(void *arg, int64_t block, int64_t k, const double *rows)
         return 0;
     ASTER_TRY(aster_alloc(ctx, n, sizeof *want, &want));
     reference_run(c->r, lengths[k], ids_of[k], want);
-    lm_judge(c->score, n, rows, want, c->limit, "sequence %d", (int)k);
+    golden_judge(c->score, n, rows, want, c->limit, "sequence %d", (int)k);
     aster_free(&want);
     return 0;
 }
@@ -161,7 +161,7 @@ static void test_model(const struct aster_backend *be, const struct aster_langua
 {
     struct weights w = {.c = c};
     struct lm_source source = {&w, read_block, frequencies};
-    struct lm_score score = {0};
+    struct golden_score score = {0};
     struct reference r = {c, tensor, &w};
     struct check check = {&r, &score, 20 * rounding(be, t)};
     struct lm_net n = {0};

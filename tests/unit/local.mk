@@ -148,3 +148,6 @@ tests_unit_structures_LDADD = $(IO_LDADD)
 check_PROGRAMS += tests/unit-forcefield
 tests_unit_forcefield_SOURCES = tests/unit/forcefield.c tests/golden/mlff_net.c tests/golden/kernels.c
 SANITIZE_TESTS += tests/unit-forcefield
+check_PROGRAMS += tests/unit-dynamics
+tests_unit_dynamics_SOURCES = tests/unit/dynamics.c
+SANITIZE_TESTS += tests/unit-dynamics
