@@ -91,8 +91,8 @@ static inline aster_vf64 TN(add_wide)(aster_vf64 sum, VREAL v)
     return sum;
 }
 
-/* p[j] = exp(scale p[j] - shift), at most about 1, for the first n, 0 from there to end; the sum of them, in double every few
- * vectors */
+/* p[j] = exp(scale p[j] - shift), at most 1, for the first n, 0 from there to end; the sum of them, in double every few vectors.
+ * The product is rounded first, as where its largest was found: the largest of a row gives 1, however large it is. */
 static double TN(exp_row)(int64_t n, int64_t end, REAL scale, REAL shift, REAL *p)
 {
     aster_vf64 total = {0};
@@ -100,7 +100,7 @@ static double TN(exp_row)(int64_t n, int64_t end, REAL scale, REAL shift, REAL *
     while (j < n) {
         VREAL sum = {0};
         for (int k = 0; k < 16 && j < n; k++, j += TL) {
-            VREAL e = ASTER_V(exp_below)(ASTER_V(fma)(ASTER_V(set)(scale), ASTER_V(load)(p + j), ASTER_V(set)(-shift)));
+            VREAL e = ASTER_V(exp_below)(scale * ASTER_V(load)(p + j) - shift);
             if (j + TL > n)
                 e = TN(first_lanes)(n - j, e, 0);
             ASTER_V(store)(p + j, e);

@@ -57,7 +57,7 @@ static void RN(list_filters)(struct RN(messages) * m, struct chunk *c)
         m->slot[e] = n - c->f0;
         m->first[n] = back < e ? back : e;
         m->owner[n] = e < back && m->n_pairs < m->n_edges / 2 ? (int32_t)m->n_pairs++ : -1;
-        m->knot[n] = RN(weigh)(m, m->edge[4 * m->first[n] + 3], m->weight + MESSAGE_WEIGHTS * n);
+        m->knot[n] = RN(weigh)(m, m->edge[4 * (int64_t)m->first[n] + 3], m->weight + MESSAGE_WEIGHTS * (int64_t)n);
         n++;
     }
     c->f1 = n;

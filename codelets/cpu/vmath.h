@@ -261,12 +261,13 @@ ASTER_VFN aster_vf32 aster_vexp_f32(aster_vf32 x)
 #endif
 }
 
-/* e^x for x <= 0, or a rounding error above it: one factor 2^n is enough, and what is below the
- * smallest normal number is zero. */
+/* e^x for x <= 0; what rounding left above 0 is taken for 0. One factor 2^n is enough, and what is
+ * below the smallest normal number is zero. */
 ASTER_VFN aster_vf32 aster_vexp_below_f32(aster_vf32 x)
 {
     aster_vf32 p, s;
     x = aster_vmax_f32(aster_vset_f32(-88.0f), x); /* 2^-127: the bits of zero */
+    x = aster_vmin_f32(aster_vset_f32(0.0f), x);
     aster_vexp_parts_f32(1, &x, &p, &s);
     return aster_vfma_f32(p, s, s);
 }

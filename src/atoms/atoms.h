@@ -40,6 +40,8 @@ double aster_cell_volume(const double cell[9]); /* not negative */
  * y, z). Zeroed by whoever begins a list; n = 0 empties it and keeps the memory. */
 struct aster_edges {
     int64_t n, capacity;
+    int64_t most; /* a structure with more is an error, found before there is memory for them; 0:
+                     INT32_MAX */
     int32_t *src, *dst;
     int32_t *shift;   /* [n][3] */
     int32_t *reverse; /* the edge that is the same pair seen from the other end */

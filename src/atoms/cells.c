@@ -91,6 +91,8 @@ static int add_images(struct cells *c, int k, struct image m, bool moved)
     if (k == q->n_axes) {
         if (!moved)
             return 0;
+        if (c->n_images - c->n > q->most)
+            return aster_search_too_many(q);
         if (c->n_images == INT32_MAX ||
             aster_grow(NULL, c->n_images + 1, sizeof *c->image, &c->cap, &c->image) < 0)
             return aster_search_no_memory(q);
@@ -241,8 +243,8 @@ static int make_cubes(struct cells *c)
 /* Room for n more edges, and for as many hits. */
 static int make_room(struct cells *c, int64_t n)
 {
-    if (c->n_found + n > INT32_MAX)
-        return aster_search_reserve(c->q, &(struct aster_edges){0}, c->n_found + n);
+    if (c->n_found + n > c->q->most)
+        return aster_search_too_many(c->q);
     if (aster_grow(NULL, n, sizeof *c->hit, &c->hit_cap, &c->hit) < 0 ||
         aster_grow(NULL, c->n_found + n, sizeof *c->source, &c->found_cap, &c->source) < 0 ||
         (c->q->n_axes &&

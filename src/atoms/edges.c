@@ -174,6 +174,7 @@ int aster_edges_add(struct aster_ctx *ctx, struct aster_edges *e, int64_t first_
     int64_t begin = e->n;
     int rc;
     ASTER_TRY(aster_search_begin(&q, ctx, first_atom, s, cutoff, single, nearest_gap != NULL));
+    ASTER_TRY(aster_search_limit(&q, begin, e->most));
     if (s->n > SMALL) {
         if (aster_alloc(NULL, s->n, sizeof *more, &more) < 0)
             return aster_search_no_memory(&q);

@@ -153,6 +153,14 @@ static int set_cell(struct aster_search *q)
     return set_frame(q);
 }
 
+int aster_search_too_many(const struct aster_search *q)
+{
+    return aster_fail(q->ctx, ASTER_ELIMIT,
+                      "%s: its %" PRId64 " atoms have more than %" PRId64
+                      " neighbours within %g Angstrom; there is no memory for more",
+                      aster_search_called(q, (char[ASTER_CALLED]){0}), q->s->n, q->most, q->cutoff);
+}
+
 /* How many edges there are at least, and how many images would be looked at for them. */
 static int check_images(const struct aster_search *q)
 {
@@ -162,15 +170,18 @@ static int check_images(const struct aster_search *q)
         images *= q->cutoff / q->lattice[k][k];
         looked *= 2 * q->reach / q->lattice[k][k] + 1;
     }
-    if (q->n_axes && images * n * (q->n_axes == 3 ? n : 1) > INT32_MAX)
-        return aster_fail(q->ctx, ASTER_ELIMIT,
+    double edges = q->n_axes ? images * n * (q->n_axes == 3 ? n : 1) : 0;
+    if (edges > INT32_MAX)
+        return aster_fail(q->ctx, ASTER_EFORMAT,
                           "%s: its cell is so small that each of its %" PRId64
                           " atoms has %.3g images within %g Angstrom of any other",
                           aster_search_called(q, (char[ASTER_CALLED]){0}), q->s->n, images,
                           q->cutoff);
+    if (edges > (double)q->most)
+        return aster_search_too_many(q);
     if (looked * n * (n <= ASTER_MOST_PERIODIC ? n : 1) > MOST_LOOKED &&
         looked > HARDLY * (images + 1))
-        return aster_fail(q->ctx, ASTER_ELIMIT,
+        return aster_fail(q->ctx, ASTER_EFORMAT,
                           "%s: its cell is so flat that %.3g images of each atom would have to be "
                           "looked at for %.3g neighbours; shorter vectors of the same crystal are "
                           "expected",
@@ -215,6 +226,7 @@ int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t fi
     *q = (struct aster_search){.ctx = ctx, .s = s, .first = first, .single = single};
     q->want_gap = want_gap;
     q->most_near = -1;
+    q->most = INT32_MAX;
     q->least_far = INFINITY;
     if (!(cutoff > 0 && cutoff <= LONGEST_CUTOFF))
         return aster_fail(ctx, ASTER_EPARAM, "a cutoff of %g; a length up to %g is expected",
@@ -231,6 +243,14 @@ int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t fi
     ASTER_TRY(farthest(q, &far));
     ASTER_TRY(set_cell(q));
     return set_reach(q, far);
+}
+
+int aster_search_limit(struct aster_search *q, int64_t begin, int64_t most)
+{
+    q->begin = begin;
+    if (most)
+        q->most = aster_min64(most, INT32_MAX);
+    return check_images(q);
 }
 
 void aster_search_locate(const struct aster_search *q, int64_t i, double u[3])
@@ -251,6 +271,8 @@ int aster_search_no_memory(const struct aster_search *q)
 int aster_search_reserve(const struct aster_search *q, struct aster_edges *e, int64_t n)
 {
     int64_t want = e->n + n, cap[4] = {e->capacity, e->capacity, e->capacity, e->capacity};
+    if (want - q->begin > q->most)
+        return aster_search_too_many(q);
     if (want <= e->capacity)
         return 0;
     if (want > INT32_MAX)

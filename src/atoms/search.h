@@ -22,6 +22,7 @@ struct aster_search {
     double cell[9]; /* in the working precision; zero where not periodic */
     int n_axes, axis[3];
     double frame[3][3], lattice[3][3]; /* lattice[k]: cell vector axis[k] in the frame */
+    int64_t begin, most;               /* edges of the list before, and of the structure at most */
     bool want_gap;
     double most_near, least_far; /* d2 of pairs within the cutoff, and beyond */
 };
@@ -33,6 +34,9 @@ const char *aster_search_called(const struct aster_search *q, char text[ASTER_CA
 ASTER_CHECKED int aster_search_begin(struct aster_search *q, struct aster_ctx *ctx, int64_t first,
                                      const struct aster_structure *s, double cutoff, bool single,
                                      bool want_gap);
+/* The list has begin edges so far, and the structure may add most (0: INT32_MAX). */
+ASTER_CHECKED int aster_search_limit(struct aster_search *q, int64_t begin, int64_t most);
+int aster_search_too_many(const struct aster_search *q); /* fails */
 /* Position of atom i, in the working precision, in the frame. */
 void aster_search_locate(const struct aster_search *q, int64_t i, double u[3]);
 /* Both leave e->reverse of the new edges unset. next[i]: the first edge of atom i. */

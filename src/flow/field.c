@@ -5,10 +5,14 @@
 #include "runtime/slots.h"
 #include "train/train.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
-enum { CHOSEN_ATOMS = 256, MOST_PLACES_PER_WORKER = 2 };
+/* Atoms of a task: a few milliseconds of a core, or enough to fill a GPU */
+enum { CORE_ATOMS = 256, GPU_ATOMS = 1 << 15, PLACES_PER_WORKER = 2 };
+/* What parts that are read, their neighbours and results may take of the memory: one of so many */
+enum { PART_SHARE = 4, BYTES_PER_EDGE = 120 };
 
 struct place { /* a slot: a batch in flight */
     struct aster_field *f;
@@ -32,7 +36,7 @@ struct aster_field {
     struct aster_forcefield_config c;
     struct aster_program *program;
     struct aster_buffer *param, *constants;
-    int64_t room;
+    int64_t room, most;
     struct aster_slots slots;
     struct place *place;
     int n_places;
@@ -88,7 +92,7 @@ static int make(struct aster_field *f, const struct aster_forcefield_file *w)
         f->ctx, &f->c, f->o.real, f->o.intervals ? ASTER_FORCEFIELD_FAST : ASTER_FORCEFIELD_FORCES,
         NULL, NULL, &f->program));
     ASTER_TRY(read_weights(f, w));
-    int n_places = MOST_PLACES_PER_WORKER * f->env->n_workers;
+    int n_places = PLACES_PER_WORKER * f->env->n_workers;
     ASTER_TRY(aster_alloc(f->ctx, n_places, sizeof *f->place, &f->place));
     ASTER_TRY(aster_slots_init(f->ctx, &f->slots, n_places));
     f->n_places = n_places;
@@ -96,7 +100,9 @@ static int make(struct aster_field *f, const struct aster_forcefield_file *w)
         f->place[k].f = f;
         f->place[k].slot = k;
     }
-    f->room = (f->env->memory_limit - atomic_load(&f->env->memory_used)) / n_places;
+    f->most = f->env->memory_limit - f->env->memory_limit / PART_SHARE -
+              atomic_load(&f->env->memory_used);
+    f->room = f->most / n_places;
     return f->room > 0 ? 0
                        : aster_fail(f->ctx, ASTER_ELIMIT,
                                     "the memory limit of %lld bytes leaves nothing beside the "
@@ -114,12 +120,19 @@ int aster_field_new(struct aster_ctx *ctx, struct aster_runtime *rt,
     *f = (struct aster_field){
         .ctx = ctx, .rt = rt, .env = aster_runtime_env(rt), .o = *o, .c = w->c};
     if (f->o.batch_atoms == 0)
-        f->o.batch_atoms = CHOSEN_ATOMS;
+        f->o.batch_atoms = f->env->n_gpus ? GPU_ATOMS : CORE_ATOMS;
     int rc = make(f, w);
     if (rc < 0)
         aster_field_free(&f);
     *out = f;
     return rc;
+}
+
+static void free_buffers(struct aster_field *f, struct place *p)
+{
+    aster_buffer_free(f->rt, &p->input);
+    aster_buffer_free(f->rt, &p->output);
+    aster_buffer_free(f->rt, &p->arena);
 }
 
 void aster_field_free(struct aster_field **fp)
@@ -132,9 +145,7 @@ void aster_field_free(struct aster_field **fp)
     for (int k = 0; k < f->n_places; k++) {
         struct place *p = &f->place[k];
         aster_plan_free(&p->plan);
-        aster_buffer_free(f->rt, &p->input);
-        aster_buffer_free(f->rt, &p->output);
-        aster_buffer_free(f->rt, &p->arena);
+        free_buffers(f, p);
         aster_free(&p->item);
     }
     aster_buffer_free(f->rt, &f->param);
@@ -154,6 +165,16 @@ int64_t aster_field_batch_atoms(const struct aster_field *f)
 int64_t aster_field_room(const struct aster_field *f)
 {
     return f->room;
+}
+
+int64_t aster_field_most(const struct aster_field *f)
+{
+    return f->most;
+}
+
+int64_t aster_field_most_edges(const struct aster_field *f)
+{
+    return aster_max64(1, f->env->memory_limit / PART_SHARE / BYTES_PER_EDGE);
 }
 
 static int bind(const struct aster_field *f, int64_t n, int64_t n_atoms, int64_t n_edges,
@@ -181,22 +202,30 @@ int aster_field_bytes(const struct aster_field *f, int64_t n, int64_t n_atoms, i
 
 /* ---- in workers ---- */
 
-static void put_vectors(const struct aster_field_item *x, enum aster_dtype real, void *to)
+/* The list of edges decides who is a neighbour: rounding must not carry one beyond the cutoff,
+ * where filters end. */
+static void put_vectors(const struct aster_field_item *x, double cutoff, enum aster_dtype real,
+                        void *to)
 {
+    const double within = cutoff * (1 - 8 * (real == ASTER_F64 ? DBL_EPSILON : FLT_EPSILON));
     const struct aster_structure *s = x->structure;
     const struct aster_edges *e = x->edges;
     for (int64_t k = 0; k < x->n_edges; k++) {
         int64_t at = x->first_edge + k;
         const double *src = s->position + 3 * e->src[at], *dst = s->position + 3 * e->dst[at];
+        double r[3], d2 = 0;
         for (int a = 0; a < 3; a++) {
-            double r = src[a] - dst[a];
+            r[a] = src[a] - dst[a];
             for (int b = 0; b < 3; b++)
-                r += e->shift[3 * at + b] ? e->shift[3 * at + b] * s->cell[3 * b + a] : 0;
-            if (real == ASTER_F64)
-                ((double *)to)[3 * k + a] = r;
-            else
-                ((float *)to)[3 * k + a] = (float)r;
+                r[a] += e->shift[3 * at + b] ? e->shift[3 * at + b] * s->cell[3 * b + a] : 0;
+            d2 += r[a] * r[a];
         }
+        double factor = d2 > within * within ? within / sqrt(d2) : 1;
+        for (int a = 0; a < 3; a++)
+            if (real == ASTER_F64)
+                ((double *)to)[3 * k + a] = factor * r[a];
+            else
+                ((float *)to)[3 * k + a] = (float)(factor * r[a]);
     }
 }
 
@@ -240,7 +269,7 @@ static void fill(void *arg, void *const *out)
             dst[edge + e] = (int32_t)atom + x->edges->dst[x->first_edge + e];
             edge_owner[edge + e] = (int32_t)k;
         }
-        put_vectors(x, real, in + p->at_vector + 3 * edge * aster_dtype_size(real));
+        put_vectors(x, p->f->c.cutoff, real, in + p->at_vector + 3 * edge * aster_dtype_size(real));
         atom += n;
         edge += x->n_edges;
     }
@@ -253,17 +282,26 @@ static double real_at(const void *from, enum aster_dtype t, int64_t k)
     return t == ASTER_F64 ? ((const double *)from)[k] : (double)((const float *)from)[k];
 }
 
-/* Takes n values from place first on; false when one is not finite. */
-static bool take(const void *from, enum aster_dtype t, int64_t first, int64_t n, double *to)
+/* Takes n values from place first on: the first that single precision has no finite number for, -1
+ * when there is none. */
+static int64_t take(const void *from, enum aster_dtype t, int64_t first, int64_t n, double *to)
 {
-    bool is_finite = true;
+    int64_t odd = -1;
     for (int64_t k = 0; k < n; k++) {
         double v = real_at(from, t, first + k);
-        is_finite &= isfinite(v) != 0;
+        if (odd < 0 && !isfinite((float)v))
+            odd = k;
         if (to)
             to[k] = v;
     }
-    return is_finite;
+    return odd;
+}
+
+static void judge(struct aster_field_item *x, int64_t energy, int64_t force, int64_t virial)
+{
+    x->status = energy < 0 && force < 0 && virial < 0 ? 0 : ASTER_ENUMERIC;
+    x->odd = energy >= 0 ? "energy" : force >= 0 ? "force" : virial >= 0 ? "virial" : NULL;
+    x->odd_atom = energy >= 0 ? energy : force >= 0 ? force / 3 : -1;
 }
 
 static void copy(void *arg, const void *const *in)
@@ -275,13 +313,12 @@ static void copy(void *arg, const void *const *in)
     for (int64_t k = 0; k < p->n; k++) {
         struct aster_field_item *x = p->item[k];
         int64_t n = x->structure->n;
-        bool good = take(out + p->at_energy, t, atom, n, x->atomic);
+        int64_t energy = take(out + p->at_energy, t, atom, n, x->atomic);
         x->energy = 0;
         for (int64_t i = 0; i < n; i++)
             x->energy += real_at(out + p->at_energy, t, atom + i);
-        good &= take(out + p->at_force, t, 3 * atom, 3 * n, x->force);
-        good &= take(out + p->at_virial, t, 9 * k, 9, x->virial);
-        x->status = good ? 0 : ASTER_ENUMERIC;
+        int64_t force = take(out + p->at_force, t, 3 * atom, 3 * n, x->force);
+        judge(x, energy, force, take(out + p->at_virial, t, 9 * k, 9, x->virial));
         atom += n;
     }
 }
@@ -304,6 +341,25 @@ static int grow(struct aster_field *f, int64_t bytes, struct aster_buffer **b)
         return 0;
     aster_buffer_free(f->rt, b);
     return aster_buffer_new(f->rt, bytes, b);
+}
+
+static int64_t bytes_with(const struct aster_buffer *b, int64_t wanted)
+{
+    return b ? aster_max64(b->bytes, wanted) : wanted;
+}
+
+/* Buffers of other batches stay as long as they and what is wanted now fit the room together. */
+static int make_buffers(struct aster_field *f, struct place *p)
+{
+    int64_t in = aster_plan_bytes(p->plan, ASTER_CLASS_INPUT),
+            out = aster_plan_bytes(p->plan, ASTER_CLASS_OUTPUT),
+            arena = aster_plan_bytes(p->plan, ASTER_CLASS_ARENA);
+    if (bytes_with(p->input, in) + bytes_with(p->output, out) + bytes_with(p->arena, arena) >
+        f->room)
+        free_buffers(f, p);
+    ASTER_TRY(grow(f, in, &p->input));
+    ASTER_TRY(grow(f, out, &p->output));
+    return grow(f, arena, &p->arena);
 }
 
 static int find_places(struct place *p)
@@ -369,9 +425,7 @@ static int submit(struct place *p, int64_t n, struct aster_field_item *const *it
     aster_plan_free(&p->plan);
     ASTER_TRY(bind(f, n, n_atoms, n_edges, &p->plan));
     ASTER_TRY(find_places(p));
-    ASTER_TRY(grow(f, aster_plan_bytes(p->plan, ASTER_CLASS_INPUT), &p->input));
-    ASTER_TRY(grow(f, aster_plan_bytes(p->plan, ASTER_CLASS_OUTPUT), &p->output));
-    ASTER_TRY(grow(f, aster_plan_bytes(p->plan, ASTER_CLASS_ARENA), &p->arena));
+    ASTER_TRY(make_buffers(f, p));
     return submit_tasks(p);
 }
 
@@ -399,6 +453,19 @@ int aster_field_submit(struct aster_field *f, int64_t n, struct aster_field_item
         items[k]->status = rc;
     done(arg);
     return 0;
+}
+
+int aster_field_submit_alone(struct aster_field *f, struct aster_field_item *item,
+                             void (*done)(void *arg), void *arg)
+{
+    aster_slots_wait(&f->slots);
+    for (int k = 0; k < f->n_places; k++)
+        free_buffers(f, &f->place[k]);
+    int rc = aster_field_submit(f, 1, &item, done, arg);
+    aster_slots_wait(&f->slots);
+    for (int k = 0; k < f->n_places; k++)
+        free_buffers(f, &f->place[k]);
+    return rc;
 }
 
 /* ---- work of the caller's in a worker ---- */

@@ -20,7 +20,9 @@ struct aster_field_item {
     int64_t first_edge, n_edges;
     /* what comes of it */
     int32_t status; /* 0, ASTER_ELIMIT: no memory for it, ASTER_ENUMERIC: not finite, or another */
-    int64_t needs;  /* ASTER_ELIMIT: bytes */
+    const char
+        *odd; /* ASTER_ENUMERIC: what is not finite, and of which atom, from 0 (-1: of all) */
+    int64_t odd_atom;
     double energy;
     double *atomic, *force, *virial; /* [n], [n][3], [9]: filled where they are not NULL */
 };
@@ -31,8 +33,11 @@ ASTER_CHECKED int aster_field_new(struct aster_ctx *ctx, struct aster_runtime *r
                                   const struct aster_field_options *o, struct aster_field **out);
 void aster_field_free(struct aster_field **f); /* waits for what is computed */
 int64_t aster_field_batch_atoms(const struct aster_field *f);
-/* Bytes that a task may have, and those that one of these sizes takes */
+/* Bytes that a task may have beside others, or with all the memory to itself; those that one of
+ * these sizes takes; how many edges of one structure there is memory for. */
 int64_t aster_field_room(const struct aster_field *f);
+int64_t aster_field_most(const struct aster_field *f);
+int64_t aster_field_most_edges(const struct aster_field *f);
 ASTER_CHECKED int aster_field_bytes(const struct aster_field *f, int64_t n, int64_t n_atoms,
                                     int64_t n_edges, int64_t *bytes);
 /* One task for n items that fit together (aster_field_bytes); blocks while enough are in flight.
@@ -41,6 +46,9 @@ ASTER_CHECKED int aster_field_bytes(const struct aster_field *f, int64_t n, int6
 ASTER_CHECKED int aster_field_submit(struct aster_field *f, int64_t n,
                                      struct aster_field_item *const *items, void (*done)(void *arg),
                                      void *arg);
+/* One item that needs more than its room: nothing else is computed meanwhile. Waits for it. */
+ASTER_CHECKED int aster_field_submit_alone(struct aster_field *f, struct aster_field_item *item,
+                                           void (*done)(void *arg), void *arg);
 /* A function in a worker, as a task: neighbours, for instance. done may be NULL. */
 ASTER_CHECKED int aster_field_work(struct aster_field *f, const char *name, void (*work)(void *arg),
                                    void (*done)(void *arg), void *arg);

@@ -52,7 +52,7 @@ void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, 
     if (x->status)
         return;
     x->status = status;
-    if (aster_strdup(ctx, reason, &x->reason) < 0)
+    if (aster_strdup(ctx, reason, &x->reason) < 0 && ctx)
         aster_ctx_clear(ctx);
 }
 
@@ -327,9 +327,8 @@ static bool is_same(const struct aster_field_part *p, const struct loaded *l)
     return true;
 }
 
-int aster_field_part_done(struct aster_store *s, const struct aster_field_part *p,
-                          const char *stage, bool *done, int64_t *n_failed,
-                          struct aster_str *ledger)
+int aster_field_part_done(struct aster_store *s, const struct aster_field_part *p, bool *done,
+                          int64_t *n_failed)
 {
     char *path = NULL;
     struct loaded l = {0};
@@ -342,10 +341,7 @@ int aster_field_part_done(struct aster_store *s, const struct aster_field_part *
         rc = load_marks(p->ctx, path, &l);
     *done = rc == 0 && is_same(p, &l);
     for (int64_t i = 0; *done && i < l.n; i++)
-        if (l.status[i]) {
-            ++*n_failed;
-            aster_ledger_line(ledger, l.ids[i], stage, l.reasons[i]);
-        }
+        *n_failed += l.status[i] != 0;
     loaded_free(&l);
     aster_free(&path);
     if (rc < 0 && rc != ASTER_ENOMEM) {

@@ -55,17 +55,15 @@ void aster_field_part_free(struct aster_field_part **p);
 /* Takes the structure, also when it fails. fault: NULL, or why there is none. */
 ASTER_CHECKED int aster_field_part_add(struct aster_field_part *p, const char *id,
                                        struct aster_structure *s, const char *fault);
-/* The first reason of an entry stays. */
+/* The first reason of an entry stays. ctx may be NULL. */
 void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, int32_t status,
                             const char *reason);
 /* Room for results */
 ASTER_CHECKED int aster_field_part_room(struct aster_field_part *p);
 ASTER_CHECKED int aster_field_part_commit(struct aster_store *s, struct aster_field_part *p);
-/* Whether the store has this very part; if so how many of its entries failed, and their lines for
- * the ledger. */
+/* Whether the store has this very part; if so how many of its entries failed. */
 ASTER_CHECKED int aster_field_part_done(struct aster_store *s, const struct aster_field_part *p,
-                                        const char *stage, bool *done, int64_t *n_failed,
-                                        struct aster_str *ledger);
+                                        bool *done, int64_t *n_failed);
 
 /* What a committed part says of an entry. */
 struct aster_field_kept {
@@ -88,7 +86,7 @@ struct aster_field_output {
     const char *stage;
     struct aster_store *store;
     const struct aster_forcefield_source *model;
-    int64_t n_parts;
+    int64_t n_parts, intervals; /* of tables; 0: filters are exact */
     bool h5, extxyz, csv, atomic, stress;
     /* counted while written */
     int64_t n, failed, atoms, n_energies;

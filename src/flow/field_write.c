@@ -22,7 +22,7 @@ struct writer {
     struct aster_h5 *h5;
     struct aster_structures_out *out;
     struct text_file xyz, table;
-    struct aster_str devices; /* of all parts */
+    struct aster_str devices, ledger; /* of all parts */
 };
 
 /* ---- text files ---- */
@@ -172,6 +172,8 @@ static int add_entry(void *arg, const struct aster_field_kept *k)
         aster_str_printf(&w->devices, "%s%s", w->devices.len ? ", " : "", k->device);
     w->o->n++;
     w->o->failed += k->status != 0;
+    if (k->status)
+        aster_ledger_line(&w->ledger, k->id, w->o->stage, k->reason);
     if (k->status == 0) {
         count(w->o, k);
         s.has_stress = w->o->stress && stress_of(k, s.stress);
@@ -230,9 +232,11 @@ static int end_h5(struct writer *w)
                  {"precision", aster_dtype_name(m->real)},
                  {"mixing", m->file.c.mixing == ASTER_MIXING_FREE ? "compat" : "isotropic"},
                  {"devices", aster_str_get(&w->devices)},
+                 {"filters", w->o->intervals ? "table" : "exact"},
                  {"units", "eV, Angstrom"}};
     if (!w->h5)
         return 0;
+    ASTER_TRY(aster_h5_attr_set_i64(w->h5, "/", "intervals", w->o->intervals));
     ASTER_TRY(aster_structures_out_finish(w->out));
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         ASTER_TRY(aster_h5_attr_set_str(w->h5, "/", texts[k].name, texts[k].text));
@@ -248,6 +252,8 @@ static int write_all(struct writer *w)
             ASTER_TRY(text_flush(w, &w->xyz));
         if (w->o->csv)
             ASTER_TRY(text_flush(w, &w->table));
+        ASTER_TRY(aster_ledger_add(w->o->run, &w->ledger));
+        aster_str_free(&w->ledger);
     }
     ASTER_TRY(text_commit(w, &w->xyz));
     ASTER_TRY(text_commit(w, &w->table));
@@ -263,5 +269,6 @@ int aster_field_write(struct aster_field_output *o)
     text_free(&w.xyz);
     text_free(&w.table);
     aster_str_free(&w.devices);
+    aster_str_free(&w.ledger);
     return rc;
 }

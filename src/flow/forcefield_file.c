@@ -113,10 +113,17 @@ static int64_t count_blocks(const struct aster_forcefield_file *w)
 static int text_option(const struct aster_forcefield_file *w, struct aster_h5 *h5, const char *name,
                        const char *first, const char *second, bool *is_second)
 {
-    char *text = NULL;
+    char *text = NULL, path[64];
+    struct aster_value v;
     int rc = 0;
+    snprintf(path, sizeof path, "config.%s", name);
     if (h5 && aster_h5_attr_has(h5, "/", name))
         rc = aster_h5_attr_str(h5, "/", name, &text);
+    else if (!h5 &&
+             (aster_weightfile_value(w->f, path, &v) == 1 ||
+              aster_weightfile_value(w->f, name, &v) == 1) &&
+             v.kind == ASTER_VALUE_TEXT)
+        rc = aster_strndup(w->ctx, v.text, (size_t)v.n, &text);
     else if (!h5 && aster_weightfile_metadata(w->f, name))
         rc = aster_strndup(w->ctx, aster_weightfile_metadata(w->f, name),
                            strlen(aster_weightfile_metadata(w->f, name)), &text);
@@ -196,10 +203,10 @@ static int check_tensor(const struct aster_forcefield_file *w, const char *name,
         return 0;
     shape_text(t->rank, t->dim, &found);
     shape_text(rank, dim, &expected);
-    int rc = aster_fail(w->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected f32 %s",
-                        aster_weightfile_path(w->f), ASTER_CUT(200, t->name),
-                        aster_weight_type_name(t->type), aster_str_get(&found),
-                        aster_str_get(&expected));
+    int rc = aster_fail(
+        w->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected real numbers %s",
+        aster_weightfile_path(w->f), ASTER_CUT(200, t->name), aster_weight_type_name(t->type),
+        aster_str_get(&found), aster_str_get(&expected));
     aster_str_free(&found);
     aster_str_free(&expected);
     return rc;

@@ -8,7 +8,13 @@
 #include <string.h>
 
 /* One neighbour task has about so many atoms; parts are open one behind the other */
-enum { CHUNK_ATOMS = 2048, CHUNK_STRUCTURES = 64, MOST_OPEN = 3, EDGES_PER_ATOM = 8 };
+enum {
+    CHUNK_ATOMS = 2048,
+    CHUNK_STRUCTURES = 64,
+    MOST_OPEN = 3,
+    EDGES_PER_ATOM = 8,
+    PART_ATOMS = 1 << 17
+};
 
 /* ---- the force field ---- */
 
@@ -111,7 +117,7 @@ struct evaluation {
     const struct aster_structure_source *source;
     int64_t shard_size;
     struct aster_structures *reader;
-    int64_t file, n_read, n_parts, n_skipped;
+    int64_t file, n_read, n_parts, n_skipped, n_flat;
     struct aster_store *store;
     struct aster_runtime *rt;
     struct aster_field *field;
@@ -211,9 +217,12 @@ static int check_structure(struct evaluation *e, const struct aster_structure *s
         aster_ctx_clear(e->ctx);
         return aster_str_ok(e->ctx, fault);
     }
-    if (is_flat)
-        aster_log(e->ctx, ASTER_LOG_WARN, "%s: has a periodic axis, but a cell without volume",
-                  where);
+    if (is_flat && e->n_flat++ == 0)
+        aster_log(
+            e->ctx, ASTER_LOG_WARN,
+            "%s: has a periodic axis, but a cell without volume, and so no stress; others like "
+            "it are counted",
+            where);
     return 0;
 }
 
@@ -241,7 +250,7 @@ static int read_part(struct evaluation *e, struct aster_field_part **out)
     int rc = 1;
     *out = NULL;
     ASTER_TRY(aster_field_part_new(e->ctx, e->n_parts, e->n_read, &p));
-    while (rc == 1 && p->n < e->shard_size && p->n_atoms < (INT64_C(1) << 20))
+    while (rc == 1 && p->n < e->shard_size && p->n_atoms < PART_ATOMS)
         rc = read_record(e, p);
     if (rc < 0 || p->n == 0) {
         aster_field_part_free(&p);
@@ -269,8 +278,7 @@ static void find_neighbours(void *arg)
         int rc = ctx ? aster_edges_add(ctx, &c->edges, 0, &x->s, c->cutoff, c->single, NULL)
                      : ASTER_ENOMEM;
         if (rc < 0) {
-            aster_field_entry_fail(c->done.e->ctx, x, rc,
-                                   ctx ? aster_ctx_message(ctx) : "out of memory");
+            aster_field_entry_fail(ctx, x, rc, ctx ? aster_ctx_message(ctx) : "out of memory");
             if (ctx)
                 aster_ctx_clear(ctx);
         }
@@ -295,7 +303,8 @@ static int submit_chunks(struct evaluation *e, struct aster_field_part *p)
                               .begin = begin,
                               .end = i,
                               .cutoff = e->model->file.c.cutoff,
-                              .single = e->model->real == ASTER_F32};
+                              .single = e->model->real == ASTER_F32,
+                              .edges.most = aster_field_most_edges(e->field)};
         one_more(e, p);
         int rc = aster_field_work(e->field, "neighbours", find_neighbours, one_less, one);
         if (rc < 0) {
@@ -343,6 +352,20 @@ static int submit_items(struct evaluation *e, struct aster_field_part *p, int64_
     return rc;
 }
 
+static int submit_alone(struct evaluation *e, struct aster_field_part *p,
+                        struct aster_field_entry *x)
+{
+    struct pending *d = NULL;
+    ASTER_TRY(aster_alloc(e->ctx, 1, sizeof *d, &d));
+    *d = (struct pending){e, p};
+    x->is_tried = true;
+    one_more(e, p);
+    int rc = aster_field_submit_alone(e->field, &x->item, batch_done, d);
+    if (rc < 0)
+        batch_done(d);
+    return rc;
+}
+
 /* n entries as one task; in halves while it has no room. */
 static int submit_batch(struct evaluation *e, struct aster_field_part *p, int64_t n,
                         struct aster_field_entry *const *entry)
@@ -359,11 +382,13 @@ static int submit_batch(struct evaluation *e, struct aster_field_part *p, int64_
         ASTER_TRY(submit_batch(e, p, n / 2, entry));
         return submit_batch(e, p, n - n / 2, entry + n / 2);
     }
+    if (bytes <= aster_field_most(e->field))
+        return submit_alone(e, p, entry[0]);
     char text[200];
     snprintf(text, sizeof text,
              "%lld atoms with %lld neighbours need %lld bytes, and a task may have %lld",
              (long long)atoms, (long long)edges, (long long)bytes,
-             (long long)aster_field_room(e->field));
+             (long long)aster_field_most(e->field));
     aster_field_entry_fail(e->ctx, entry[0], ASTER_ELIMIT, text);
     return 0;
 }
@@ -372,7 +397,7 @@ static int submit_batch(struct evaluation *e, struct aster_field_part *p, int64_
 static int submit_batches(struct evaluation *e, struct aster_field_part *p)
 {
     struct aster_field_entry **entry = NULL;
-    int64_t n = 0, most = 2 * EDGES_PER_ATOM * aster_field_batch_atoms(e->field);
+    int64_t n = 0, most = 3 * EDGES_PER_ATOM * aster_field_batch_atoms(e->field);
     int rc = 0;
     ASTER_TRY(aster_alloc(e->ctx, p->n, sizeof *entry, &entry));
     for (int64_t i = 0; i < p->n; i++)
@@ -398,7 +423,10 @@ static void settle(struct evaluation *e, struct aster_field_entry *x)
     if (x->status || x->item.status == 0)
         return;
     if (x->item.status == ASTER_ENUMERIC)
-        snprintf(text, sizeof text, "energy or forces are not finite");
+        snprintf(text, sizeof text,
+                 x->item.odd_atom < 0 ? "the %s is not finite"
+                                      : "the %s of atom %lld is not finite",
+                 x->item.odd, (long long)x->item.odd_atom + 1);
     else if (x->item.status == ASTER_EDEVICE || x->item.status == ASTER_ENOMEM ||
              x->item.status == ASTER_ELIMIT)
         snprintf(text, sizeof text, "%lld atoms with %lld neighbours: no worker has the memory",
@@ -426,23 +454,14 @@ static int try_again(struct evaluation *e, struct aster_field_part *p)
 static int finish_first(struct evaluation *e)
 {
     struct aster_field_part *p = e->open;
-    struct aster_str lines = {0};
     int64_t failed = 0;
     ASTER_TRY(wait_for(e, p));
     ASTER_TRY(try_again(e, p));
     for (int64_t i = 0; i < p->n; i++) {
         settle(e, &p->entry[i]);
-        if (p->entry[i].status) {
-            failed++;
-            aster_ledger_line(&lines, p->entry[i].id, e->id,
-                              p->entry[i].reason ? p->entry[i].reason : "");
-        }
+        failed += p->entry[i].status != 0;
     }
-    int rc = aster_field_part_commit(e->store, p);
-    if (rc == 0)
-        rc = aster_ledger_add(e->run, &lines);
-    aster_str_free(&lines);
-    ASTER_TRY(rc);
+    ASTER_TRY(aster_field_part_commit(e->store, p));
     aster_progress_add(e->run->progress, p->n, failed);
     e->open = p->next;
     e->n_open--;
@@ -477,16 +496,13 @@ static int make_field(struct evaluation *e)
 
 static int take_part(struct evaluation *e, struct aster_field_part *p)
 {
-    struct aster_str ledger = {0};
     bool is_done = false;
     int64_t failed = 0;
-    int rc = aster_field_part_done(e->store, p, e->id, &is_done, &failed, &ledger);
+    int rc = aster_field_part_done(e->store, p, &is_done, &failed);
     if (rc == 0 && is_done) {
-        rc = aster_ledger_add(e->run, &ledger);
         e->n_skipped += p->n;
         aster_progress_skip(e->run->progress, p->n, failed);
     }
-    aster_str_free(&ledger);
     if (rc < 0 || is_done) {
         free_part(&p);
         return rc;
@@ -524,6 +540,9 @@ static int evaluate_all(struct evaluation *e)
 static int report(struct evaluation *e, const struct aster_field_output *o)
 {
     struct aster_run *run = e->run;
+    if (o->intervals)
+        ASTER_TRY(aster_run_fact(run, "filters", "from tables of %lld intervals",
+                                 (long long)o->intervals));
     ASTER_TRY(aster_run_fact(run, "structures with energies", "%lld of %lld, %lld atoms",
                              (long long)(o->n - o->failed), (long long)o->n, (long long)o->atoms));
     if (o->n_energies)
@@ -537,6 +556,10 @@ static int report(struct evaluation *e, const struct aster_field_output *o)
                                  "RMSE %.4g eV/A, MAE %.4g eV/A",
                                  sqrt(o->forces.force_squares / o->forces.n_forces),
                                  o->forces.force_sum / o->forces.n_forces));
+    if (e->n_flat > 1)
+        aster_log(run->ctx, ASTER_LOG_WARN,
+                  "%lld structures have a periodic axis, but a cell without volume",
+                  (long long)e->n_flat);
     if (o->failed)
         aster_log(run->ctx, ASTER_LOG_WARN, "%lld %s no energy; failed_items.tsv says why",
                   (long long)o->failed, o->failed == 1 ? "structure has" : "structures have");
@@ -558,6 +581,7 @@ static int write_files(struct evaluation *e)
                                    .store = e->store,
                                    .model = e->model,
                                    .n_parts = e->n_parts,
+                                   .intervals = intervals_of(run, e->stage, e->model),
                                    .h5 = aster_run_bool(run, e->stage, "h5"),
                                    .extxyz = aster_run_bool(run, e->stage, "extxyz"),
                                    .csv = aster_run_bool(run, e->stage, "csv"),

@@ -144,9 +144,18 @@ done
 grep -q '^1,good,3,done,' faults/energies.csv && grep -q '^7,together,2,done,' faults/energies.csv
 ok $? "the others have energies, two atoms in one place too"
 
+# so many neighbours that no memory holds them: named before there is any, the others done
+awk 'BEGIN { print "30000\nProperties=species:S:1:pos:R:3 name=\"heap\""; for (i = 0; i < 30000; i++) print "H 0 0 0"
+    print "1\nLattice=\"0.01 0 0 0 0.01 0 0 0 0.01\" pbc=\"T T T\" Properties=species:S:1:pos:R:3 name=\"dense\"\nH 0 0 0" }' >crowded.xyz
+head -n 5 faults.xyz >>crowded.xyz
+evaluate crowded 2 "a heap of atoms and a crystal of nothing but atoms" input=crowded.xyz --memory 1G
+grep "^heap" crowded/failed_items.tsv | grep -q "30000 atoms have more than [0-9]* neighbours" &&
+    grep "^dense" crowded/failed_items.tsv | grep -q "1 atoms have more than" && grep -q '^3,good,3,done,' crowded/energies.csv
+ok $? "both are named, the third is done"
+
 # a kill in the middle, and on with others
-molecules 1200 16 3 >many.xyz
-evaluate whole 0 "1200 structures" input=many.xyz shard_size=20
+molecules 800 12 3 >many.xyz
+evaluate whole 0 "800 structures" input=many.xyz shard_size=20
 for k in 1 2 3; do
     "$ASTERISM" run mlff-evaluate weights=field.h5 input=many.xyz shard_size=20 --quiet --out killed --resume --cpus $((1 + k % 2)) >/dev/null 2>&1 &
     pid=$!
@@ -190,7 +199,7 @@ if [ -d "$shared/mlff/golden" ]; then
     awk -F, 'NR > 18 { printf "%.2f ", $5 }' published/energies.csv >got
     [ "$(cat got)" = "-73.21 -106.20 -119.65 -163.14 -57.95 -74.40 -104.11 -110.74 " ]
     ok $? "energies of eight molecules as the specification has them"
-    asterism run mlff-evaluate weights="$shared/mlff/weights/original.h5" input="$shared/mlff/train/distill_sample.h5" precision=f64 h5=false extxyz=false --quiet --out teacher
+    asterism run mlff-evaluate weights="$shared/mlff/weights/original.h5" input="$shared/mlff/train/distill_sample.h5" precision=f64 filters=table intervals=2048 h5=false extxyz=false --quiet --out teacher
     grep 'against the forces of the input' teacher/run.yaml | awk '{ sub(/.*RMSE /, ""); exit !($1 < 1e-6) }'
     ok $? "forces of 1200 molecules: the teacher's labels"
 else

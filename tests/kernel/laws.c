@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Proves laws of the elementwise kernels that a table of references does not show: what is not a
  * number stays so, infinities go to their limits, dropout keeps its share and changes with each of
- * its keys. */
+ * its keys; attention with scores beyond all measure takes the largest. */
 #include "backend.h"
 #include "lib/tap.h"
 
@@ -108,6 +108,43 @@ static void dropout(const struct aster_backend *be)
     free(x), free(y), free(z);
 }
 
+/* Scores so large that their rounding is larger than the range of exponentials: each row is the
+ * value of its largest score all the same. */
+static void attention(const struct aster_backend *be)
+{
+    enum { ROWS = 37, H = 8 };
+    float q[ROWS * H], k[ROWS * H], v[ROWS * H], o[ROWS * H], lse[ROWS];
+    int32_t starts[2] = {0, ROWS};
+    for (float size = 1e6F; size < 1e13F; size *= 10) {
+        struct aster_args a = {.n_in = 4, .n_out = 2, .i = {1}, .f = {0.3535533F}, .s = {ROWS}};
+        float *const data[] = {q, k, v};
+        bool good = true;
+        for (int j = 0; j < ROWS * H; j++) {
+            q[j] = size * (1 + 0.01F * (float)(j % 7));
+            k[j] = 1 + 0.1F * (float)(j / H * 11 % ROWS);
+            v[j] = (float)j;
+        }
+        for (int j = 0; j < 3; j++)
+            a.in[j] = (struct aster_tensor){data[j], ASTER_F32, 2, {ROWS, H}};
+        a.in[3] = (struct aster_tensor){starts, ASTER_I32, 1, {2}};
+        a.out[0] = (struct aster_tensor){o, ASTER_F32, 2, {ROWS, H}};
+        a.out[1] = (struct aster_tensor){lse, ASTER_F32, 2, {ROWS, 1}};
+        a.work_bytes = aster_work_attention(ASTER_OP_ragged_attention, &a);
+        a.work = aligned_alloc(64, ((size_t)a.work_bytes + 64) / 64 * 64);
+        if (!a.work)
+            abort();
+        be->op[ASTER_OP_ragged_attention](&a);
+        free(a.work);
+        int largest = 0;
+        for (int j = 1; j < ROWS; j++)
+            largest = k[j * H] > k[largest * H] ? j : largest;
+        for (int j = 0; j < ROWS * H; j++)
+            good &= fabsf(o[j] - v[largest * H + j % H]) <= 1e-3F;
+        tap_ok(good, "%s: attention with scores of %g takes the largest", be->name,
+               (double)size * 3);
+    }
+}
+
 int main(void)
 {
     for (int isa = 0; isa < ASTER_N_ISAS; isa++) {
@@ -119,6 +156,7 @@ int main(void)
         not_a_number(be);
         limits(be);
         dropout(be);
+        attention(be);
     }
     return tap_done();
 }

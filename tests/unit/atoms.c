@@ -387,13 +387,13 @@ static void test_refusals(void)
     s.pbc[2] = true;
     for (int k = 0; k < 9; k++)
         s.cell[k] = cell[k] * 1e-4;
-    refuse("a tiny cell", &s, 5, ASTER_ELIMIT, "is so small");
+    refuse("a tiny cell", &s, 5, ASTER_EFORMAT, "is so small");
     for (int k = 0; k < 9; k++)
         s.cell[k] = cell[k] * 2e-3; /* few images of one atom, too many of all pairs */
-    refuse("a small cell of several atoms", &s, 5, ASTER_ELIMIT, "is so small");
+    refuse("a small cell of several atoms", &s, 5, ASTER_EFORMAT, "is so small");
     memcpy(s.cell, (double[]){4, 0, 0, 0.5, 5, 0, 0, 6553525, 6}, sizeof s.cell);
     refuse("a needle of a cell in single", &s, 5, ASTER_ENUMERIC, "single precision");
-    failed_with("and in double", aster_edges_add(ctx, &e, 0, &s, 5, false, NULL), ASTER_ELIMIT,
+    failed_with("and in double", aster_edges_add(ctx, &e, 0, &s, 5, false, NULL), ASTER_EFORMAT,
                 "'odd one'", "so flat", NULL);
     memcpy(s.cell, cell, sizeof cell);
     s.position[4] = 6553512;
@@ -480,6 +480,33 @@ static void test_check(void)
     aster_structure_free(&s);
 }
 
+/* A list with a limit for each structure: what is just within it is there, one more is an error. */
+static void test_most(void)
+{
+    static const int64_t sizes[] = {20, 600};
+    struct dice d = {77, 0};
+    for (int way = 0; way < 4; way++) {
+        struct aster_structure s = random_structure(
+            &d, sizes[way / 2], sizes[way / 2] > 100 ? 14 : 6, 0.3, way % 2 ? 7 : 0, 1);
+        struct aster_edges all = {0}, some = {0};
+        bool good = fine(aster_edges_add(ctx, &all, 0, &s, 5, false, NULL)) &&
+                    fine(aster_edges_add(ctx, &some, 0, &s, 5, false, NULL));
+        some.most = all.n + s.n * 64;
+        good =
+            good && fine(aster_edges_add(ctx, &some, 0, &s, 5, false, NULL)) && some.n == 2 * all.n;
+        some.most = all.n - 1;
+        int rc = good ? aster_edges_add(ctx, &some, 0, &s, 5, false, NULL) : 0;
+        tap_ok(good && rc == ASTER_ELIMIT && strstr(aster_ctx_message(ctx), "more than") &&
+                   some.n == 2 * all.n,
+               "%lld atoms, %s: %lld edges are allowed, %lld are not found", (long long)s.n,
+               way % 2 ? "periodic" : "open", (long long)all.n, (long long)all.n - 1);
+        aster_ctx_clear(ctx);
+        aster_edges_free(&all);
+        aster_edges_free(&some);
+        aster_structure_free(&s);
+    }
+}
+
 int main(void)
 {
     test_start();
@@ -491,6 +518,7 @@ int main(void)
     test_moves();
     test_odd_places();
     test_refusals();
+    test_most();
     test_elements();
     test_check();
     test_golden_edges();

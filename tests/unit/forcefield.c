@@ -286,7 +286,7 @@ static int gradients(struct aster_ctx *ctx, const char *name, const struct aster
         rc = aster_alloc(ctx, count, sizeof *grad, &grad);
         memcpy(grad, n.grad, (size_t)count * sizeof *grad);
     }
-    for (int64_t at = 0; rc == 0 && at < count; at += 1 + at % 13 * 7) { /* some of each tensor */
+    for (int64_t at = 0; rc == 0 && at < count; at += 1 + at % 13 * 17) { /* some of each tensor */
         const double h = 1e-4;
         double loss[4], keep = params[at], *out = NULL;
         for (int q = 0; q < 4 && rc == 0; q++) {
@@ -316,7 +316,7 @@ static int gradients(struct aster_ctx *ctx, const char *name, const struct aster
 static int companions(struct aster_ctx *ctx, enum aster_dtype real,
                       const struct aster_forcefield_config *c)
 {
-    enum { COUNT = 40 };
+    enum { COUNT = 16 };
     static struct atoms m[COUNT], back[COUNT];
     static int32_t number[COUNT * MOST];
     static double x[3 * COUNT * MOST];
