@@ -194,11 +194,15 @@ static int append_typed(struct aster_h5 *f, const char *name, hid_t stored, hid_
         return aster_h5_fail(f, name, "cannot be made");
     int rc = aster_h5_shape_of(f, name, d, &s);
     bool same = s.rank == r->rank;
-    for (int k = 1; same && k < s.rank; k++)
-        same = s.dim[k] == (int64_t)r->dim[k];
+    int64_t before = 1;
+    for (int k = 1; k < s.rank; k++) {
+        before *= s.dim[k];
+        same = same && s.dim[k] == (int64_t)r->dim[k];
+    }
     if (rc == 0 && !same)
-        rc = aster_fail(f->ctx, ASTER_EBUG, "%s: '%s': rows of %lld elements, others were appended",
-                        f->path, name, (long long)r->row_n);
+        rc = aster_fail(f->ctx, ASTER_EBUG,
+                        "%s: '%s': rows of %lld elements behind rows of %lld, or of another shape",
+                        f->path, name, (long long)r->row_n, (long long)before);
     if (rc == 0 && r->n > 0)
         rc = add_rows(f, name, d, memory, r, &s, data);
     H5Dclose(d);

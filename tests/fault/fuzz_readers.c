@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Damaged inputs for every reader: each must end in success or in a message, within memory and
- * time, and leave nothing allocated. fuzz-readers [SEED SECONDS [READER]]: 0.4 seconds per reader
+ * time, and leave nothing allocated. fuzz-readers [SEED SECONDS [READER]]: one second per reader
  * and a fixed seed without arguments; fifteen and any seed in the long tests. */
 #include "fuzz_formats.h"
 #include "fuzz_structures.h"
@@ -348,7 +348,7 @@ int main(int argc, char **argv)
         {"h5-weights", make_h5_weights, read_weightfile, NULL, true, {{0}}, 0},
         {"yaml", make_yaml, read_yaml, yaml_words, false, {{0}}, 0}};
     int64_t seed = 1;
-    double seconds = 0.4;
+    double seconds = 1;
     if (argc == 2 || argc > 4 ||
         (argc > 2 &&
          (aster_parse_i64(argv[1], &seed) < 0 || aster_parse_f64(argv[2], &seconds) < 0))) {

@@ -260,16 +260,16 @@ static int compare_inter(struct inter *t, const struct mlff_run *r, const struct
 
 static int check_inter(struct inter *t, const char *group, const struct mlff_batch *b)
 {
-    struct mlff_run r;
+    struct mlff_run r = {0};
     int64_t *order = NULL;
     if (t->c->real != ASTER_F64 || !aster_h5_has(t->c->h5, group))
         return 0;
     ASTER_TRY(mlff_golden_order(t->c, b, &order));
     int rc = mlff_run(&t->net, b, NULL, &r);
-    if (rc == 0)
+    if (rc == 0) {
         rc = compare_inter(t, &r, b, order, group);
-    if (rc == 0)
         mlff_run_free(&r);
+    }
     aster_free(&order);
     return rc;
 }

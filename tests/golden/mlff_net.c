@@ -123,7 +123,8 @@ static int put(struct mlff_run *r, const char *name, int64_t n, const void *from
 {
     void *to;
     ASTER_TRY(at(r, ASTER_CLASS_INPUT, name, NULL, &to));
-    memcpy(to, from, (size_t)n * sizeof(int32_t));
+    if (n)
+        memcpy(to, from, (size_t)n * sizeof(int32_t));
     return 0;
 }
 
