@@ -44,33 +44,39 @@ static int32_t RN(weigh)(const struct RN(messages) * m, REAL d, REAL *w)
         return d != d ? 0 : -1;
     }
     REAL x = d > 0 ? d * m->scale : 0;
-    int64_t k = aster_min64((int64_t)x, m->knots - 1);
-    REAL t = x - (REAL)k, u = 1 - t;
-    w[0] = t * u * u;
+    int32_t k = (int32_t)x < m->knots ? (int32_t)x : (int32_t)m->knots - 1;
+    REAL t = x - (REAL)k, u = 1 - t, tu = t * u;
+    w[0] = tu * u;
     w[1] = t * t * (3 - 2 * t);
-    w[2] = -(t * t * u);
+    w[2] = -(t * tu);
     w[3] = u * (1 - 3 * t) * m->scale;
-    w[4] = 6 * t * u * m->scale;
+    w[4] = 6 * tu * m->scale;
     w[5] = t * (3 * t - 2) * m->scale;
-    return (int32_t)k;
+    return k;
 }
 
 static void RN(list_filters)(struct RN(messages) * m, struct chunk *c)
 {
-    int32_t n = c->f0;
-    for (int32_t e = c->e0; e < c->e1; e++) {
-        int32_t back = m->back[e];
-        if (back >= c->e0 && back < e) {
-            m->slot[e] = m->slot[back];
+    const int32_t *back = m->back, e0 = c->e0;
+    int32_t *slot = m->slot, *first = m->first, *owner = m->owner;
+    int32_t n = c->f0, n_pairs = (int32_t)m->n_pairs, most = (int32_t)(m->n_edges / 2);
+    for (int32_t e = e0; e < c->e1; e++) {
+        int32_t b = back[e];
+        if (b >= e0 && b < e) {
+            slot[e] = slot[b];
             continue;
         }
-        m->slot[e] = n - c->f0;
-        m->first[n] = back < e ? back : e;
-        m->owner[n] = e < back && m->n_pairs < m->n_edges / 2 ? (int32_t)m->n_pairs++ : -1;
-        m->knot[n] = RN(weigh)(m, m->edge[4 * (int64_t)m->first[n] + 3],
-                               m->weight + MESSAGE_WEIGHTS * (int64_t)n);
+        bool is_pair = e < b && n_pairs < most;
+        slot[e] = n - c->f0;
+        first[n] = b < e ? b : e;
+        owner[n] = is_pair ? n_pairs : -1;
+        n_pairs += is_pair;
         n++;
     }
+    for (int32_t f = c->f0; f < n; f++)
+        m->knot[f] = RN(weigh)(m, m->edge[4 * (int64_t)first[f] + 3],
+                               m->weight + MESSAGE_WEIGHTS * (int64_t)f);
+    m->n_pairs = n_pairs;
     c->f1 = n;
 }
 
