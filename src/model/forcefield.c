@@ -328,9 +328,9 @@ static aster_val fast_update(struct field *f, int64_t k, aster_val s, aster_val 
     snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.0", (long long)k);
     aster_val y = fn(f, ASTER_FN_SILU, apply(f, affine(f, name, 2 * n, n), q));
     snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.2", (long long)k);
-    struct affine a = affine(f, name, n, 3 * n);
     if (k == f->c->n_blocks - 1)
-        return add(f, s, apply(f, columns(f, a, n, 0, -1), y));
+        return add(f, s, apply(f, affine(f, name, n, n), y));
+    struct affine a = affine(f, name, n, 3 * n);
     snprintf(name, sizeof name, "interactions.%lld.update.mixing_matrix", (long long)k);
     struct aster_gate g = {s, *v, apply(f, a, y), matrix(f, name),
                            f->c->mixing == ASTER_MIXING_ISOTROPIC};

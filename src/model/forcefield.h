@@ -77,7 +77,8 @@ ASTER_CHECKED int aster_forcefield_program(struct aster_ctx *ctx,
                                            struct aster_program **out);
 
 /* Parameters of a FAST program from those of an exact one of the same model, each of its program's
- * real type: those that both have, and instead of interactions.K.message.rbf_to_scalar.* tables of
+ * real type: those that both have (of the last block's update_mlp.2 the columns for scalars), and
+ * instead of interactions.K.message.rbf_to_scalar.* tables of
  * what these give, table.K [ceil(width / 16), intervals + 1, 2, 3 (K = 0: 2), 16] (ops.def,
  * message). buffers: of the exact program. */
 ASTER_CHECKED int aster_forcefield_tables(struct aster_ctx *ctx,

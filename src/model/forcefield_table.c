@@ -159,6 +159,19 @@ static int make(struct maker *m, const struct aster_program *fast, void *values)
     return rc;
 }
 
+/* The first columns, as many as there are in the fast program */
+static bool take_columns(const struct flat *exact, const struct aster_param_info *from,
+                         const struct aster_program *fast, const struct aster_param_info *to,
+                         void *values)
+{
+    int64_t some = to->dim[to->rank - 1], all = from->dim[from->rank - 1], rows = to->n / some;
+    if (some > all || from->n != rows * all)
+        return false;
+    for (int64_t i = 0; i < to->n; i++)
+        put(fast, values, to->offset + i, get(exact, from->offset + i / some * all + i % some));
+    return true;
+}
+
 int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield_config *c,
                             const struct aster_program *exact, const void *params,
                             const double *buffers, const struct aster_program *fast,
@@ -179,10 +192,8 @@ int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield
                                       *from = find(exact, to->name);
         if (strncmp(to->name, "table.", 6) == 0)
             continue;
-        if (!from || from->n != to->n)
+        if (!from || !take_columns(&m.exact, from, fast, to, fast_params))
             return missing(ctx, to->name);
-        for (int64_t i = 0; i < to->n; i++)
-            put(fast, fast_params, to->offset + i, get(&m.exact, from->offset + i));
     }
     return make(&m, fast, fast_params);
 }
