@@ -46,16 +46,6 @@ static uint64_t hash_of(const char *id, const struct aster_structure *s)
                          : h;
 }
 
-void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, int32_t status,
-                            const char *reason)
-{
-    if (x->status)
-        return;
-    x->status = status;
-    if (aster_strdup(ctx, reason, &x->reason) < 0 && ctx)
-        aster_ctx_clear(ctx);
-}
-
 int aster_field_part_add(struct aster_field_part *p, const char *id, struct aster_structure *s,
                          const char *fault)
 {

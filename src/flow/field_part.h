@@ -4,7 +4,7 @@
 #ifndef ASTER_FIELD_PART_H
 #define ASTER_FIELD_PART_H
 
-#include "flow/field.h"
+#include "flow/field_group.h"
 #include "flow/store.h"
 #include "io/structures.h"
 
@@ -29,24 +29,13 @@ struct aster_field_errors {
     double energy;                             /* ours - theirs; NaN without a label */
     double force_squares, force_sum, n_forces; /* over components; n_forces 0 without labels */
 };
-struct aster_field_entry {
-    char *id;
-    struct aster_structure s; /* empty where it could not be read */
-    uint64_t hash;
-    int32_t status;
-    char *reason; /* of a status that is not 0 */
-    struct aster_field_item item;
-    bool is_tried; /* alone */
-};
 struct aster_field_part {
     struct aster_ctx *ctx;
     int64_t index, first, n, cap, n_atoms; /* first: number of the first structure, from 0 */
     struct aster_field_entry *entry;
     double *atomic, *force, *virial; /* flat, by entry */
     const char *device;              /* kinds of devices that compute */
-    int64_t pending;                 /* tasks without result */
-    void *chunks;                    /* neighbour lists, of the stage's */
-    int64_t n_chunks;
+    struct aster_field_group group;  /* once it is computed */
     struct aster_field_part *next;
 };
 ASTER_CHECKED int aster_field_part_new(struct aster_ctx *ctx, int64_t index, int64_t first,
@@ -55,9 +44,6 @@ void aster_field_part_free(struct aster_field_part **p);
 /* Takes the structure, also when it fails. fault: NULL, or why there is none. */
 ASTER_CHECKED int aster_field_part_add(struct aster_field_part *p, const char *id,
                                        struct aster_structure *s, const char *fault);
-/* The first reason of an entry stays. ctx may be NULL. */
-void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, int32_t status,
-                            const char *reason);
 /* Room for results */
 ASTER_CHECKED int aster_field_part_room(struct aster_field_part *p);
 ASTER_CHECKED int aster_field_part_commit(struct aster_store *s, struct aster_field_part *p);

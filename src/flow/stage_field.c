@@ -3,18 +3,10 @@
 #include "flow/field_part.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* One neighbour task has about so many atoms; parts are open one behind the other */
-enum {
-    CHUNK_ATOMS = 2048,
-    CHUNK_STRUCTURES = 64,
-    MOST_OPEN = 3,
-    EDGES_PER_ATOM = 8,
-    PART_ATOMS = 1 << 17
-};
+/* Parts are open one behind the other */
+enum { MOST_OPEN = 3, PART_ATOMS = 1 << 17 };
 
 /* ---- the force field ---- */
 
@@ -124,60 +116,11 @@ struct evaluation {
     struct aster_field_part *open, **last; /* submitted, in order */
     int n_open;
     struct aster_str device;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
 };
-struct pending { /* of a task: whose count goes down when it is done */
-    struct evaluation *e;
-    struct aster_field_part *part;
-};
-/* Neighbours of consecutive structures, found by one task */
-struct chunk {
-    struct pending done;
-    int64_t begin, end;
-    double cutoff;
-    bool single;
-    struct aster_edges edges;
-};
-
-static void one_less(void *arg)
-{
-    struct pending d = *(struct pending *)arg;
-    pthread_mutex_lock(&d.e->lock);
-    d.part->pending--;
-    pthread_cond_broadcast(&d.e->changed);
-    pthread_mutex_unlock(&d.e->lock);
-}
-
-static void batch_done(void *arg)
-{
-    struct pending *d = arg;
-    one_less(d);
-    aster_free(&d);
-}
-
-static void one_more(struct evaluation *e, struct aster_field_part *p)
-{
-    pthread_mutex_lock(&e->lock);
-    p->pending++;
-    pthread_mutex_unlock(&e->lock);
-}
-
-static int wait_for(struct evaluation *e, const struct aster_field_part *p)
-{
-    pthread_mutex_lock(&e->lock);
-    while (p->pending > 0)
-        pthread_cond_wait(&e->changed, &e->lock);
-    pthread_mutex_unlock(&e->lock);
-    return aster_runtime_failed(e->rt);
-}
-
 static void free_part(struct aster_field_part **p)
 {
-    struct chunk *c = *p ? (*p)->chunks : NULL;
-    for (int64_t k = 0; c && k < (*p)->n_chunks; k++)
-        aster_edges_free(&c[k].edges);
-    aster_free(&c);
+    if (*p && (*p)->group.field)
+        aster_field_group_done(&(*p)->group);
     aster_field_part_free(p);
 }
 
@@ -262,205 +205,15 @@ static int read_part(struct evaluation *e, struct aster_field_part **out)
     return 0;
 }
 
-/* ---- neighbours, in workers ---- */
-
-static void find_neighbours(void *arg)
-{
-    struct chunk *c = arg;
-    struct aster_ctx *ctx = NULL; /* messages of one structure are not the run's */
-    if (aster_ctx_new(&ctx) < 0)
-        ctx = NULL;
-    for (int64_t i = c->begin; i < c->end; i++) {
-        struct aster_field_entry *x = &c->done.part->entry[i];
-        if (x->status)
-            continue;
-        int64_t first = c->edges.n;
-        int rc = ctx ? aster_edges_add(ctx, &c->edges, 0, &x->s, c->cutoff, c->single, NULL)
-                     : ASTER_ENOMEM;
-        if (rc < 0) {
-            aster_field_entry_fail(ctx, x, rc, ctx ? aster_ctx_message(ctx) : "out of memory");
-            if (ctx)
-                aster_ctx_clear(ctx);
-        }
-        x->item.first_edge = first;
-        x->item.n_edges = c->edges.n - first;
-        x->item.edges = &c->edges;
-    }
-    aster_ctx_free(&ctx);
-}
-
-static int submit_chunks(struct evaluation *e, struct aster_field_part *p)
-{
-    struct chunk *c = NULL;
-    ASTER_TRY(aster_alloc(e->ctx, p->n, sizeof *c, &c));
-    p->chunks = c;
-    for (int64_t i = 0; i < p->n;) {
-        int64_t atoms = 0, begin = i;
-        while (i < p->n && atoms < CHUNK_ATOMS && i - begin < CHUNK_STRUCTURES)
-            atoms += p->entry[i++].s.n;
-        struct chunk *one = &c[p->n_chunks++];
-        *one = (struct chunk){.done = {e, p},
-                              .begin = begin,
-                              .end = i,
-                              .cutoff = e->model->file.c.cutoff,
-                              .single = e->model->real == ASTER_F32,
-                              .edges.most = aster_field_most_edges(e->field)};
-        one_more(e, p);
-        int rc = aster_field_work(e->field, "neighbours", find_neighbours, one_less, one);
-        if (rc < 0) {
-            one_less(one);
-            return rc;
-        }
-    }
-    return 0;
-}
-
-/* ---- batches ---- */
-
-static int64_t cost_of(const struct aster_field_entry *x)
-{
-    return EDGES_PER_ATOM * x->s.n + x->item.n_edges;
-}
-
-static int by_cost(const void *a, const void *b)
-{
-    const struct aster_field_entry *x = *(struct aster_field_entry *const *)a,
-                                   *y = *(struct aster_field_entry *const *)b;
-    int64_t cx = cost_of(x), cy = cost_of(y);
-    return cx != cy ? (cx > cy ? -1 : 1) : (x > y) - (x < y);
-}
-
-static int submit_items(struct evaluation *e, struct aster_field_part *p, int64_t n,
-                        struct aster_field_entry *const *entry)
-{
-    struct aster_field_item **item = NULL;
-    struct pending *d = NULL;
-    ASTER_TRY(aster_alloc(e->ctx, n, sizeof *item, &item));
-    int rc = aster_alloc(e->ctx, 1, sizeof *d, &d);
-    for (int64_t k = 0; rc == 0 && k < n; k++) {
-        entry[k]->is_tried = n == 1;
-        item[k] = &entry[k]->item;
-    }
-    if (rc == 0) {
-        *d = (struct pending){e, p};
-        one_more(e, p);
-        rc = aster_field_submit(e->field, n, item, batch_done, d);
-        if (rc < 0)
-            batch_done(d);
-    }
-    aster_free(&item);
-    return rc;
-}
-
-static int submit_alone(struct evaluation *e, struct aster_field_part *p,
-                        struct aster_field_entry *x)
-{
-    struct pending *d = NULL;
-    ASTER_TRY(aster_alloc(e->ctx, 1, sizeof *d, &d));
-    *d = (struct pending){e, p};
-    x->is_tried = true;
-    one_more(e, p);
-    int rc = aster_field_submit_alone(e->field, &x->item, batch_done, d);
-    if (rc < 0)
-        batch_done(d);
-    return rc;
-}
-
-/* n entries as one task; in halves while it has no room. */
-static int submit_batch(struct evaluation *e, struct aster_field_part *p, int64_t n,
-                        struct aster_field_entry *const *entry)
-{
-    int64_t atoms = 0, edges = 0, bytes;
-    for (int64_t k = 0; k < n; k++) {
-        atoms += entry[k]->s.n;
-        edges += entry[k]->item.n_edges;
-    }
-    ASTER_TRY(aster_field_bytes(e->field, n, atoms, edges, &bytes));
-    if (bytes <= aster_field_room(e->field))
-        return submit_items(e, p, n, entry);
-    if (n > 1) {
-        ASTER_TRY(submit_batch(e, p, n / 2, entry));
-        return submit_batch(e, p, n - n / 2, entry + n / 2);
-    }
-    if (bytes <= aster_field_most(e->field))
-        return submit_alone(e, p, entry[0]);
-    char text[200];
-    snprintf(text, sizeof text,
-             "%lld atoms with %lld neighbours need %lld bytes, and a task may have %lld",
-             (long long)atoms, (long long)edges, (long long)bytes,
-             (long long)aster_field_most(e->field));
-    aster_field_entry_fail(e->ctx, entry[0], ASTER_ELIMIT, text);
-    return 0;
-}
-
-/* From the largest to the smallest, each batch about as costly as the others */
-static int submit_batches(struct evaluation *e, struct aster_field_part *p)
-{
-    struct aster_field_entry **entry = NULL;
-    int64_t n = 0, most = 3 * EDGES_PER_ATOM * aster_field_batch_atoms(e->field);
-    int rc = 0;
-    ASTER_TRY(aster_alloc(e->ctx, p->n, sizeof *entry, &entry));
-    for (int64_t i = 0; i < p->n; i++)
-        if (p->entry[i].status == 0)
-            entry[n++] = &p->entry[i];
-    qsort(entry, (size_t)n, sizeof *entry, by_cost);
-    for (int64_t i = 0; rc == 0 && i < n;) {
-        int64_t begin = i, cost = 0;
-        do
-            cost += cost_of(entry[i++]);
-        while (i < n && cost + cost_of(entry[i]) <= most);
-        rc = submit_batch(e, p, i - begin, entry + begin);
-    }
-    aster_free(&entry);
-    return rc;
-}
-
 /* ---- finishing ---- */
-
-static void settle(struct evaluation *e, struct aster_field_entry *x)
-{
-    char text[160];
-    if (x->status || x->item.status == 0)
-        return;
-    if (x->item.status == ASTER_ENUMERIC)
-        snprintf(text, sizeof text,
-                 x->item.odd_atom < 0 ? "the %s is not finite"
-                                      : "the %s of atom %lld is not finite",
-                 x->item.odd, (long long)x->item.odd_atom + 1);
-    else if (x->item.status == ASTER_EDEVICE || x->item.status == ASTER_ENOMEM ||
-             x->item.status == ASTER_ELIMIT)
-        snprintf(text, sizeof text, "%lld atoms with %lld neighbours: no worker has the memory",
-                 (long long)x->s.n, (long long)x->item.n_edges);
-    else
-        snprintf(text, sizeof text, "the computation failed");
-    aster_field_entry_fail(e->ctx, x, x->item.status, text);
-}
-
-/* What a batch had no room for may have room alone. */
-static int try_again(struct evaluation *e, struct aster_field_part *p)
-{
-    bool any = false;
-    for (int64_t i = 0; i < p->n; i++) {
-        struct aster_field_entry *x = &p->entry[i];
-        if (x->status || x->item.status == 0 || x->item.status == ASTER_ENUMERIC || x->is_tried)
-            continue;
-        x->item.status = 0;
-        ASTER_TRY(submit_items(e, p, 1, &x));
-        any = true;
-    }
-    return any ? wait_for(e, p) : 0;
-}
 
 static int finish_first(struct evaluation *e)
 {
     struct aster_field_part *p = e->open;
     int64_t failed = 0;
-    ASTER_TRY(wait_for(e, p));
-    ASTER_TRY(try_again(e, p));
-    for (int64_t i = 0; i < p->n; i++) {
-        settle(e, &p->entry[i]);
+    ASTER_TRY(aster_field_group_finish(&p->group));
+    for (int64_t i = 0; i < p->n; i++)
         failed += p->entry[i].status != 0;
-    }
     ASTER_TRY(aster_field_part_commit(e->store, p));
     aster_progress_add(e->run->progress, p->n, failed);
     e->open = p->next;
@@ -513,9 +266,16 @@ static int take_part(struct evaluation *e, struct aster_field_part *p)
     ASTER_TRY(make_field(e));
     p->device = e->device.s;
     ASTER_TRY(aster_field_part_room(p));
-    ASTER_TRY(submit_chunks(e, p));
-    ASTER_TRY(wait_for(e, p));
-    ASTER_TRY(submit_batches(e, p));
+    p->group = (struct aster_field_group){.ctx = e->ctx,
+                                          .rt = e->rt,
+                                          .field = e->field,
+                                          .cutoff = e->model->file.c.cutoff,
+                                          .single = e->model->real == ASTER_F32,
+                                          .n = p->n,
+                                          .entry = p->entry};
+    aster_field_group_init(&p->group);
+    ASTER_TRY(aster_field_group_neighbours(&p->group));
+    ASTER_TRY(aster_field_group_submit(&p->group));
     while (e->n_open >= MOST_OPEN)
         ASTER_TRY(finish_first(e));
     return 0;
@@ -617,8 +377,6 @@ int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *arg, int stage)
                            .source = aster_run_slot(run, stage, "input", 0)->structures,
                            .shard_size = aster_run_int(run, stage, "shard_size")};
     e.last = &e.open;
-    pthread_mutex_init(&e.lock, NULL);
-    pthread_cond_init(&e.changed, NULL);
     int rc = run_all(&e);
     if (e.rt)
         aster_runtime_wait(e.rt); /* tasks know the parts */
@@ -631,7 +389,5 @@ int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *arg, int stage)
     aster_structures_close(&e.reader);
     aster_store_close(&e.store);
     aster_str_free(&e.device);
-    pthread_cond_destroy(&e.changed);
-    pthread_mutex_destroy(&e.lock);
     return rc;
 }
