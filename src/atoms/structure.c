@@ -42,6 +42,18 @@ double aster_cell_volume(const double c[9])
                 c[2] * (c[3] * c[7] - c[4] * c[6]));
 }
 
+bool aster_stress(const double virial[9], const double cell[9], const bool pbc[3], double out[6])
+{
+    static const int voigt[6][2] = {{0, 0}, {1, 1}, {2, 2}, {1, 2}, {0, 2}, {0, 1}};
+    double volume = aster_cell_volume(cell);
+    bool has_one = (pbc[0] || pbc[1] || pbc[2]) && volume >= FLAT_VOLUME;
+    for (int i = 0; i < 6; i++) {
+        int a = voigt[i][0], b = voigt[i][1];
+        out[i] = has_one ? (virial[3 * a + b] + virial[3 * b + a]) / 2 / volume : 0;
+    }
+    return has_one;
+}
+
 static int check_number(struct aster_ctx *ctx, const struct aster_structure *s, int max_number,
                         const char *where)
 {

@@ -86,20 +86,6 @@ static void text_free(struct text_file *t)
 
 /* ---- an entry ---- */
 
-/* (W + W^T) / 2 V in the order xx yy zz yz xz xy; false where there is no volume */
-static bool stress_of(const struct aster_field_kept *k, double out[6])
-{
-    static const int voigt[6][2] = {{0, 0}, {1, 1}, {2, 2}, {1, 2}, {0, 2}, {0, 1}};
-    double volume = aster_cell_volume(k->s.cell);
-    if (!(k->s.pbc[0] || k->s.pbc[1] || k->s.pbc[2]) || !(volume >= 1e-6))
-        return false;
-    for (int i = 0; i < 6; i++) {
-        int a = voigt[i][0], b = voigt[i][1];
-        out[i] = (k->virial[3 * a + b] + k->virial[3 * b + a]) / 2 / volume;
-    }
-    return true;
-}
-
 static double largest_force(const struct aster_structure *s)
 {
     double most = 0;
@@ -176,7 +162,7 @@ static int add_entry(void *arg, const struct aster_field_kept *k)
         aster_ledger_line(&w->ledger, k->id, w->o->stage, k->reason);
     if (k->status == 0) {
         count(w->o, k);
-        s.has_stress = w->o->stress && stress_of(k, s.stress);
+        s.has_stress = w->o->stress && aster_stress(k->virial, s.cell, s.pbc, s.stress);
         if (w->o->h5)
             ASTER_TRY(add_h5(w, k, &s));
         if (w->o->extxyz)

@@ -134,6 +134,10 @@ static int limit_gpus(struct aster_ctx *ctx, const struct chosen *c)
 static int start(struct aster_runtime *rt, const struct chosen *c)
 {
     struct starpu_conf conf;
+    if (starpu_is_initialized())
+        return aster_fail(rt->env.ctx, ASTER_EPARAM,
+                          "this process runs a job or has a calculator open already; one at a "
+                          "time is possible");
     if (starpu_conf_init(&conf) != 0)
         return aster_fail(rt->env.ctx, ASTER_EDEVICE,
                           "StarPU: the library and its header are of different versions");
