@@ -35,4 +35,5 @@ tests_golden_mlff_SOURCES = $(GOLDEN_MLFF) tests/golden/kernels.c
 dist_check_SCRIPTS += tests/golden/mlff.sh
 SANITIZE_TESTS += tests/golden/mlff.sh
 noinst_PROGRAMS += tests/random-forcefield
-tests_random_forcefield_SOURCES = tests/golden/random_forcefield.c
+noinst_HEADERS += tests/golden/drawn_forcefield.h
+tests_random_forcefield_SOURCES = tests/golden/random_forcefield.c tests/golden/drawn_forcefield.c
