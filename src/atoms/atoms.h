@@ -21,6 +21,7 @@ struct aster_structure {
     double energy;
     double *force;    /* [n][3], NULL without has_forces */
     double stress[6]; /* xx yy zz yz xz xy */
+    double *velocity; /* [n][3] in Angstrom / sqrt(amu / eV) Angstrom, or NULL */
 };
 /* n atoms with number 0 at 0, without a name; with_forces: room for them, and has_forces. */
 ASTER_CHECKED int aster_structure_new(struct aster_ctx *ctx, int64_t n, bool with_forces,

@@ -33,6 +33,7 @@ void aster_structure_free(struct aster_structure *s)
     aster_free(&s->number);
     aster_free(&s->position);
     aster_free(&s->force);
+    aster_free(&s->velocity);
     *s = (struct aster_structure){0};
 }
 

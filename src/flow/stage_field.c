@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stages of the force field: its weights, structures, and their energies and forces. */
+#include "flow/field_batches.h"
 #include "flow/field_part.h"
 
 #include <math.h>
@@ -116,8 +117,8 @@ struct evaluation {
     const struct aster_forcefield_source *model;
     const struct aster_structure_source *source;
     int64_t shard_size;
-    struct aster_structures *reader;
-    int64_t file, n_read, n_parts, n_skipped, n_flat;
+    struct aster_structure_reader reader;
+    int64_t n_read, n_parts, n_skipped;
     struct aster_store *store;
     struct aster_runtime *rt;
     struct aster_field *field;
@@ -149,18 +150,17 @@ static void one_less(void *arg)
     pthread_mutex_unlock(&d.e->lock);
 }
 
-static void batch_done(void *arg)
-{
-    struct pending *d = arg;
-    one_less(d);
-    aster_free(&d);
-}
-
 static void one_more(struct evaluation *e, struct aster_field_part *p)
 {
     pthread_mutex_lock(&e->lock);
     p->pending++;
     pthread_mutex_unlock(&e->lock);
+}
+
+static void begin_batch(void *arg)
+{
+    const struct pending *d = arg;
+    one_more(d->e, d->part);
 }
 
 static int wait_for(struct evaluation *e, const struct aster_field_part *p)
@@ -183,64 +183,14 @@ static void free_part(struct aster_field_part **p)
 
 /* ---- reading ---- */
 
-/* The next record of all files: 1; 0 at the end */
-static int next_structure(struct evaluation *e, struct aster_structure *s,
-                          struct aster_structures_place *at)
-{
-    for (; e->file < e->source->n; e->file++) {
-        if (!e->reader)
-            ASTER_TRY(aster_structures_open(e->ctx, e->source->path[e->file], &e->reader));
-        int rc = aster_structures_next(e->reader, s, at);
-        if (rc != 0)
-            return rc;
-        aster_structures_close(&e->reader);
-    }
-    return 0;
-}
-
-/* What the program cannot take: a fault of the structure */
-static int check_structure(struct evaluation *e, const struct aster_structure *s,
-                           const struct aster_structures_place *at, struct aster_str *fault)
-{
-    char where[256];
-    bool is_flat = false;
-    if (at->line)
-        snprintf(where, sizeof where, "%.*s:%lld: structure '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->line, ASTER_CUT(60, at->name));
-    else
-        snprintf(where, sizeof where, "%.*s: structure %lld '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->index + 1, ASTER_CUT(60, at->name));
-    int rc = aster_structure_check(e->ctx, s, (int)aster_min64(e->model->file.c.max_number, 118),
-                                   where, &is_flat);
-    if (rc < 0) {
-        aster_str_add(fault, aster_ctx_message(e->ctx));
-        aster_ctx_clear(e->ctx);
-        return aster_str_ok(e->ctx, fault);
-    }
-    if (is_flat && e->n_flat++ == 0)
-        aster_log(
-            e->ctx, ASTER_LOG_WARN,
-            "%s: has a periodic axis, but a cell without volume, and so no stress; others like "
-            "it are counted",
-            where);
-    return 0;
-}
-
 static int read_record(struct evaluation *e, struct aster_field_part *p)
 {
     struct aster_structure s = {0};
     struct aster_structures_place at;
-    struct aster_str fault = {0};
-    int rc = next_structure(e, &s, &at);
+    int rc = aster_structure_reader_next(&e->reader, &s, &at);
     if (rc != 1)
         return rc;
-    rc = at.fault ? 0 : check_structure(e, &s, &at, &fault);
-    if (rc < 0) {
-        aster_structure_free(&s);
-        return rc;
-    }
-    rc = aster_field_part_add(p, at.name, &s, at.fault ? at.fault : fault.len ? fault.s : NULL);
-    aster_str_free(&fault);
+    rc = aster_field_part_add(p, at.name, &s, at.fault);
     return rc < 0 ? rc : 1;
 }
 
@@ -317,101 +267,45 @@ static int submit_chunks(struct evaluation *e, struct aster_field_part *p)
 
 /* ---- batches ---- */
 
-static int64_t cost_of(const struct aster_field_entry *x)
+static int64_t cost_of(const struct aster_field_item *x)
 {
-    return EDGES_PER_ATOM * x->s.n + x->item.n_edges;
+    return EDGES_PER_ATOM * x->structure->n + x->n_edges;
 }
 
 static int by_cost(const void *a, const void *b)
 {
-    const struct aster_field_entry *x = *(struct aster_field_entry *const *)a,
-                                   *y = *(struct aster_field_entry *const *)b;
+    const struct aster_field_item *x = *(struct aster_field_item *const *)a,
+                                  *y = *(struct aster_field_item *const *)b;
     int64_t cx = cost_of(x), cy = cost_of(y);
     return cx != cy ? (cx > cy ? -1 : 1) : (x > y) - (x < y);
 }
 
-static int submit_items(struct evaluation *e, struct aster_field_part *p, int64_t n,
-                        struct aster_field_entry *const *entry)
+static struct aster_field_batches batches_of(struct evaluation *e, struct aster_field_part *p)
 {
-    struct aster_field_item **item = NULL;
-    struct pending *d = NULL;
-    ASTER_TRY(aster_alloc(e->ctx, n, sizeof *item, &item));
-    int rc = aster_alloc(e->ctx, 1, sizeof *d, &d);
-    for (int64_t k = 0; rc == 0 && k < n; k++) {
-        entry[k]->is_tried = n == 1;
-        item[k] = &entry[k]->item;
-    }
-    if (rc == 0) {
-        *d = (struct pending){e, p};
-        one_more(e, p);
-        rc = aster_field_submit(e->field, n, item, batch_done, d);
-        if (rc < 0)
-            batch_done(d);
-    }
-    aster_free(&item);
-    return rc;
-}
-
-static int submit_alone(struct evaluation *e, struct aster_field_part *p,
-                        struct aster_field_entry *x)
-{
-    struct pending *d = NULL;
-    ASTER_TRY(aster_alloc(e->ctx, 1, sizeof *d, &d));
-    *d = (struct pending){e, p};
-    x->is_tried = true;
-    one_more(e, p);
-    int rc = aster_field_submit_alone(e->field, &x->item, batch_done, d);
-    if (rc < 0)
-        batch_done(d);
-    return rc;
-}
-
-/* n entries as one task; in halves while it has no room. */
-static int submit_batch(struct evaluation *e, struct aster_field_part *p, int64_t n,
-                        struct aster_field_entry *const *entry)
-{
-    int64_t atoms = 0, edges = 0, bytes;
-    for (int64_t k = 0; k < n; k++) {
-        atoms += entry[k]->s.n;
-        edges += entry[k]->item.n_edges;
-    }
-    ASTER_TRY(aster_field_bytes(e->field, n, atoms, edges, &bytes));
-    if (bytes <= aster_field_room(e->field))
-        return submit_items(e, p, n, entry);
-    if (n > 1) {
-        ASTER_TRY(submit_batch(e, p, n / 2, entry));
-        return submit_batch(e, p, n - n / 2, entry + n / 2);
-    }
-    if (bytes <= aster_field_most(e->field))
-        return submit_alone(e, p, entry[0]);
-    char text[200];
-    snprintf(text, sizeof text,
-             "%lld atoms with %lld neighbours need %lld bytes, and a task may have %lld",
-             (long long)atoms, (long long)edges, (long long)bytes,
-             (long long)aster_field_most(e->field));
-    aster_field_entry_fail(e->ctx, entry[0], ASTER_ELIMIT, text);
-    return 0;
+    struct chunk *c = p->chunks;
+    return (struct aster_field_batches){e->field, begin_batch, one_less, &c->done};
 }
 
 /* From the largest to the smallest, each batch about as costly as the others */
 static int submit_batches(struct evaluation *e, struct aster_field_part *p)
 {
-    struct aster_field_entry **entry = NULL;
+    const struct aster_field_batches b = batches_of(e, p);
+    struct aster_field_item **item = NULL;
     int64_t n = 0, most = 3 * EDGES_PER_ATOM * aster_field_batch_atoms(e->field);
     int rc = 0;
-    ASTER_TRY(aster_alloc(e->ctx, p->n, sizeof *entry, &entry));
+    ASTER_TRY(aster_alloc(e->ctx, p->n, sizeof *item, &item));
     for (int64_t i = 0; i < p->n; i++)
         if (p->entry[i].status == 0)
-            entry[n++] = &p->entry[i];
-    qsort(entry, (size_t)n, sizeof *entry, by_cost);
+            item[n++] = &p->entry[i].item;
+    qsort(item, (size_t)n, sizeof *item, by_cost);
     for (int64_t i = 0; rc == 0 && i < n;) {
         int64_t begin = i, cost = 0;
         do
-            cost += cost_of(entry[i++]);
-        while (i < n && cost + cost_of(entry[i]) <= most);
-        rc = submit_batch(e, p, i - begin, entry + begin);
+            cost += cost_of(item[i++]);
+        while (i < n && cost + cost_of(item[i]) <= most);
+        rc = aster_field_batches_submit(&b, i - begin, item + begin);
     }
-    aster_free(&entry);
+    aster_free(&item);
     return rc;
 }
 
@@ -419,33 +313,23 @@ static int submit_batches(struct evaluation *e, struct aster_field_part *p)
 
 static void settle(struct evaluation *e, struct aster_field_entry *x)
 {
-    char text[160];
+    char text[200];
     if (x->status || x->item.status == 0)
         return;
-    if (x->item.status == ASTER_ENUMERIC)
-        snprintf(text, sizeof text,
-                 x->item.odd_atom < 0 ? "the %s is not finite"
-                                      : "the %s of atom %lld is not finite",
-                 x->item.odd, (long long)x->item.odd_atom + 1);
-    else if (x->item.status == ASTER_EDEVICE || x->item.status == ASTER_ENOMEM ||
-             x->item.status == ASTER_ELIMIT)
-        snprintf(text, sizeof text, "%lld atoms with %lld neighbours: no worker has the memory",
-                 (long long)x->s.n, (long long)x->item.n_edges);
-    else
-        snprintf(text, sizeof text, "the computation failed");
+    aster_field_item_reason(e->field, &x->item, text, sizeof text);
     aster_field_entry_fail(e->ctx, x, x->item.status, text);
 }
 
 /* What a batch had no room for may have room alone. */
 static int try_again(struct evaluation *e, struct aster_field_part *p)
 {
+    const struct aster_field_batches b = batches_of(e, p);
     bool any = false;
     for (int64_t i = 0; i < p->n; i++) {
         struct aster_field_entry *x = &p->entry[i];
-        if (x->status || x->item.status == 0 || x->item.status == ASTER_ENUMERIC || x->is_tried)
+        if (x->status || !aster_field_item_again(&x->item))
             continue;
-        x->item.status = 0;
-        ASTER_TRY(submit_items(e, p, 1, &x));
+        ASTER_TRY(aster_field_batches_again(&b, &x->item));
         any = true;
     }
     return any ? wait_for(e, p) : 0;
@@ -556,10 +440,10 @@ static int report(struct evaluation *e, const struct aster_field_output *o)
                                  "RMSE %.4g eV/A, MAE %.4g eV/A",
                                  sqrt(o->forces.force_squares / o->forces.n_forces),
                                  o->forces.force_sum / o->forces.n_forces));
-    if (e->n_flat > 1)
+    if (e->reader.n_flat > 1)
         aster_log(run->ctx, ASTER_LOG_WARN,
                   "%lld structures have a periodic axis, but a cell without volume",
-                  (long long)e->n_flat);
+                  (long long)e->reader.n_flat);
     if (o->failed)
         aster_log(run->ctx, ASTER_LOG_WARN, "%lld %s no energy; failed_items.tsv says why",
                   (long long)o->failed, o->failed == 1 ? "structure has" : "structures have");
@@ -617,6 +501,8 @@ int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *arg, int stage)
                            .source = aster_run_slot(run, stage, "input", 0)->structures,
                            .shard_size = aster_run_int(run, stage, "shard_size")};
     e.last = &e.open;
+    e.reader = (struct aster_structure_reader){
+        .ctx = ctx, .source = e.source, .max_number = e.model->file.c.max_number};
     pthread_mutex_init(&e.lock, NULL);
     pthread_cond_init(&e.changed, NULL);
     int rc = run_all(&e);
@@ -628,7 +514,7 @@ int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *arg, int stage)
         e.open = p->next;
         free_part(&p);
     }
-    aster_structures_close(&e.reader);
+    aster_structure_reader_close(&e.reader);
     aster_store_close(&e.store);
     aster_str_free(&e.device);
     pthread_cond_destroy(&e.changed);
