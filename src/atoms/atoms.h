@@ -21,6 +21,7 @@ struct aster_structure {
     double energy;
     double *force;    /* [n][3], NULL without has_forces */
     double stress[6]; /* xx yy zz yz xz xy */
+    double *velocity; /* [n][3] in Angstrom / sqrt(amu / eV) Angstrom, or NULL */
 };
 /* n atoms with number 0 at 0, without a name; with_forces: room for them, and has_forces. */
 ASTER_CHECKED int aster_structure_new(struct aster_ctx *ctx, int64_t n, bool with_forces,
@@ -33,9 +34,6 @@ void aster_structure_free(struct aster_structure *s); /* and zeroes it */
 ASTER_CHECKED int aster_structure_check(struct aster_ctx *ctx, const struct aster_structure *s,
                                         int max_number, const char *where, bool *is_flat);
 double aster_cell_volume(const double cell[9]); /* not negative */
-/* xx yy zz yz xz xy of the symmetric part of a virial (dE/d(strain), three rows) over the volume,
- * positive is tension; false, and zeros, where no axis is periodic or there is no volume. */
-bool aster_stress(const double virial[9], const double cell[9], const bool pbc[3], double out[6]);
 
 /* ---- neighbours ----
  * Directed edges of structures that lie back to back: edge e goes from atom src[e] to atom dst[e],

@@ -33,6 +33,7 @@ void aster_structure_free(struct aster_structure *s)
     aster_free(&s->number);
     aster_free(&s->position);
     aster_free(&s->force);
+    aster_free(&s->velocity);
     *s = (struct aster_structure){0};
 }
 
@@ -40,18 +41,6 @@ double aster_cell_volume(const double c[9])
 {
     return fabs(c[0] * (c[4] * c[8] - c[5] * c[7]) - c[1] * (c[3] * c[8] - c[5] * c[6]) +
                 c[2] * (c[3] * c[7] - c[4] * c[6]));
-}
-
-bool aster_stress(const double virial[9], const double cell[9], const bool pbc[3], double out[6])
-{
-    static const int voigt[6][2] = {{0, 0}, {1, 1}, {2, 2}, {1, 2}, {0, 2}, {0, 1}};
-    double volume = aster_cell_volume(cell);
-    bool has_one = (pbc[0] || pbc[1] || pbc[2]) && volume >= FLAT_VOLUME;
-    for (int i = 0; i < 6; i++) {
-        int a = voigt[i][0], b = voigt[i][1];
-        out[i] = has_one ? (virial[3 * a + b] + virial[3 * b + a]) / 2 / volume : 0;
-    }
-    return has_one;
 }
 
 static int check_number(struct aster_ctx *ctx, const struct aster_structure *s, int max_number,

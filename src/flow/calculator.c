@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "asterism.h"
-#include "flow/field_group.h"
+#include "flow/field_part.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -254,7 +254,7 @@ static void give_nothing(struct aster_molecule *m, int64_t n)
 static void give(struct aster_calculator *c, struct aster_field_entry *x, int64_t i,
                  struct aster_molecule *m)
 {
-    double stress[6];
+    double stress[6] = {0};
     m->status = x->status;
     c->reason[i] = x->reason;
     x->reason = NULL;
@@ -265,7 +265,7 @@ static void give(struct aster_calculator *c, struct aster_field_entry *x, int64_
     m->energy = x->item.energy;
     if (m->virial)
         memcpy(m->virial, x->item.virial, 9 * sizeof(double));
-    (void)aster_stress(x->item.virial, x->s.cell, x->s.pbc, stress);
+    (void)aster_field_stress(&x->s, x->item.virial, stress);
     if (m->stress)
         memcpy(m->stress, stress, sizeof stress);
 }

@@ -25,6 +25,8 @@ struct aster_field_item {
     int64_t odd_atom;
     double energy;
     double *atomic, *force, *virial; /* [n], [n][3], [9]: filled where they are not NULL */
+    bool is_alone;                   /* of field_batches.h: its task had no other */
+    int64_t needs;                   /* bytes, where no task may have so many */
 };
 
 struct aster_field;

@@ -53,7 +53,7 @@ static void count(struct aster_field_group *g, int by)
     pthread_mutex_unlock(&g->lock);
 }
 
-static void batch_done(void *arg)
+static void one_less(void *arg)
 {
     count(arg, -1);
 }
@@ -125,136 +125,77 @@ int aster_field_group_neighbours(struct aster_field_group *g)
 
 /* ---- batches ---- */
 
-static int64_t cost_of(const struct aster_field_entry *x)
+static int64_t cost_of(const struct aster_field_item *x)
 {
-    return EDGES_PER_ATOM * x->s.n + x->item.n_edges;
+    return EDGES_PER_ATOM * x->structure->n + x->n_edges;
 }
 
 static int by_cost(const void *a, const void *b)
 {
-    const struct aster_field_entry *x = *(struct aster_field_entry *const *)a,
-                                   *y = *(struct aster_field_entry *const *)b;
+    const struct aster_field_item *x = *(struct aster_field_item *const *)a,
+                                  *y = *(struct aster_field_item *const *)b;
     int64_t cx = cost_of(x), cy = cost_of(y);
     return cx != cy ? (cx > cy ? -1 : 1) : (x > y) - (x < y);
 }
 
-static int submit_items(struct aster_field_group *g, int64_t n,
-                        struct aster_field_entry *const *entry)
+static void one_more(void *arg)
 {
-    struct aster_field_item **item = NULL;
-    ASTER_TRY(aster_alloc(g->ctx, n, sizeof *item, &item));
-    for (int64_t k = 0; k < n; k++) {
-        entry[k]->is_tried = n == 1;
-        item[k] = &entry[k]->item;
-    }
-    count(g, 1);
-    int rc = aster_field_submit(g->field, n, item, batch_done, g);
-    if (rc < 0)
-        count(g, -1);
-    aster_free(&item);
-    return rc;
+    count(arg, 1);
 }
 
-static int submit_alone(struct aster_field_group *g, struct aster_field_entry *x)
+static struct aster_field_batches batches_of(struct aster_field_group *g)
 {
-    x->is_tried = true;
-    count(g, 1);
-    int rc = aster_field_submit_alone(g->field, &x->item, batch_done, g);
-    if (rc < 0)
-        count(g, -1);
-    return rc;
-}
-
-/* n entries as one task; in halves while it has no room. */
-static int submit_batch(struct aster_field_group *g, int64_t n,
-                        struct aster_field_entry *const *entry)
-{
-    int64_t atoms = 0, edges = 0, bytes;
-    for (int64_t k = 0; k < n; k++) {
-        atoms += entry[k]->s.n;
-        edges += entry[k]->item.n_edges;
-    }
-    ASTER_TRY(aster_field_bytes(g->field, n, atoms, edges, &bytes));
-    if (bytes <= aster_field_room(g->field))
-        return submit_items(g, n, entry);
-    if (n > 1) {
-        ASTER_TRY(submit_batch(g, n / 2, entry));
-        return submit_batch(g, n - n / 2, entry + n / 2);
-    }
-    if (bytes <= aster_field_most(g->field))
-        return submit_alone(g, entry[0]);
-    char text[200];
-    snprintf(text, sizeof text,
-             "%lld atoms with %lld neighbours need %lld bytes, and a task may have %lld",
-             (long long)atoms, (long long)edges, (long long)bytes,
-             (long long)aster_field_most(g->field));
-    aster_field_entry_fail(g->ctx, entry[0], ASTER_ELIMIT, text);
-    return 0;
+    return (struct aster_field_batches){g->field, one_more, one_less, g};
 }
 
 /* From the largest to the smallest, each batch about as costly as the others */
 int aster_field_group_submit(struct aster_field_group *g)
 {
-    struct aster_field_entry **entry = NULL;
+    const struct aster_field_batches b = batches_of(g);
+    struct aster_field_item **item = NULL;
     int64_t n = 0, most = 3 * EDGES_PER_ATOM * aster_field_batch_atoms(g->field);
     ASTER_TRY(wait_for(g));
-    ASTER_TRY(aster_alloc(g->ctx, g->n, sizeof *entry, &entry));
+    ASTER_TRY(aster_alloc(g->ctx, g->n, sizeof *item, &item));
     for (int64_t i = 0; i < g->n; i++)
         if (g->entry[i].status == 0)
-            entry[n++] = &g->entry[i];
+            item[n++] = &g->entry[i].item;
     if (n > 1)
-        qsort(entry, (size_t)n, sizeof *entry, by_cost);
+        qsort(item, (size_t)n, sizeof *item, by_cost);
     int rc = 0;
     for (int64_t i = 0; rc == 0 && i < n;) {
         int64_t begin = i, cost = 0;
         do
-            cost += cost_of(entry[i++]);
-        while (i < n && cost + cost_of(entry[i]) <= most);
-        rc = submit_batch(g, i - begin, entry + begin);
+            cost += cost_of(item[i++]);
+        while (i < n && cost + cost_of(item[i]) <= most);
+        rc = aster_field_batches_submit(&b, i - begin, item + begin);
     }
-    aster_free(&entry);
+    aster_free(&item);
     return rc;
 }
 
 /* ---- results ---- */
 
-static void settle(struct aster_field_group *g, struct aster_field_entry *x)
-{
-    char text[160];
-    if (x->status || x->item.status == 0)
-        return;
-    if (x->item.status == ASTER_ENUMERIC)
-        snprintf(text, sizeof text,
-                 x->item.odd_atom < 0 ? "the %s is not finite"
-                                      : "the %s of atom %lld is not finite",
-                 x->item.odd, (long long)x->item.odd_atom + 1);
-    else if (x->item.status == ASTER_EDEVICE || x->item.status == ASTER_ENOMEM ||
-             x->item.status == ASTER_ELIMIT)
-        snprintf(text, sizeof text, "%lld atoms with %lld neighbours: no worker has the memory",
-                 (long long)x->s.n, (long long)x->item.n_edges);
-    else
-        snprintf(text, sizeof text, "the computation failed");
-    aster_field_entry_fail(g->ctx, x, x->item.status, text);
-}
-
 /* What a batch had no room for may have room alone. */
 static int try_again(struct aster_field_group *g)
 {
-    for (int64_t i = 0; i < g->n; i++) {
-        struct aster_field_entry *x = &g->entry[i];
-        if (x->status || x->item.status == 0 || x->item.status == ASTER_ENUMERIC || x->is_tried)
-            continue;
-        x->item.status = 0;
-        ASTER_TRY(submit_items(g, 1, &x));
-    }
+    const struct aster_field_batches b = batches_of(g);
+    for (int64_t i = 0; i < g->n; i++)
+        if (g->entry[i].status == 0 && aster_field_item_again(&g->entry[i].item))
+            ASTER_TRY(aster_field_batches_again(&b, &g->entry[i].item));
     return wait_for(g);
 }
 
 int aster_field_group_finish(struct aster_field_group *g)
 {
+    char text[200];
     ASTER_TRY(wait_for(g));
     ASTER_TRY(try_again(g));
-    for (int64_t i = 0; i < g->n; i++)
-        settle(g, &g->entry[i]);
+    for (int64_t i = 0; i < g->n; i++) {
+        struct aster_field_entry *x = &g->entry[i];
+        if (x->status || x->item.status == 0)
+            continue;
+        aster_field_item_reason(g->field, &x->item, text, sizeof text);
+        aster_field_entry_fail(g->ctx, x, x->item.status, text);
+    }
     return 0;
 }

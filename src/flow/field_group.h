@@ -4,7 +4,7 @@
 #ifndef ASTER_FIELD_GROUP_H
 #define ASTER_FIELD_GROUP_H
 
-#include "flow/field.h"
+#include "flow/field_batches.h"
 
 #include <pthread.h>
 
@@ -15,7 +15,6 @@ struct aster_field_entry {
     int32_t status;
     char *reason; /* of a status that is not 0 */
     struct aster_field_item item;
-    bool is_tried; /* alone */
 };
 /* The first reason of an entry stays. ctx may be NULL. */
 void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, int32_t status,

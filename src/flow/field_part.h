@@ -14,6 +14,21 @@ struct aster_structure_source {
     char **path;
 };
 void aster_structure_source_free(struct aster_structure_source **s);
+/* All structures of a source: zeroed but for what is set by the caller. */
+struct aster_structure_reader {
+    struct aster_ctx *ctx;
+    const struct aster_structure_source *source;
+    int64_t max_number; /* largest atomic number of the force field */
+    /* its own */
+    int64_t file, n_flat; /* n_flat: periodic structures without volume */
+    struct aster_structures *reader;
+    struct aster_str fault;
+};
+/* 1, 0 at the end. With at->fault there is nothing to compute, whatever s holds. */
+ASTER_CHECKED int aster_structure_reader_next(struct aster_structure_reader *r,
+                                              struct aster_structure *s,
+                                              struct aster_structures_place *at);
+void aster_structure_reader_close(struct aster_structure_reader *r);
 struct aster_forcefield_source {
     char *path;
     enum aster_dtype real;
@@ -65,6 +80,9 @@ struct aster_field_kept {
 ASTER_CHECKED int aster_field_part_read(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
                                         int (*visit)(void *arg, const struct aster_field_kept *k),
                                         void *arg);
+
+/* The stress, (W + W^T) / 2 V in the order xx yy zz yz xz xy; false where there is no volume */
+bool aster_field_stress(const struct aster_structure *s, const double virial[9], double out[6]);
 
 /* ---- the files of a finished run ---- */
 struct aster_field_output {

@@ -18,3 +18,5 @@ libaster_a_SOURCES += src/flow/classifier_file.c src/flow/vnp_classify.c src/flo
 	src/flow/vnp_files.c src/flow/vnp_results.c src/flow/vnp_store.c src/flow/vnp_tables.c src/flow/stage_virnucpro.c src/flow/stage_validate_dna.c
 noinst_HEADERS += src/flow/classifier_file.h src/flow/vnp.h src/flow/vnp_tables.h
 dist_man_MANS += docs/asterism-results.5
+libaster_a_SOURCES += src/flow/field_batches.c src/flow/field_read.c src/flow/textfile.c
+noinst_HEADERS += src/flow/field_batches.h src/flow/textfile.h

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stages of the force field: its weights, structures, and their energies and forces. */
+#include "flow/field_batches.h"
 #include "flow/field_part.h"
 
 #include <math.h>
@@ -108,8 +109,8 @@ struct evaluation {
     const struct aster_forcefield_source *model;
     const struct aster_structure_source *source;
     int64_t shard_size;
-    struct aster_structures *reader;
-    int64_t file, n_read, n_parts, n_skipped, n_flat;
+    struct aster_structure_reader reader;
+    int64_t n_read, n_parts, n_skipped;
     struct aster_store *store;
     struct aster_runtime *rt;
     struct aster_field *field;
@@ -126,64 +127,14 @@ static void free_part(struct aster_field_part **p)
 
 /* ---- reading ---- */
 
-/* The next record of all files: 1; 0 at the end */
-static int next_structure(struct evaluation *e, struct aster_structure *s,
-                          struct aster_structures_place *at)
-{
-    for (; e->file < e->source->n; e->file++) {
-        if (!e->reader)
-            ASTER_TRY(aster_structures_open(e->ctx, e->source->path[e->file], &e->reader));
-        int rc = aster_structures_next(e->reader, s, at);
-        if (rc != 0)
-            return rc;
-        aster_structures_close(&e->reader);
-    }
-    return 0;
-}
-
-/* What the program cannot take: a fault of the structure */
-static int check_structure(struct evaluation *e, const struct aster_structure *s,
-                           const struct aster_structures_place *at, struct aster_str *fault)
-{
-    char where[256];
-    bool is_flat = false;
-    if (at->line)
-        snprintf(where, sizeof where, "%.*s:%lld: structure '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->line, ASTER_CUT(60, at->name));
-    else
-        snprintf(where, sizeof where, "%.*s: structure %lld '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->index + 1, ASTER_CUT(60, at->name));
-    int rc = aster_structure_check(e->ctx, s, (int)aster_min64(e->model->file.c.max_number, 118),
-                                   where, &is_flat);
-    if (rc < 0) {
-        aster_str_add(fault, aster_ctx_message(e->ctx));
-        aster_ctx_clear(e->ctx);
-        return aster_str_ok(e->ctx, fault);
-    }
-    if (is_flat && e->n_flat++ == 0)
-        aster_log(
-            e->ctx, ASTER_LOG_WARN,
-            "%s: has a periodic axis, but a cell without volume, and so no stress; others like "
-            "it are counted",
-            where);
-    return 0;
-}
-
 static int read_record(struct evaluation *e, struct aster_field_part *p)
 {
     struct aster_structure s = {0};
     struct aster_structures_place at;
-    struct aster_str fault = {0};
-    int rc = next_structure(e, &s, &at);
+    int rc = aster_structure_reader_next(&e->reader, &s, &at);
     if (rc != 1)
         return rc;
-    rc = at.fault ? 0 : check_structure(e, &s, &at, &fault);
-    if (rc < 0) {
-        aster_structure_free(&s);
-        return rc;
-    }
-    rc = aster_field_part_add(p, at.name, &s, at.fault ? at.fault : fault.len ? fault.s : NULL);
-    aster_str_free(&fault);
+    rc = aster_field_part_add(p, at.name, &s, at.fault);
     return rc < 0 ? rc : 1;
 }
 
@@ -316,10 +267,10 @@ static int report(struct evaluation *e, const struct aster_field_output *o)
                                  "RMSE %.4g eV/A, MAE %.4g eV/A",
                                  sqrt(o->forces.force_squares / o->forces.n_forces),
                                  o->forces.force_sum / o->forces.n_forces));
-    if (e->n_flat > 1)
+    if (e->reader.n_flat > 1)
         aster_log(run->ctx, ASTER_LOG_WARN,
                   "%lld structures have a periodic axis, but a cell without volume",
-                  (long long)e->n_flat);
+                  (long long)e->reader.n_flat);
     if (o->failed)
         aster_log(run->ctx, ASTER_LOG_WARN, "%lld %s no energy; failed_items.tsv says why",
                   (long long)o->failed, o->failed == 1 ? "structure has" : "structures have");
@@ -377,6 +328,8 @@ int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *arg, int stage)
                            .source = aster_run_slot(run, stage, "input", 0)->structures,
                            .shard_size = aster_run_int(run, stage, "shard_size")};
     e.last = &e.open;
+    e.reader = (struct aster_structure_reader){
+        .ctx = ctx, .source = e.source, .max_number = e.model->file.c.max_number};
     int rc = run_all(&e);
     if (e.rt)
         aster_runtime_wait(e.rt); /* tasks know the parts */
@@ -386,7 +339,7 @@ int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *arg, int stage)
         e.open = p->next;
         free_part(&p);
     }
-    aster_structures_close(&e.reader);
+    aster_structure_reader_close(&e.reader);
     aster_store_close(&e.store);
     aster_str_free(&e.device);
     return rc;
