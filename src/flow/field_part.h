@@ -37,6 +37,9 @@ struct aster_forcefield_source {
     char sha256[65];
 };
 void aster_forcefield_source_free(struct aster_forcefield_source **s);
+/* Of the tables of filters that a stage asks for with filters and intervals; 0: none */
+int64_t aster_field_intervals(const struct aster_run *run, int stage,
+                              const struct aster_forcefield_source *model);
 
 /* ---- a part ---- */
 /* Sums of differences from the labels that a structure brought along */

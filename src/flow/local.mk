@@ -19,4 +19,6 @@ libaster_a_SOURCES += src/flow/classifier_file.c src/flow/vnp_classify.c src/flo
 noinst_HEADERS += src/flow/classifier_file.h src/flow/vnp.h src/flow/vnp_tables.h
 dist_man_MANS += docs/asterism-results.5
 libaster_a_SOURCES += src/flow/field_batches.c src/flow/field_read.c src/flow/textfile.c
+libaster_a_SOURCES += src/flow/md_copy.c src/flow/md_groups.c src/flow/md_options.c src/flow/md_part.c src/flow/md_plots.c src/flow/md_summary.c src/flow/md_write.c src/flow/stage_dynamics.c
+noinst_HEADERS += src/flow/md.h src/flow/md_groups.h src/flow/md_summary.h
 noinst_HEADERS += src/flow/field_batches.h src/flow/textfile.h

@@ -178,8 +178,8 @@ static int finish_first(struct evaluation *e)
 /* ---- the run ---- */
 
 /* In double a table costs more than it gives, but for those who ask for one. */
-static int64_t intervals_of(const struct aster_run *run, int stage,
-                            const struct aster_forcefield_source *model)
+int64_t aster_field_intervals(const struct aster_run *run, int stage,
+                              const struct aster_forcefield_source *model)
 {
     const char *filters = aster_run_text(run, stage, "filters");
     bool is_exact =
@@ -189,10 +189,10 @@ static int64_t intervals_of(const struct aster_run *run, int stage,
 
 static int make_field(struct evaluation *e)
 {
-    const struct aster_field_options o = {.real = e->model->real,
-                                          .batch_atoms =
-                                              aster_run_int(e->run, e->stage, "batch_atoms"),
-                                          .intervals = intervals_of(e->run, e->stage, e->model)};
+    const struct aster_field_options o = {
+        .real = e->model->real,
+        .batch_atoms = aster_run_int(e->run, e->stage, "batch_atoms"),
+        .intervals = aster_field_intervals(e->run, e->stage, e->model)};
     if (!e->field)
         ASTER_TRY(aster_runtime_kinds(e->ctx, e->rt, &e->device));
     return e->field ? 0 : aster_field_new(e->ctx, e->rt, &e->model->file, &o, &e->field);
@@ -292,7 +292,7 @@ static int write_files(struct evaluation *e)
                                    .store = e->store,
                                    .model = e->model,
                                    .n_parts = e->n_parts,
-                                   .intervals = intervals_of(run, e->stage, e->model),
+                                   .intervals = aster_field_intervals(run, e->stage, e->model),
                                    .h5 = aster_run_bool(run, e->stage, "h5"),
                                    .extxyz = aster_run_bool(run, e->stage, "extxyz"),
                                    .csv = aster_run_bool(run, e->stage, "csv"),

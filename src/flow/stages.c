@@ -3,7 +3,7 @@
  * and runs. */
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
-#include "flow/field_part.h"
+#include "flow/md.h"
 #include "flow/vnp.h"
 
 #include <string.h>
@@ -344,6 +344,51 @@ static const struct aster_opt evaluate_structures_opts[] = {
     BOOL("csv", "true", "Write energies.csv, a line for each structure."),
     END};
 
+static const struct aster_opt run_dynamics_opts[] = {
+    STAGE("forcefield", NULL, "forcefield", "The force field."),
+    STAGE("input", NULL, "structures", "Structures to move."),
+    CHOICE(
+        "ensemble", "nve", "nve|langevin|npt|exchange",
+        "Constant energy; constant temperature by Langevin's thermostat; also constant pressure, "
+        "by stochastic rescaling of the cell; or temperatures exchanged between copies of a "
+        "structure."),
+    INT("steps", "1000", 1, 1e12, "", "Steps to take."),
+    REAL("timestep", "0.5", 0, 1000, "fs", "Length of a step."),
+    INT("replicas", "1", 1, 1e6, "", "Copies of each structure."),
+    INT("seed", "0", 0, 9007199254740992, "",
+        "Of all random numbers. They also depend on the structure's place in the input, the copy "
+        "and the step."),
+    CHOICE("velocities", "auto", "auto|file|temperature|zero",
+           "First velocities: those of the input where it has some, else drawn; of the input; "
+           "drawn from temperature; none."),
+    BOOL("remove_momentum", "true", "Take the motion of the whole out of drawn velocities."),
+    BOOL("remove_rotation", "true", "Also its rotation, where nothing is periodic."),
+    REAL("temperature", "300", 0, 1e6, "K",
+         "Of first velocities and thermostats; of an exchange "
+         "the lowest."),
+    REAL("friction", "0.001", 0, 1000, "1/fs", "Of the thermostat."),
+    REAL("pressure", "0", -1e6, 1e6, "GPa", "npt: pressure from outside."),
+    REAL("compressibility", "0.5", 0, 1e9, "1/GPa",
+         "npt: of the substance, about; with barostat_time it says how fast the cell follows."),
+    REAL("barostat_time", "500", 0, 1e9, "fs", "npt: how long the cell takes to follow."),
+    REALS("temperatures", "", 0, 1e6, "K", "exchange: all temperatures, rising."),
+    REAL("highest_temperature", "0", 0, 1e6, "K",
+         "exchange: as many temperatures as replicas, in equal ratios from temperature to this "
+         "one; 0: temperatures says them."),
+    INT("exchange_interval", "100", 1, 1e9, "steps", "exchange: from one attempt to the next."),
+    INT("log_interval", "10", 1, 1e9, "steps", "Between lines of thermo.csv."),
+    INT("frame_interval", "100", 0, 1e9, "steps", "Between frames of the trajectory; 0: none."),
+    INT("checkpoint", "1000", 1, 1e9, "steps", "Between commits: what a kill can lose."),
+    INT("batch_atoms", "0", 0, 1e8, "atoms",
+        "Atoms of one task, about; larger structures go alone. 0: chosen. Changes no result."),
+    CHOICE("filters", "auto", "auto|table|exact",
+           "Filters of the messages: looked up in a table of distances, or computed for each pair; "
+           "auto: a table in f32, exact in f64."),
+    INT("intervals", "512", 16, 65536, "", "Intervals of such a table, from 0 to the cutoff."),
+    BOOL("h5", "true", "Write trajectory.h5, in the layout of data sets."),
+    BOOL("extxyz", "true", "Write trajectory.extxyz."),
+    END};
+
 static const struct aster_stage_kind kinds[] = {
     {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts,
      aster_stage_read_table, NULL},
@@ -389,6 +434,8 @@ static const struct aster_stage_kind kinds[] = {
      aster_stage_read_structures, aster_stage_read_structures_ready},
     {"evaluate-structures", "none", "Computes energies, forces and stress of every structure.",
      evaluate_structures_opts, aster_stage_evaluate_structures, NULL},
+    {"run-dynamics", "none", "Moves copies of every structure in time.", run_dynamics_opts,
+     aster_stage_run_dynamics, aster_stage_run_dynamics_ready},
 };
 
 int aster_stage_n_kinds(void)
