@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files between our program and the libraries that own the formats: each side must read what the other meant. Usage: peers.py PEERS-FILES DIR ASTERISM RANDOM-LANGUAGE"""
+"""Files between our program and the libraries that own the formats: each side must read what the other meant. Usage: peers.py PEERS-FILES DIR ASTERISM RANDOM-LANGUAGE RANDOM-FORCEFIELD EXAMPLES LIBRARY"""
 import json
 import os
 import subprocess
@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import safetensors
 import safetensors.numpy
+
+import field
 
 program, folder = sys.argv[1:3]
 count = failed = 0
@@ -289,5 +291,9 @@ numpy_files()
 h5py_files()
 safetensors_files()
 converted()
+if os.path.exists(sys.argv[7]):
+    field.check(ok, folder, sys.argv[3], *sys.argv[5:8])
+else:
+    print("# this build has no shared library")
 print(f"1..{count}")
 sys.exit(1 if failed else 0)
