@@ -89,7 +89,7 @@ static int draw(struct aster_ctx *ctx, const char *dir, int n, const struct curv
         struct aster_series series[MOST_COPIES];
         struct aster_str s = {0};
         for (int i = 0; i < n; i++) {
-            snprintf(names[i], sizeof names[i], "copy %d", i + 1);
+            snprintf(names[i], sizeof names[i], "%d", i + 1);
             series[i] =
                 (struct aster_series){names[i], colors[i], c[i].n, c[i].y[0], c[i].y[k + 1]};
         }

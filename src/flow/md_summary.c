@@ -236,7 +236,7 @@ void aster_md_pairs_add(struct aster_md_pairs *p, int64_t replica, const struct 
 void aster_md_pairs_text(const struct aster_md_pairs *p, const struct aster_md_options *o,
                          struct aster_str *to)
 {
-    aster_str_add(to, "pair,lower_K,upper_K,attempts,accepted,rate,round_trips_of_lower\n");
+    aster_str_add(to, "pair,lower_K,upper_K,attempts,accepted,rate,round_trips\n");
     for (int64_t r = 0; r < p->n_rungs; r++) {
         aster_str_printf(to, "%" PRId64 ",%.10g,", r + 1, o->temperature[r]);
         if (r + 1 < p->n_rungs)

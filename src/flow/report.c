@@ -279,7 +279,7 @@ static int body(struct aster_page *p, const struct aster_runfile *f)
     ASTER_TRY(comparison(p));
     ASTER_TRY(drawn(p, "history.csv", "Training; dashed: the best epoch", aster_plots_training));
     ASTER_TRY(drawn(p, "confusion_matrix.csv", "Predicted against true", aster_plots_evaluation));
-    ASTER_TRY(drawn(p, "thermo.csv", "The first copies in time", aster_plots_dynamics));
+    ASTER_TRY(drawn(p, "thermo.csv", "The first copies, by number", aster_plots_dynamics));
     ASTER_TRY(drawn(p, "exchange.csv", "Exchanges of temperature", aster_plots_exchange));
     ASTER_TRY(aster_page_csv(p, "exchange.csv", "Pairs of temperatures"));
     ASTER_TRY(aster_page_csv(p, "copies.csv", "Copies"));
