@@ -13,6 +13,8 @@ libaster_a_SOURCES += src/flow/embed_batches.c src/flow/embed_language.c src/flo
 noinst_HEADERS += src/flow/embed_internal.h src/flow/embed_language.h src/flow/embed_part.h src/flow/embed_read.h
 noinst_HEADERS += src/flow/convert.h src/flow/block_weights.h src/flow/embedder.h src/flow/embedder_internal.h src/flow/pretrained.h
 libaster_a_SOURCES += src/flow/forcefield_file.c src/flow/field.c src/flow/field_part.c src/flow/field_write.c src/flow/stage_field.c
+libaster_a_SOURCES += src/flow/course.c src/flow/field_errors.c src/flow/field_steps.c src/flow/field_trainer.c src/flow/field_validation.c src/flow/stage_train_field.c
+noinst_HEADERS += src/flow/course.h src/flow/field_trainer.h src/flow/field_trainer_internal.h
 noinst_HEADERS += src/flow/forcefield_file.h src/flow/field.h src/flow/field_part.h
 libaster_a_SOURCES += src/flow/classifier_file.c src/flow/vnp_classify.c src/flow/vnp_part.c src/flow/vnp_score.c \
 	src/flow/vnp_files.c src/flow/vnp_results.c src/flow/vnp_store.c src/flow/vnp_tables.c src/flow/stage_virnucpro.c src/flow/stage_validate_dna.c
