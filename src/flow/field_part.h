@@ -107,5 +107,7 @@ int aster_stage_load_forcefield_ready(struct aster_ctx *ctx, void *run, int stag
 int aster_stage_read_structures(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_read_structures_ready(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_train_forcefield(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *run, int stage);
 
 #endif

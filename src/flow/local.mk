@@ -14,6 +14,8 @@ noinst_HEADERS += src/flow/embed_internal.h src/flow/embed_language.h src/flow/e
 noinst_HEADERS += src/flow/convert.h src/flow/block_weights.h src/flow/embedder.h src/flow/embedder_internal.h src/flow/pretrained.h
 libaster_a_SOURCES += src/flow/forcefield_file.c src/flow/field.c src/flow/field_group.c src/flow/calculator.c src/flow/field_part.c src/flow/field_write.c src/flow/stage_field.c
 noinst_HEADERS += src/flow/forcefield_file.h src/flow/field.h src/flow/field_group.h src/flow/field_part.h
+libaster_a_SOURCES += src/flow/course.c src/flow/field_errors.c src/flow/field_steps.c src/flow/field_trainer.c src/flow/field_validation.c src/flow/stage_train_field.c
+noinst_HEADERS += src/flow/course.h src/flow/field_trainer.h src/flow/field_trainer_internal.h
 libaster_a_SOURCES += src/flow/classifier_file.c src/flow/vnp_classify.c src/flow/vnp_part.c src/flow/vnp_score.c \
 	src/flow/vnp_files.c src/flow/vnp_results.c src/flow/vnp_store.c src/flow/vnp_tables.c src/flow/stage_virnucpro.c src/flow/stage_validate_dna.c
 noinst_HEADERS += src/flow/classifier_file.h src/flow/vnp.h src/flow/vnp_tables.h

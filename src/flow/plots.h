@@ -12,6 +12,9 @@ ASTER_CHECKED int aster_plots_training(struct aster_ctx *ctx, const char *dir,
 /* confusion_matrix.svg error_histogram.svg */
 ASTER_CHECKED int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir,
                                          struct aster_str *page);
+/* force_errors.svg */
+ASTER_CHECKED int aster_plots_forces(struct aster_ctx *ctx, const char *dir,
+                                     struct aster_str *page);
 /* workers.svg, and timeline.svg where tasks were recorded */
 ASTER_CHECKED int aster_plots_workers(struct aster_ctx *ctx, const char *dir,
                                       struct aster_str *page);

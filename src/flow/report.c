@@ -278,6 +278,7 @@ static int body(struct aster_page *p, const struct aster_runfile *f)
     section(p, f, "facts", "Results", false);
     ASTER_TRY(comparison(p));
     ASTER_TRY(drawn(p, "history.csv", "Training; dashed: the best epoch", aster_plots_training));
+    ASTER_TRY(drawn(p, "force_errors.csv", "Forces at the best epoch", aster_plots_forces));
     ASTER_TRY(drawn(p, "confusion_matrix.csv", "Predicted against true", aster_plots_evaluation));
     ASTER_TRY(drawn(p, "thermo.csv", "The first copies, by number", aster_plots_dynamics));
     ASTER_TRY(drawn(p, "exchange.csv", "Exchanges of temperature", aster_plots_exchange));
