@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define FUSED       0.1 /* Angstrom: nearer are only the atoms of a copy that broke */
-#define MOST_SWELL  0.5 /* of ln V in a step */
+#define MOST_SWELL  1.0 /* of ln V in a step */
 #define MOST_COPIES 20  /* bits of a replica's number in that of its random numbers */
 
 /* ---- beginning ---- */

@@ -14,7 +14,7 @@ simulate() {
     run=$1
     shift
     "$ASTERISM" run mlff-md weights="$shared_data/mlff/weights/original.h5" input=start.xyz precision=f64 velocities=file \
-        steps=40 log_interval=1 frame_interval=1 checkpoint=17 --quiet --out "$run" "$@" >out 2>&1
+        steps=40 log_interval=1 frame_interval=1 checkpoint=17 --cpus 1 --quiet --out "$run" "$@" >out 2>&1
 }
 "$tool" write "$md" start.xyz
 report $? "the beginning of the golden simulation as extxyz"

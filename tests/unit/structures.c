@@ -98,6 +98,35 @@ static void test_extxyz(void)
     forget(&a);
 }
 
+/* Velocities as such or from momenta; written, and read again. */
+static void test_velocities(void)
+{
+    struct all a;
+    struct aster_str text = {0};
+    read_all(put_text("v.xyz",
+                      "1\nProperties=species:S:1:pos:R:3:velocities:R:3\nO 0 0 0 1 -2 .5\n"
+                      "1\nProperties=momenta:R:3:species:S:1:pos:R:3\n31.998 0 -8 O 0 0 0\n"
+                      "1\nProperties=momenta:R:3:species:S:1:pos:R:3:velocities:R:3\n"
+                      "9 9 9 O 0 0 0 1 2 3\n"
+                      "1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n"
+                      "1\nProperties=species:S:1:pos:R:3:momenta:R:3\nO 0 0 0 1 1 inf\n"),
+             &a);
+    tap_ok(a.rc == 0 && a.n == 5 && !a.fault[0] && are(a.s[0].velocity, 3, 1., -2., .5),
+           "velocities");
+    tap_ok(are(a.s[1].velocity, 3, 31.998 / 15.999, 0., -8 / 15.999), "momenta over masses");
+    tap_ok(are(a.s[2].velocity, 3, 1., 2., 3.) && !a.s[3].velocity, "velocities before momenta");
+    tap_ok(a.fault[4] && strstr(a.fault[4], "the velocity along z is 'inf'"), "a word for one");
+    if (!fine(aster_structure_add_frame(ctx, &text, &a.s[1], "step=7 ")))
+        exit(1);
+    tap_ok(strstr(text.s, "pos:R:3:momenta:R:3 ") && strstr(text.s, " step=7 "),
+           "written as momenta, with a key of the caller's");
+    forget(&a);
+    read_all(put_text("v.xyz", text.s), &a);
+    tap_ok(a.n == 1 && are(a.s[0].velocity, 3, 31.998 / 15.999, 0., -8 / 15.999), "and read again");
+    forget(&a);
+    aster_str_free(&text);
+}
+
 /* The same two molecules, however lines end. */
 static void check_water(const char *what, const char *path)
 {
@@ -593,6 +622,7 @@ int main(void)
 {
     test_start();
     test_extxyz();
+    test_velocities();
     test_xyz();
     test_bad_frames();
     test_cut_off();
