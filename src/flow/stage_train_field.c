@@ -143,6 +143,20 @@ int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int sta
     return rc;
 }
 
+int aster_train_forcefield_look(struct aster_run *run, int stage, struct aster_forcefield_config *c,
+                                int64_t *shard)
+{
+    struct aster_forcefield_file file = {0};
+    struct aster_field_training t = {0};
+    ASTER_TRY(open_weights(run, stage, &file, &t));
+    config_of(run, stage, &t);
+    *c = t.c;
+    *shard = (t.t.batch_size + t.t.shards - 1) / t.t.shards;
+    if (t.from)
+        aster_forcefield_close(&file);
+    return 0;
+}
+
 /* ---- the two parts ---- */
 
 static int64_t good_ones(struct aster_course *c, int64_t begin, int64_t end,
