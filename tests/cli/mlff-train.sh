@@ -91,10 +91,6 @@ train two 0 "two workers, another scheduler, a packed file" data=labels.xyz.gz $
 same best_model.h5 one two
 same final_model.h5 one two
 same_history one two
-train cut 0 "three shards" $data $model batch_size=4 epochs=4 shards=3 --cpus 1
-cmp -s one/final_model.h5 cut/final_model.h5
-[ $? = 1 ] && paste -d, one/history.csv cut/history.csv | awk -F, 'NR == 2 { d = $3 - $19; if (d < 0) d = -d; bad = !(d < 1e-4 * $3) } END { exit bad }'
-ok $? "another number of shards: other bits, the same training"
 
 # what it wrote is a force field like any other
 asterism run mlff-evaluate weights=one/best_model.h5 input=labels/results.h5 filters=exact --quiet --cpus 1 --out check
