@@ -290,6 +290,20 @@ static int check_experiments(struct check *c, int i)
     return 0;
 }
 
+static int check_training(struct check *c, int i)
+{
+    struct aster_forcefield_config m;
+    int64_t shard;
+    ASTER_TRY(aster_stage_train_forcefield_ready(c->run.ctx, &c->run, i));
+    ASTER_TRY(aster_train_forcefield_look(&c->run, i, &m, &shard));
+    aster_str_printf(c->out,
+                     "a force field of %lld interactions of width %lld, %lld radial functions to "
+                     "%g A; shards of %lld structures\n",
+                     (long long)m.n_blocks, (long long)m.width, (long long)m.n_radial, m.cutoff,
+                     (long long)shard);
+    return 0;
+}
+
 static int check_nothing(struct check *c, int i)
 {
     aster_str_add(c->out, "\n");
@@ -315,7 +329,8 @@ static const struct {
               {"embed", check_embed},
               {"load-forcefield", check_forcefield},
               {"read-structures", check_structures},
-              {"run-dynamics", check_dynamics}};
+              {"run-dynamics", check_dynamics},
+              {"train-forcefield", check_training}};
 
 static int check_stage(struct check *c, int i)
 {

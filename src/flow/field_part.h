@@ -109,5 +109,8 @@ int aster_stage_read_structures_ready(struct aster_ctx *ctx, void *run, int stag
 int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_train_forcefield(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *run, int stage);
+/* What such a stage would train, and how many structures make a shard. */
+ASTER_CHECKED int aster_train_forcefield_look(struct aster_run *run, int stage,
+                                              struct aster_forcefield_config *c, int64_t *shard);
 
 #endif

@@ -143,6 +143,20 @@ int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int sta
     return rc;
 }
 
+int aster_train_forcefield_look(struct aster_run *run, int stage, struct aster_forcefield_config *c,
+                                int64_t *shard)
+{
+    struct aster_forcefield_file file = {0};
+    struct aster_field_training t = {0};
+    ASTER_TRY(open_weights(run, stage, &file, &t));
+    config_of(run, stage, &t);
+    *c = t.c;
+    *shard = (t.t.batch_size + t.t.shards - 1) / t.t.shards;
+    if (t.from)
+        aster_forcefield_close(&file);
+    return 0;
+}
+
 /* ---- the two parts ---- */
 
 static int64_t good_ones(struct aster_course *c, int64_t begin, int64_t end,
@@ -223,7 +237,7 @@ static int read_all(struct aster_run *run, int stage, struct aster_runtime *rt,
     return split(run, stage, c, n_first, t);
 }
 
-/* ---- files of an epoch ---- */
+/* ---- files ---- */
 
 static int write_text(struct aster_run *run, const char *name, struct aster_str *s)
 {
@@ -232,6 +246,20 @@ static int write_text(struct aster_run *run, const char *name, struct aster_str 
         rc = aster_run_write(run, name, s);
     aster_str_free(s);
     return rc;
+}
+
+static int write_split(struct aster_run *run, const struct aster_field_training *t)
+{
+    struct aster_str s = {0};
+    aster_str_add(&s, "id,part,number\n");
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; i < (k ? t->n_val : t->n_train); i++) {
+            const struct aster_course_item *x = k ? t->val[i] : t->train[i];
+            aster_csv_field(&s, x->id, true);
+            aster_str_printf(&s, ",%s,%lld\n", k ? "val" : "train",
+                             (long long)(x - t->course->item));
+        }
+    return write_text(run, "split.csv", &s);
 }
 
 static int write_validation(const struct watch *w)
@@ -418,6 +446,7 @@ int aster_stage_train_forcefield(struct aster_ctx *ctx, void *arg, int stage)
     ASTER_GOTO(aster_run_runtime(run, &rt), done);
     ASTER_GOTO(aster_ledger_reset(run, w.label), done);
     ASTER_GOTO(read_all(run, stage, rt, &t), done);
+    ASTER_GOTO(write_split(run, &t), done);
     ASTER_GOTO(train(&w, stage, rt), done);
     run->items += course.n;
     run->failed += course.n_failed;
