@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 noinst_PROGRAMS += tests/golden-rcl tests/golden-metrics tests/golden-weightfiles
 noinst_HEADERS += tests/golden/rcl_file.h tests/golden/rcl_net.h tests/golden/rcl_check.h tests/golden/rcl_limits.h
-GOLDEN_RCL = tests/golden/golden_rcl.c tests/golden/rcl_file.c tests/golden/rcl_net.c tests/golden/rcl_check.c
+GOLDEN_RCL = tests/golden/golden_rcl.c tests/golden/golden_main.c tests/golden/rcl_file.c tests/golden/rcl_net.c tests/golden/rcl_check.c
 noinst_HEADERS += tests/golden/kernels.h tests/golden/golden_main.h
 tests_golden_rcl_SOURCES = $(GOLDEN_RCL) tests/golden/kernels.c
 tests_golden_metrics_SOURCES = tests/golden/golden_metrics.c
