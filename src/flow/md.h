@@ -99,11 +99,13 @@ struct aster_md_kept { /* of one copy */
     const double *frame;
     const int64_t *event;
 };
-/* The k-th of n copies of a part */
-ASTER_CHECKED int aster_md_part_read(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
-                                     int64_t n, const struct aster_md_copy *copy, int64_t k,
-                                     int (*visit)(void *arg, const struct aster_md_kept *kept),
-                                     void *arg);
+struct aster_md_part;
+ASTER_CHECKED int aster_md_part_open(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
+                                     int64_t n, const struct aster_md_copy *copy,
+                                     struct aster_md_part **out);
+/* What it has of its k-th copy, until it is closed */
+struct aster_md_kept aster_md_part_of(const struct aster_md_part *p, int64_t k);
+void aster_md_part_close(struct aster_md_part **p);
 
 /* ---- the files of a finished run (md_write.c) ---- */
 struct aster_md_output {

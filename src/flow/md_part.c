@@ -161,15 +161,16 @@ int aster_md_part_commit(struct aster_ctx *ctx, struct aster_store *s, int64_t i
 
 /* ---- reading ---- */
 
-struct loaded {
+struct aster_md_part {
     struct aster_h5 *f;
+    const struct aster_md_copy *copy;
     int64_t n, n_reasons;
     char **reasons, *device;
     int64_t *status, *hash, *counts, *event;
     double *state, *sample, *frame;
 };
 
-static void loaded_free(struct loaded *l)
+static void loaded_free(struct aster_md_part *l)
 {
     aster_strings_free(&l->reasons, l->n_reasons);
     aster_free(&l->device);
@@ -184,7 +185,7 @@ static void loaded_free(struct loaded *l)
 }
 
 static int load_marks(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                      struct loaded *l)
+                      struct aster_md_part *l)
 {
     char *path = NULL;
     int rc;
@@ -204,7 +205,7 @@ done:
     return rc;
 }
 
-static int load_state(struct loaded *l, const struct aster_md_copy *copy)
+static int load_state(struct aster_md_part *l, const struct aster_md_copy *copy)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < l->n; i++)
@@ -213,7 +214,7 @@ static int load_state(struct loaded *l, const struct aster_md_copy *copy)
 }
 
 /* What another memory limit or machine may have room for is computed again. */
-static bool is_same(const struct loaded *l, const struct aster_md_copy *copy)
+static bool is_same(const struct aster_md_part *l, const struct aster_md_copy *copy)
 {
     for (int64_t i = 0; i < l->n; i++)
         if (l->hash[i] != (int64_t)copy[i].hash || l->status[i] == ASTER_ELIMIT ||
@@ -237,7 +238,7 @@ static void take_state(struct aster_md_copy *c, const double *from)
 int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
                        struct aster_md_copy *copy, bool take, bool *there)
 {
-    struct loaded l = {0};
+    struct aster_md_part l = {0};
     *there = false;
     if (!aster_store_has(s, index))
         return 0;
@@ -263,7 +264,7 @@ int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t ind
     return rc;
 }
 
-static int load_records(struct loaded *l, const struct aster_md_copy *copy)
+static int load_records(struct aster_md_part *l, const struct aster_md_copy *copy)
 {
     int64_t samples = 0, frame = 0, events = 0;
     for (int64_t i = 0; i < l->n; i++) {
@@ -278,18 +279,15 @@ static int load_records(struct loaded *l, const struct aster_md_copy *copy)
     return aster_h5_read(l->f, "events", ASTER_I64, events, &l->event);
 }
 
-static struct aster_md_kept kept_of(const struct loaded *l, const struct aster_md_copy *copy,
-                                    int64_t k)
+struct aster_md_kept aster_md_part_of(const struct aster_md_part *l, int64_t k)
 {
     const double *sample = l->sample, *frame = l->frame;
-    const int64_t *event = l->event;
-    for (int64_t i = 0; i < k; i++) {
-        const int64_t *counts = l->counts + N_COUNTS * i;
+    const int64_t *event = l->event, *counts = l->counts;
+    for (int64_t i = 0; i < k; i++, counts += N_COUNTS) {
         sample += ASTER_MD_SAMPLE * counts[SAMPLES];
-        frame += counts[FRAMES] * frame_size(&copy[i]);
+        frame += counts[FRAMES] * frame_size(&l->copy[i]);
         event += counts[EVENTS];
     }
-    const int64_t *counts = l->counts + N_COUNTS * k;
     return (struct aster_md_kept){l->device,
                                   counts[SAMPLES],
                                   counts[FRAMES],
@@ -299,18 +297,23 @@ static struct aster_md_kept kept_of(const struct loaded *l, const struct aster_m
                                   event};
 }
 
-int aster_md_part_read(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                       const struct aster_md_copy *copy, int64_t k,
-                       int (*visit)(void *arg, const struct aster_md_kept *kept), void *arg)
+int aster_md_part_open(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
+                       const struct aster_md_copy *copy, struct aster_md_part **out)
 {
-    struct loaded l = {0};
-    int rc = load_marks(ctx, s, index, n, &l);
+    ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
+    (*out)->copy = copy;
+    int rc = load_marks(ctx, s, index, n, *out);
     if (rc == 0)
-        rc = load_records(&l, copy);
-    if (rc == 0) {
-        const struct aster_md_kept kept = kept_of(&l, copy, k);
-        rc = visit(arg, &kept);
-    }
-    loaded_free(&l);
+        rc = load_records(*out, copy);
+    aster_h5_close(&(*out)->f);
+    if (rc < 0)
+        aster_md_part_close(out);
     return rc;
+}
+
+void aster_md_part_close(struct aster_md_part **p)
+{
+    if (*p)
+        loaded_free(*p);
+    aster_free(p);
 }

@@ -111,9 +111,8 @@ static int add_frame(struct writer *w, const double *kept)
 
 /* ---- a copy ---- */
 
-static int add_part(void *arg, const struct aster_md_kept *k)
+static int add_part(struct writer *w, const struct aster_md_kept *k)
 {
-    struct writer *w = arg;
     int64_t size = ASTER_MD_FRAME + 9 * w->copy->s.n;
     if (!strstr(aster_str_get(&w->devices), k->device))
         aster_str_printf(&w->devices, "%s%s", w->devices.len ? ", " : "", k->device);
@@ -168,21 +167,52 @@ static int add_copy(struct writer *w)
     return 0;
 }
 
-static int add_unit(struct writer *w, int64_t unit)
+/* Parts of a unit: only one is in memory where it has one copy, else all are, since they are needed
+ * copy by copy. */
+struct parts {
+    struct aster_md_part **part;
+    int64_t n;
+};
+
+static int read_part(struct writer *w, int64_t unit, int64_t k, struct parts *p)
 {
     const struct aster_md_output *o = w->w;
     const struct aster_md_unit *u = &o->unit[unit];
+    if (p->part[k])
+        return 0;
+    if (u->n == 1 && k > 0)
+        aster_md_part_close(&p->part[k - 1]);
+    return aster_md_part_open(w->ctx, o->store, k * o->n_units + unit, u->n, o->copy + u->first,
+                              &p->part[k]);
+}
+
+static int add_copies(struct writer *w, int64_t unit, struct parts *p)
+{
+    const struct aster_md_unit *u = &w->w->unit[unit];
     for (int64_t i = 0; i < u->n; i++) {
-        w->copy = &o->copy[u->first + i];
+        w->copy = &w->w->copy[u->first + i];
         w->number = u->first + i + 1;
         w->pairs.heading = w->copy->replica == 0;
         aster_md_series_free(&w->series);
-        for (int64_t k = 0; k < u->n_parts; k++)
-            ASTER_TRY(aster_md_part_read(w->ctx, o->store, k * o->n_units + unit, u->n,
-                                         o->copy + u->first, i, add_part, w));
+        for (int64_t k = 0; k < u->n_parts; k++) {
+            ASTER_TRY(read_part(w, unit, k, p));
+            const struct aster_md_kept kept = aster_md_part_of(p->part[k], i);
+            ASTER_TRY(add_part(w, &kept));
+        }
         ASTER_TRY(add_copy(w));
     }
     return 0;
+}
+
+static int add_unit(struct writer *w, int64_t unit)
+{
+    struct parts p = {.n = w->w->unit[unit].n_parts};
+    ASTER_TRY(aster_alloc(w->ctx, p.n, sizeof *p.part, &p.part));
+    int rc = add_copies(w, unit, &p);
+    for (int64_t k = 0; k < p.n; k++)
+        aster_md_part_close(&p.part[k]);
+    aster_free(&p.part);
+    return rc;
 }
 
 /* ---- all ---- */
