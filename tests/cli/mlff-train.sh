@@ -103,6 +103,23 @@ train warm 0 "from the teacher's own weights" $data init_weights=teacher.h5 epoc
 column warm 6 | awk '{ exit !($1 < 1e-12) }'
 ok $? "there is nothing left to learn"
 
+# a pipeline of one's own: structures to validate on, and the trained field at once
+cat >own.yaml <<'END'
+asterism: 1
+pipeline: own
+parameters: {}
+stages:
+  data: {stage: read-structures, files: [labels/evaluated.extxyz]}
+  apart: {stage: read-structures, files: [labels/results.h5]}
+  train: {stage: train-forcefield, data: data, validation: apart, epochs: 1, hidden_dim: 4, num_interactions: 1, max_z: 20, batch_size: 16}
+  evaluate: {stage: evaluate-structures, forcefield: train, input: apart, filters: exact}
+END
+asterism run own.yaml --quiet --cpus 1 --out own
+[ "$rc" = 0 ] && [ "$(grep -c ',val,' own/split.csv)" = 40 ] && [ "$(grep -c ',train,' own/split.csv)" = 40 ]
+ok $? "all of one file train, all of the other validate"
+awk -F, 'NR == FNR { if (FNR > 1) energy[$2] = $5; next } FNR > 1 { d = $4 - energy[$1]; if (d * d > 1e-10 || !($1 in energy)) bad = 1; n++ } END { exit bad || n != 40 }' own/energies.csv own/validation.csv
+ok $? "and the next stage gives the same energies"
+
 # a kill in the middle, and on with others
 for k in 1 2; do
     "$ASTERISM" run mlff-train $data $tiny checkpoint_steps=1 --quiet --out killed --resume --cpus $((1 + k % 2)) >/dev/null 2>&1 &
