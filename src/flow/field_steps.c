@@ -195,8 +195,85 @@ static void judge(void *arg, const void *const *in, void *out)
 static void step_done(void *arg)
 {
     struct field_step *st = arg;
-    atomic_fetch_add(&st->tr->l.samples_done, st->n);
-    aster_slots_give(&st->tr->l.slots, st->slot);
+    struct aster_field_trainer *tr = st->tr;
+    int slot = st->slot;
+    atomic_fetch_add(&tr->l.samples_done, st->n);
+    aster_slots_give(&tr->places, st->place); /* from here on it is another's */
+    aster_slots_give(&tr->l.slots, slot);
+}
+
+/* ---- plans, in workers: some batches ahead ---- */
+
+static void make_plan(void *arg, const void *const *in)
+{
+    struct field_shard *sh = arg;
+    (void)in;
+    sh->rc = field_shard_plan(sh->st->tr, sh, sh->st->n, sh->st->n_atoms);
+}
+
+static void plan_done(void *arg)
+{
+    const struct field_shard *sh = arg;
+    struct aster_gate *gate = sh->st->tr->gate;
+    aster_gate_lock(gate);
+    sh->st->n_pending--;
+    aster_gate_wake(gate);
+    aster_gate_unlock(gate);
+}
+
+static int submit_plan(struct field_shard *sh)
+{
+    struct aster_field_trainer *tr = sh->st->tr;
+    const struct aster_buffer *const in[] = {tr->none};
+    aster_gate_lock(tr->gate);
+    sh->st->n_pending++;
+    aster_gate_unlock(tr->gate);
+    int rc = aster_cl_commit(
+        tr->l.env,
+        &(struct aster_commit_task){
+            .name = "plan", .n = 1, .in = in, .copy = make_plan, .done = plan_done, .arg = sh});
+    if (rc < 0)
+        plan_done(sh);
+    return rc;
+}
+
+/* Batches up to FIELD_AHEAD behind this one; order begins with it. */
+static int plan_ahead(struct aster_field_trainer *tr, int64_t batch, const int64_t *order)
+{
+    int64_t size = aster_min64(tr->l.c->batch_size, tr->l.n_train);
+    int64_t end = aster_min64(batch + FIELD_AHEAD + 1, tr->l.n_batches);
+    for (; tr->n_planned < end; tr->n_planned++) {
+        int64_t b = tr->n_planned;
+        struct field_step *st = &tr->steps[aster_slots_take(&tr->places)];
+        tr->ahead[b % (FIELD_AHEAD + 1)] = st;
+        st->batch = b;
+        field_step_deal(st, aster_min64(size, tr->l.n_train - b * size),
+                        order + (b - batch) * size);
+        for (int64_t s = 0; s < st->n_shards; s++)
+            ASTER_TRY(submit_plan(&st->shard[s]));
+    }
+    return 0;
+}
+
+static int wait_for_plans(struct field_step *st)
+{
+    struct aster_gate *gate = st->tr->gate;
+    aster_gate_lock(gate);
+    while (st->n_pending > 0)
+        aster_gate_wait(gate);
+    aster_gate_unlock(gate);
+    for (int64_t s = 0; s < st->n_shards; s++)
+        ASTER_TRY(st->shard[s].rc);
+    return 0;
+}
+
+void field_steps_drop(struct aster_field_trainer *tr)
+{
+    for (int k = 0; k <= FIELD_AHEAD; k++) {
+        if (tr->ahead[k])
+            aster_slots_give(&tr->places, tr->ahead[k]->place);
+        tr->ahead[k] = NULL;
+    }
 }
 
 /* ---- submission ---- */
@@ -228,10 +305,8 @@ static int submit_shard(struct field_step *st, int64_t s, struct aster_buffer *i
 static int submit(struct field_step *st, int64_t step, double lr)
 {
     struct aster_field_trainer *tr = st->tr;
-    for (int64_t s = 0; s < st->n_shards; s++) {
-        ASTER_TRY(field_shard_plan(tr, &st->shard[s], st->n, st->n_atoms));
+    for (int64_t s = 0; s < st->n_shards; s++)
         ASTER_TRY(field_shard_room(tr, &st->shard[s], s, 1));
-    }
     for (int64_t s = 0; s < st->n_shards; s++)
         ASTER_TRY(submit_shard(st, s, tr->input[step % tr->n_sets][s]));
     ASTER_TRY(aster_learner_sum(&tr->l, st->n_shards, tr->grad));
@@ -250,14 +325,23 @@ int field_step_submit(struct aster_learner *l, int64_t epoch, int64_t batch, int
                       double lr, int64_t n, const int64_t *order)
 {
     struct aster_field_trainer *tr = (struct aster_field_trainer *)l;
-    struct field_step *st = &tr->steps[aster_slots_take(&l->slots)];
+    struct field_step *st = NULL;
+    int slot = aster_slots_take(&l->slots);
     (void)epoch;
-    st->batch = batch;
-    field_step_deal(st, n, order);
-    int rc = submit(st, step, lr);
+    (void)n;
+    int rc = plan_ahead(tr, batch, order);
+    if (rc == 0) {
+        st = tr->ahead[batch % (FIELD_AHEAD + 1)];
+        rc = wait_for_plans(st);
+    }
+    if (rc == 0) {
+        tr->ahead[batch % (FIELD_AHEAD + 1)] = NULL;
+        st->slot = slot;
+        rc = submit(st, step, lr);
+    }
     if (rc < 0) { /* what was submitted of it ends first */
         aster_runtime_wait(l->rt);
-        aster_slots_give(&l->slots, st->slot);
+        aster_slots_give(&l->slots, slot);
     }
     return rc;
 }

@@ -80,10 +80,13 @@ int field_shard_room(struct aster_field_trainer *tr, const struct field_shard *s
 static int begin(struct aster_learner *l, int64_t first, const int64_t *order)
 {
     struct aster_field_trainer *tr = (struct aster_field_trainer *)l;
-    struct field_step *st = &tr->steps[0];
     int64_t size = aster_min64(l->c->batch_size, l->n_train);
     struct field_shard *at = NULL, largest = {0};
     int64_t n_batch = 0, atoms_batch = 0;
+    field_steps_drop(tr);
+    tr->n_planned = first / size;
+    tr->flops = 0;
+    struct field_step *st = &tr->steps[0];
     for (int64_t i = first; i < l->n_train; i += size) {
         field_step_deal(st, aster_min64(size, l->n_train - i), order + i);
         for (int64_t s = 0; s < st->n_shards; s++)
@@ -117,13 +120,17 @@ static const struct aster_learner_kind kind = {.start = start,
 static int make_steps(struct aster_field_trainer *tr)
 {
     int64_t batch = aster_min64(tr->t.t.batch_size, tr->t.n_train);
+    int n = (int)tr->t.t.window + FIELD_AHEAD + 1;
     ASTER_TRY(aster_slots_init(tr->l.ctx, &tr->l.slots, (int)tr->t.t.window));
-    ASTER_TRY(aster_alloc(tr->l.ctx, tr->t.t.window, sizeof *tr->steps, &tr->steps));
-    tr->n_steps = (int)tr->t.t.window;
+    ASTER_TRY(aster_slots_init(tr->l.ctx, &tr->places, n));
+    ASTER_TRY(aster_gate_new(tr->l.ctx, &tr->gate));
+    ASTER_TRY(aster_buffer_new(tr->l.rt, 1, &tr->none));
+    ASTER_TRY(aster_alloc(tr->l.ctx, n, sizeof *tr->steps, &tr->steps));
+    tr->n_steps = n;
     for (int k = 0; k < tr->n_steps; k++) {
         struct field_step *st = &tr->steps[k];
         st->tr = tr;
-        st->slot = k;
+        st->place = k;
         ASTER_TRY(aster_alloc(tr->l.ctx, tr->n_shards, sizeof *st->shard, &st->shard));
         ASTER_TRY(aster_alloc(tr->l.ctx, batch, sizeof *st->item, &st->item));
         ASTER_TRY(aster_alloc(tr->l.ctx, batch, sizeof *st->sorted, &st->sorted));
@@ -202,6 +209,9 @@ void aster_field_trainer_free(struct aster_field_trainer **trp)
     free_many(tr, &tr->output);
     free_many(tr, &tr->grad);
     aster_buffer_free(tr->l.rt, &tr->arena);
+    aster_buffer_free(tr->l.rt, &tr->none);
+    aster_slots_done(&tr->places);
+    aster_gate_free(&tr->gate);
     aster_learner_done(&tr->l);
     aster_free(trp);
 }

@@ -32,7 +32,7 @@ ASTER_CHECKED int aster_field_trainer_run(struct aster_field_trainer *t, const c
                                           bool resume, const struct aster_train_hooks *hooks);
 /* Of each structure of val, after its epoch's validation. */
 const struct aster_field_guess *aster_field_trainer_guesses(const struct aster_field_trainer *t);
-/* Operations of one pass over the training part, forward and backward, about. */
+/* Operations of the last epoch's steps, as plans count them. */
 double aster_field_trainer_flops(const struct aster_field_trainer *t);
 int64_t aster_field_trainer_n_params(const struct aster_field_trainer *t);
 

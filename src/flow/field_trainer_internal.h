@@ -5,7 +5,8 @@
 
 #include "flow/field_trainer.h"
 
-enum { FIELD_INPUT_SETS = 2 }; /* the next batch is filled in while this one is computed */
+/* The next batch is filled in while this one is computed, and plans are made for some ahead. */
+enum { FIELD_INPUT_SETS = 2, FIELD_AHEAD = 4 };
 
 struct field_shard {
     struct field_step *st;
@@ -15,10 +16,12 @@ struct field_shard {
     int64_t at_number, at_src, at_dst, at_vector, at_owner; /* in the input */
     int64_t at_energy, at_force, at_direction;
     int64_t at_loss; /* in the output */
+    int rc;          /* of planning it */
 };
-struct field_step { /* a slot: one step in flight */
+struct field_step { /* a place: one step in flight, or planned */
     struct aster_field_trainer *tr;
-    int slot;
+    int place, slot;
+    int64_t n_pending; /* plans that are not made yet */
     int64_t batch, n, n_atoms, n_shards;
     struct aster_course_item **item; /* of the batch, shard by shard */
     struct aster_course_item **sorted;
@@ -30,9 +33,13 @@ struct aster_field_trainer {
     int64_t n_shards; /* of a full batch */
     int n_sets, n_steps;
     struct aster_buffer **grad, **output, **input[FIELD_INPUT_SETS];
-    struct aster_buffer *arena; /* one per worker */
-    struct field_step *steps;
-    double flops; /* of the steps so far in this epoch */
+    struct aster_buffer *arena;                        /* one per worker */
+    struct field_step *steps, *ahead[FIELD_AHEAD + 1]; /* ahead: planned, by batch */
+    int64_t n_planned;                                 /* batches of this epoch */
+    struct aster_slots places;
+    struct aster_gate *gate;   /* of n_pending */
+    struct aster_buffer *none; /* tasks have one: this is read by all */
+    double flops;              /* of the steps so far in this epoch */
     /* validation */
     struct aster_field *field;
     struct aster_field_item *val;
@@ -47,6 +54,8 @@ void field_step_deal(struct field_step *st, int64_t n, const int64_t *order);
 int64_t field_shard_cost(const struct field_shard *s);
 ASTER_CHECKED int field_shard_plan(struct aster_field_trainer *tr, struct field_shard *s,
                                    int64_t n_batch, int64_t atoms_batch);
+/* Gives up what is planned, once no task is under way. */
+void field_steps_drop(struct aster_field_trainer *tr);
 /* Buffers of shard index for its plan, times slack. */
 ASTER_CHECKED int field_shard_room(struct aster_field_trainer *tr, const struct field_shard *s,
                                    int64_t index, double slack);

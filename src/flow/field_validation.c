@@ -72,38 +72,36 @@ static void batch_done(void *arg)
     (void)arg;
 }
 
-/* As many items from first on as make a task of the usual size and fit */
-static int cut(struct aster_field_trainer *tr, int64_t first, int64_t end, int64_t *n)
+/* As many items from first on as make a task of the usual size and fit; *alone: one that does not
+ * fit beside others. */
+static int cut(struct aster_field_trainer *tr, int64_t first, int64_t end, int64_t *n, bool *alone)
 {
     int64_t most = aster_field_batch_atoms(tr->field), atoms = 0, edges = 0, bytes;
     *n = 0;
-    while (first + *n < end && (*n == 0 || atoms + tr->val[first + *n].structure->n <= most)) {
-        atoms += tr->val[first + *n].structure->n;
-        edges += tr->val[first + *n].n_edges;
-        ++*n;
-    }
-    for (;;) {
+    while (first + *n < end && (*n == 0 || atoms + tr->val[first + *n].structure->n <= most))
+        atoms += tr->val[first + (*n)++].structure->n;
+    for (;; *n = (*n + 1) / 2) {
+        atoms = edges = 0;
+        for (int64_t i = first; i < first + *n; i++) {
+            atoms += tr->val[i].structure->n;
+            edges += tr->val[i].n_edges;
+        }
         ASTER_TRY(aster_field_bytes(tr->field, *n, atoms, edges, &bytes));
-        if (*n == 1 || bytes <= aster_field_room(tr->field))
+        *alone = bytes > aster_field_room(tr->field);
+        if (*n == 1 || !*alone)
             return 0;
-        --*n;
-        atoms -= tr->val[first + *n].structure->n;
-        edges -= tr->val[first + *n].n_edges;
     }
 }
 
-static int submit(struct aster_field_trainer *tr, int64_t first, int64_t n,
+static int submit(struct aster_field_trainer *tr, int64_t first, int64_t n, bool alone,
                   struct aster_field_item **item)
 {
-    int64_t bytes;
     for (int64_t k = 0; k < n; k++) {
         item[k] = &tr->val[first + k];
         item[k]->status = 0;
     }
-    ASTER_TRY(aster_field_bytes(tr->field, n, item[0]->structure->n, item[0]->n_edges, &bytes));
-    if (n == 1 && bytes > aster_field_room(tr->field))
-        return aster_field_submit_alone(tr->field, item[0], batch_done, NULL);
-    return aster_field_submit(tr->field, n, item, batch_done, NULL);
+    return alone ? aster_field_submit_alone(tr->field, item[0], batch_done, NULL)
+                 : aster_field_submit(tr->field, n, item, batch_done, NULL);
 }
 
 static int submit_part(struct aster_field_trainer *tr, int64_t begin, int64_t end,
@@ -111,13 +109,14 @@ static int submit_part(struct aster_field_trainer *tr, int64_t begin, int64_t en
                        struct aster_field_item **item)
 {
     int64_t n;
+    bool alone;
     for (int64_t i = begin; i < end; i += n) {
         if (hooks && hooks->stop && hooks->stop(hooks->arg))
             return ASTER_ESTOP;
         if (hooks && hooks->progress)
             hooks->progress(hooks->arg, epoch, i, tr->t.n_val, true);
-        ASTER_TRY(cut(tr, i, end, &n));
-        ASTER_TRY(submit(tr, i, n, item));
+        ASTER_TRY(cut(tr, i, end, &n, &alone));
+        ASTER_TRY(submit(tr, i, n, alone, item));
     }
     return 0;
 }

@@ -391,6 +391,12 @@ static int facts(const struct watch *w)
                              (long long)w->t->n_train, (long long)w->t->n_val));
     if (best < 0)
         return 0;
+    const struct aster_epoch *last = &h->e[h->n - 1];
+    if (aster_field_trainer_flops(w->trainer) > 0 && last->seconds > 0)
+        ASTER_TRY(aster_run_fact(run, "speed of the last epoch",
+                                 "%.4g structures/s, %.4g GFLOP/s, its validation included",
+                                 (double)w->t->n_train / last->seconds,
+                                 1e-9 * aster_field_trainer_flops(w->trainer) / last->seconds));
     const struct aster_field_metrics *m = &h->e[best].field;
     return aster_run_fact(run, "best epoch",
                           "%lld of %lld: force RMSE %.4g eV/A, energy MAE %.4g eV, mean angle %.3g "

@@ -297,10 +297,12 @@ static void report(const struct training *t, int64_t done)
         t->hooks->progress(t->hooks->arg, t->p.epoch, done, t->l->n_train, false);
 }
 
-/* Of the next step */
-static double rate(const struct training *t)
+/* Of the next step; before: of the one before it */
+static double rate(const struct training *t, int64_t before)
 {
-    return progress_rate(t->c, t->l->n_batches, &t->p);
+    struct progress p = t->p;
+    p.step -= before;
+    return progress_rate(t->c, t->l->n_batches, &p);
 }
 
 static int train_epoch(struct training *t)
@@ -319,7 +321,7 @@ static int train_epoch(struct training *t)
         }
         ASTER_TRY(atomic_load(&l->failed));
         report(t, atomic_load(&l->samples_done));
-        ASTER_TRY(l->kind->step(l, t->p.epoch, b, t->p.step, rate(t),
+        ASTER_TRY(l->kind->step(l, t->p.epoch, b, t->p.step, rate(t, 0),
                                 aster_min64(size, l->n_train - b * size), t->order + b * size));
         t->p.step++;
         if (every > 0 && t->p.step % every == 0 && b + 1 < l->n_batches) {
@@ -351,7 +353,7 @@ static int sum_up(const struct training *t, struct aster_epoch *e)
 static int end_epoch(struct training *t, bool *stop)
 {
     struct verdict v;
-    struct aster_epoch e = {.epoch = t->p.epoch, .lr = rate(t)};
+    struct aster_epoch e = {.epoch = t->p.epoch, .lr = rate(t, 1)};
     int rc = t->l->kind->validate(t->l, t->hooks, &e);
     ASTER_TRY(settle(t, t->l->n_batches));
     if (rc == ASTER_ESTOP && aster_ctx_code(t->ctx) == 0)
