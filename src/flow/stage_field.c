@@ -248,6 +248,12 @@ static int evaluate_all(struct evaluation *e)
     return aster_run_stopping() ? ASTER_ESTOP : 0;
 }
 
+/* Behind the first path, in what is said of all */
+static const char *others(const struct evaluation *e)
+{
+    return e->source->n > 1 ? " and the other files" : "";
+}
+
 static int report(struct evaluation *e, const struct aster_field_output *o)
 {
     struct aster_run *run = e->run;
@@ -277,10 +283,9 @@ static int report(struct evaluation *e, const struct aster_field_output *o)
     run->items += o->n;
     run->failed += o->failed;
     if (o->failed == o->n)
-        return aster_fail(
-            run->ctx, ASTER_ELIMIT,
-            "%s: none of its %lld structures has an energy; failed_items.tsv says why",
-            e->source->path[0], (long long)o->n);
+        return aster_fail(run->ctx, ASTER_ELIMIT,
+                          "%s%s: none of %lld structures has an energy; failed_items.tsv says why",
+                          e->source->path[0], others(e), (long long)o->n);
     return 0;
 }
 
@@ -310,7 +315,8 @@ static int run_all(struct evaluation *e)
     aster_progress_stage(e->run->progress, e->id, -1);
     ASTER_TRY(evaluate_all(e));
     if (e->n_read == 0)
-        return aster_fail(e->ctx, ASTER_EFORMAT, "%s: holds no structure", e->source->path[0]);
+        return aster_fail(e->ctx, ASTER_EFORMAT, "%s%s: no structure is there", e->source->path[0],
+                          others(e));
     if (e->n_skipped)
         aster_log(e->ctx, ASTER_LOG_INFO, "%lld of %lld structures were done before",
                   (long long)e->n_skipped, (long long)e->n_read);

@@ -352,6 +352,8 @@ int aster_xyz_next(struct aster_xyz *x, struct aster_structure *out, struct aste
     if (!is_bad(x))
         ASTER_TRY(look_behind(x, n));
     if (is_bad(x)) {
+        out->name = x->header.name; /* what is known of it */
+        x->header.name = NULL;
         forget_frame(x);
         ASTER_TRY(skip_to_count(x));
         return 1;

@@ -143,6 +143,8 @@ static int start(struct aster_runtime *rt, const struct chosen *c)
                           "StarPU: the library and its header are of different versions");
     conf.precedence_over_environment_variables = 1;
     conf.sched_policy_name = rt->scheduler;
+    if (c->n_gpus == 0)
+        idle_policy(rt->scheduler, &conf);
     conf.ncpus = c->cpus;
     conf.ncuda = c->n_gpus;
     if (!rt->simulate && c->n_gpus > 0) {
@@ -326,6 +328,7 @@ void aster_runtime_free(struct aster_runtime **rtp)
     if (rt->started) {
         starpu_task_wait_for_all();
         gpu_workers_stop(rt);
+        idle_end();
         starpu_shutdown();
     }
     for (int k = 0; rt->env.worker && k < rt->env.n_workers; k++)

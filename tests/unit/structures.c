@@ -15,7 +15,7 @@ struct all {
     int64_t n;
     int rc;
     struct aster_structure s[MOST];
-    char *fault[MOST];
+    char *fault[MOST], name[MOST][8];
     int64_t line[MOST];
 };
 
@@ -30,6 +30,7 @@ static void read_all(const char *path, struct all *a)
             tap_ok(false, "%s: record %lld has index %lld", path, (long long)a->n,
                    (long long)at.index);
         a->fault[a->n] = at.fault ? strdup(at.fault) : NULL;
+        snprintf(a->name[a->n], sizeof a->name[0], "%s", at.name);
         a->line[a->n++] = at.line;
     }
     aster_structures_close(&r);
@@ -239,6 +240,18 @@ static void check_bad(size_t k)
                  bad_frames[k].words[0]);
     forget(&a);
     aster_str_free(&text);
+}
+
+static void test_bad_name(void)
+{
+    struct all a;
+    read_all(put_text("n.xyz", "1\nname=good\nH 0 0 0\n1\nname=bad\nH 0 0 x\n"
+                               "1\n\nH 0 0 x\n2\nname=cut\nH 0 0 0\n"),
+             &a);
+    tap_ok(a.n == 4 && !a.fault[0] && a.fault[1] && a.fault[2] && a.fault[3] &&
+               !strcmp(a.name[1], "bad") && !*a.name[2] && !strcmp(a.name[3], "cut"),
+           "a structure with a fault keeps its name, where it has one");
+    forget(&a);
 }
 
 static void test_bad_frames(void)
@@ -480,6 +493,7 @@ static void test_groups(void)
     tap_ok(a.n == 3 && a.fault[1] && strstr(a.fault[1], "g.h5: 'b/atomic_numbers'") &&
                strstr(a.fault[1], "2 are expected"),
            "numbers and positions that do not go together are a fault of that group");
+    tap_ok(!strcmp(a.name[1], "b"), "which is named");
     tap_ok(a.n == 3 && a.s[2].has_energy && are(&a.s[2].energy, 1, 2.5) && !a.s[2].has_cell &&
                !a.s[2].has_forces,
            "an energy as an attribute, and nothing else");
@@ -625,6 +639,7 @@ int main(void)
     test_velocities();
     test_xyz();
     test_bad_frames();
+    test_bad_name();
     test_cut_off();
     test_bad_files();
     test_long_lines();
