@@ -73,9 +73,9 @@ def check(ok, folder, asterism, drawn, examples, library):
     ok(worst < 1e-9, f"stress by differences: off by {worst:.1e} eV/A^3")
 
     steps, dt = 60, 0.5
-    ok(pipeline(asterism, "mlff-md", folder, "moved", "input=start.extxyz", f"steps={steps}", f"timestep={dt}", "frame_interval=1", "log_interval=1",
+    ok(pipeline(asterism, "mlff-md", folder, "walked", "input=start.extxyz", f"steps={steps}", f"timestep={dt}", "frame_interval=1", "log_interval=1",
                 "remove_momentum=false", "remove_rotation=false"), "mlff-md moves them")
-    trajectory = ase.io.read(place("moved/trajectory.extxyz"), ":")
+    trajectory = ase.io.read(place("walked/trajectory.extxyz"), ":")
     ok(len(trajectory) == len(frames) * (steps + 1), f"{len(trajectory)} frames")
     worst_place = worst_velocity = worst_energy = moved = 0
     for k, a in enumerate(frames):
