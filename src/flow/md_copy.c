@@ -24,6 +24,7 @@ static struct aster_dynamics_key key_of(const struct aster_md_options *o,
                                        (c->structure << REPLICA_BITS) + c->replica, step};
 }
 
+/* NULL, or why there are none */
 static const char *start_velocities(const struct aster_md_options *o, struct aster_md_copy *c,
                                     bool has_any)
 {
