@@ -89,9 +89,11 @@ void aster_md_forget(struct aster_md_copy *c); /* its records */
 /* ---- a part: what n consecutive copies recorded, and where they are (md_part.c) ---- */
 ASTER_CHECKED int aster_md_part_commit(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
                                        int64_t n, struct aster_md_copy *copy, const char *device);
-/* Whether the part is there and of these very copies; if so and with take, they go on from it. */
+/* Whether the part is there and of these very copies; if so and with take, they go on from it.
+ * ended, may be NULL: none of them does. */
 ASTER_CHECKED int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
-                                     int64_t n, struct aster_md_copy *copy, bool take, bool *there);
+                                     int64_t n, struct aster_md_copy *copy, bool take, bool *there,
+                                     bool *ended);
 struct aster_md_kept { /* of one copy */
     const char *device;
     int64_t n_samples, n_frames, n_events;

@@ -6,9 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-#define FUSED       0.1 /* Angstrom: nearer are only the atoms of a copy that broke */
-#define MOST_SWELL  1.0 /* of ln V in a step */
-#define MOST_COPIES 20  /* bits of a replica's number in that of its random numbers */
+#define FUSED        0.1 /* Angstrom: nearer are only the atoms of a copy that broke */
+#define MOST_SWELL   1.0 /* of ln V in a step */
+#define REPLICA_BITS 20  /* of the number of a copy in its random numbers: 10^6 replicas */
 
 /* ---- beginning ---- */
 
@@ -21,9 +21,10 @@ static struct aster_dynamics_key key_of(const struct aster_md_options *o,
                                         const struct aster_md_copy *c, int64_t step)
 {
     return (struct aster_dynamics_key){(uint64_t)o->seed,
-                                       (c->structure << MOST_COPIES) + c->replica, step};
+                                       (c->structure << REPLICA_BITS) + c->replica, step};
 }
 
+/* NULL, or why there are none */
 static const char *start_velocities(const struct aster_md_options *o, struct aster_md_copy *c,
                                     bool has_any)
 {

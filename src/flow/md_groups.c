@@ -47,31 +47,34 @@ static int cut_units(struct aster_md_run *r)
     return 0;
 }
 
-/* How many parts of a unit there are, from the first on */
+/* How many parts of a unit there are, from the first on; its step is -1 where none of its copies
+ * goes on from the last. */
 static int count_parts(struct aster_md_run *r, int64_t unit)
 {
     struct aster_md_unit *u = &r->unit[unit];
     int64_t segments = (r->o.steps + r->o.checkpoint - 1) / r->o.checkpoint;
-    bool there = true;
-    while (u->n_parts < segments) {
+    bool there = true, ended = false;
+    while (u->n_parts < segments && !ended) {
         ASTER_TRY(aster_md_part_find(r->ctx, r->store, u->n_parts * r->n_units + unit, u->n,
-                                     r->copy + u->first, false, &there));
+                                     r->copy + u->first, false, &there, &ended));
         if (!there)
             break;
         u->n_parts++;
     }
+    r->step[unit] = ended ? -1 : 0;
     return 0;
 }
 
-/* Copies that exchange go on from one step, that of the one that is least far. */
+/* Copies that exchange go on from one step, that of the one that is least far of those that do. */
 static void level_families(struct aster_md_run *r)
 {
     for (int64_t k = 0, end; k < r->n_units; k = end) {
         int64_t least = INT64_MAX, structure = r->copy[r->unit[k].first].structure;
         for (end = k; end < r->n_units && r->copy[r->unit[end].first].structure == structure; end++)
-            least = aster_min64(least, r->unit[end].n_parts);
+            if (r->step[end] == 0)
+                least = aster_min64(least, r->unit[end].n_parts);
         for (int64_t m = k; m < end; m++)
-            r->unit[m].n_parts = least;
+            r->unit[m].n_parts = aster_min64(least, r->unit[m].n_parts);
     }
 }
 
@@ -79,10 +82,11 @@ static int take_parts(struct aster_md_run *r, int64_t unit)
 {
     struct aster_md_unit *u = &r->unit[unit];
     bool there = true;
+    r->step[unit] = 0;
     if (u->n_parts == 0)
         return 0;
     ASTER_TRY(aster_md_part_find(r->ctx, r->store, (u->n_parts - 1) * r->n_units + unit, u->n,
-                                 r->copy + u->first, true, &there));
+                                 r->copy + u->first, true, &there, NULL));
     if (!there)
         return aster_fail(r->ctx, ASTER_EIO, "a part of the run was changed meanwhile");
     r->step[unit] = aster_min64(r->o.steps, u->n_parts * r->o.checkpoint);

@@ -236,7 +236,7 @@ static void take_state(struct aster_md_copy *c, const double *from)
 }
 
 int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                       struct aster_md_copy *copy, bool take, bool *there)
+                       struct aster_md_copy *copy, bool take, bool *there, bool *ended)
 {
     struct aster_md_part l = {0};
     *there = false;
@@ -247,6 +247,10 @@ int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t ind
     if (same)
         rc = load_state(&l, copy);
     *there = rc == 0 && same;
+    if (ended)
+        *ended = *there;
+    for (int64_t i = 0; ended && *there && i < n; i++)
+        *ended = *ended && l.status[i];
     const double *state = l.state;
     for (int64_t i = 0; *there && take && i < n; i++) {
         if (copy[i].status == 0)
