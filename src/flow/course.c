@@ -164,9 +164,12 @@ static int find_and_keep(struct aster_course *c, struct aster_ctx *ctx, struct a
     x->n_edges = e->n;
     look_at_distances(x, e);
     int64_t bytes = e->n * NUMBERS_PER_EDGE * (int64_t)sizeof *x->list;
-    if (x->status || atomic_fetch_add(&c->kept, bytes) + bytes > c->room)
+    if (x->status)
         return 0;
-    return take_list(ctx, x, e);
+    if (atomic_fetch_add(&c->kept, bytes) + bytes <= c->room)
+        return take_list(ctx, x, e);
+    atomic_fetch_sub(&c->kept, bytes);
+    return 0;
 }
 
 struct chunk {

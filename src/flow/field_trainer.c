@@ -56,23 +56,23 @@ static int grow(struct aster_field_trainer *tr, int64_t bytes, bool scratch,
 int field_shard_room(struct aster_field_trainer *tr, const struct field_shard *s, int64_t index,
                      double slack)
 {
-    struct aster_cl_env *env = tr->l.env;
-    const int64_t in = (int64_t)(slack * (double)aster_plan_bytes(s->plan, ASTER_CLASS_INPUT)),
+    const struct aster_cl_env *env = tr->l.env;
+    const int64_t limit = env->memory_limit - atomic_load(&tr->t.course->kept),
+                  in = (int64_t)(slack * (double)aster_plan_bytes(s->plan, ASTER_CLASS_INPUT)),
                   arena = (int64_t)(slack * (double)aster_plan_bytes(s->plan, ASTER_CLASS_ARENA)),
                   out = (int64_t)(slack * (double)aster_plan_bytes(s->plan, ASTER_CLASS_OUTPUT));
     for (int k = 0; k < tr->n_sets; k++)
         ASTER_TRY(grow(tr, in, false, &tr->input[k][index]));
     ASTER_TRY(grow(tr, out, false, &tr->output[index]));
     ASTER_TRY(grow(tr, arena, true, &tr->arena));
-    if (in + out + arena <= env->memory_limit &&
-        atomic_load(&env->memory_used) <= env->memory_limit)
+    if (in + out + arena <= limit && atomic_load(&env->memory_used) <= limit)
         return 0;
     return aster_fail(
         tr->l.ctx, ASTER_ELIMIT,
         "a shard of %lld structures, %lld atoms and %lld edges needs %.1f MB, the "
-        "memory limit is %.1f MB with %.1f MB in use; lower batch_size or raise shards",
+        "memory limit leaves %.1f MB, %.1f MB are in use; lower batch_size or raise shards",
         (long long)s->n, (long long)s->n_atoms, (long long)s->n_edges,
-        (double)(in + out + arena) / 1e6, (double)env->memory_limit / 1e6,
+        (double)(in + out + arena) / 1e6, (double)limit / 1e6,
         (double)atomic_load(&env->memory_used) / 1e6);
 }
 
@@ -81,7 +81,7 @@ static int begin(struct aster_learner *l, int64_t first, const int64_t *order)
 {
     struct aster_field_trainer *tr = (struct aster_field_trainer *)l;
     int64_t size = aster_min64(l->c->batch_size, l->n_train);
-    struct field_shard *at = NULL, largest = {0};
+    struct field_shard largest = {0};
     int64_t n_batch = 0, atoms_batch = 0;
     field_steps_drop(tr);
     tr->n_planned = first / size;
@@ -90,14 +90,13 @@ static int begin(struct aster_learner *l, int64_t first, const int64_t *order)
     for (int64_t i = first; i < l->n_train; i += size) {
         field_step_deal(st, aster_min64(size, l->n_train - i), order + i);
         for (int64_t s = 0; s < st->n_shards; s++)
-            if (!at || field_shard_cost(&st->shard[s]) > field_shard_cost(&largest)) {
-                at = &st->shard[s];
-                largest = *at;
+            if (field_shard_cost(&st->shard[s]) > field_shard_cost(&largest)) {
+                largest = st->shard[s];
                 n_batch = st->n;
                 atoms_batch = st->n_atoms;
             }
     }
-    if (!at)
+    if (largest.n == 0)
         return 0;
     struct field_shard probe = {
         .n = largest.n, .n_atoms = largest.n_atoms, .n_edges = largest.n_edges};
