@@ -174,42 +174,14 @@ static int find_sizes(struct aster_forcefield_file *w, struct aster_h5 *h5)
 
 /* ---- tensors ---- */
 
-static void shape_text(int rank, const int64_t *dim, struct aster_str *out)
-{
-    aster_str_add(out, "[");
-    for (int k = 0; k < rank; k++)
-        aster_str_printf(out, k ? ", %lld" : "%lld", (long long)dim[k]);
-    aster_str_add(out, "]");
-}
-
-static bool is_real(enum aster_weight_type t)
-{
-    return t == ASTER_WEIGHT_F16 || t == ASTER_WEIGHT_BF16 || t == ASTER_WEIGHT_F32 ||
-           t == ASTER_WEIGHT_F64;
-}
-
 static int check_tensor(const struct aster_forcefield_file *w, const char *name, int rank,
                         const int64_t *dim)
 {
     const struct aster_weight *t = find(w, name);
-    struct aster_str found = {0}, expected = {0};
     if (!t)
         return aster_fail(w->ctx, ASTER_EFORMAT, "%s: has no tensor '%s%s'",
                           aster_weightfile_path(w->f), w->prefix, name);
-    bool same = t->rank == rank && is_real(t->type);
-    for (int k = 0; same && k < rank; k++)
-        same = t->dim[k] == dim[k];
-    if (same)
-        return 0;
-    shape_text(t->rank, t->dim, &found);
-    shape_text(rank, dim, &expected);
-    int rc = aster_fail(
-        w->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected real numbers %s",
-        aster_weightfile_path(w->f), ASTER_CUT(200, t->name), aster_weight_type_name(t->type),
-        aster_str_get(&found), aster_str_get(&expected));
-    aster_str_free(&found);
-    aster_str_free(&expected);
-    return rc;
+    return aster_weightfile_expect(w->f, t, rank, dim);
 }
 
 static bool is_known(const struct aster_forcefield_file *w, const struct aster_program *p,
