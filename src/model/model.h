@@ -22,6 +22,8 @@ struct aster_model_config { /* of the per-residue labelling models */
     int64_t hidden_dim;
     int num_layers;
     double dropout;
+    /* How products of its f32 programs are computed; no file of weights says it. */
+    enum aster_products products;
 };
 enum aster_program_use { ASTER_USE_TRAIN, ASTER_USE_EVAL };
 struct aster_model_loss {
