@@ -10,6 +10,7 @@ enum aster_model_kind { ASTER_MODEL_CNN, ASTER_MODEL_UNET, ASTER_MODEL_LSTM, AST
 
 struct aster_model_config { /* of the per-residue labelling models */
     enum aster_model_kind kind;
+    enum aster_products products; /* of its programs of f32; no file of weights says it */
     int64_t input_dim, max_length;
     /* cnn */
     int n_layers;
@@ -22,8 +23,6 @@ struct aster_model_config { /* of the per-residue labelling models */
     int64_t hidden_dim;
     int num_layers;
     double dropout;
-    /* How products of its f32 programs are computed; no file of weights says it. */
-    enum aster_products products;
 };
 enum aster_program_use { ASTER_USE_TRAIN, ASTER_USE_EVAL };
 struct aster_model_loss {

@@ -279,10 +279,28 @@ static void refer(struct kt_case *c, kt_reference *reference)
         }
 }
 
-/* Of what emulates a GPU, rounding is tried on some cases: they come in sevens less one at most. */
+/* Counts a result of whole operands that is told from one of rounded operands. */
+static void check_whole(struct kt_case *c)
+{
+    struct kt_call call;
+    bool passed = true;
+    if (c->t->products == ASTER_PRODUCTS_FULL)
+        return;
+    kt_call_new(&call, c, -1, -1);
+    call.a.products = ASTER_PRODUCTS_FULL;
+    if (!kt_call_run(&call, kt_target(0), c->t->op, KT_OTHER))
+        for (int k = 0; k < c->n_out; k++)
+            passed &= kt_error(c, k, call.a.out[k].p) <= c->t->tolerance->limit;
+    c->t->n_whole += !passed;
+    kt_call_free(&call);
+}
+
+/* Of what emulates a GPU, rounding is tried on one case in seven: all ways of turning a matrix and
+ * the widest lstm are among them. */
 static bool is_left_out(const struct kt_case *c)
 {
-    return c->t->products != ASTER_PRODUCTS_FULL && kt_target(0)->is_slow && c->t->n_cases++ % 7;
+    return c->t->products != ASTER_PRODUCTS_FULL && kt_target(0)->is_slow &&
+           c->t->n_cases++ % 7 != 2;
 }
 
 void kt_run(struct kt_case *c, kt_reference *reference)
@@ -312,9 +330,11 @@ void kt_run(struct kt_case *c, kt_reference *reference)
         check_poison(c, at, &call);
         check_in_place(c, at, &call);
         check_batch(c, at, &call);
-        if (at == 0)
+        if (at == 0) {
             for (int k = 0; k < c->n_out; k++)
                 kt_spoil(c, k, call.a.out[k].p);
+            check_whole(c);
+        }
         kt_call_free(&call);
     }
     case_free(c);

@@ -54,6 +54,7 @@ struct kt {
     int n_cases;
     struct kt_result result[KT_MOST_TARGETS];
     int perturbed, missed; /* spoilt results, and those of them that passed */
+    int n_whole;           /* results of whole operands that did not pass where they are rounded */
 };
 
 struct kt_buffer { /* bytes at p, with a band before and behind */

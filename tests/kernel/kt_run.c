@@ -33,6 +33,9 @@ void kt_run_op(enum aster_op_kind op, enum aster_dtype real, enum aster_products
     }
     tap_ok(t.perturbed > 0 && t.missed == 0, "%s %s: %d spoilt results are seen", name, dtype,
            t.perturbed);
+    if (products != ASTER_PRODUCTS_FULL)
+        tap_ok(t.n_whole > 0, "%s %s: %d results of whole operands are seen", name, dtype,
+               t.n_whole);
 }
 
 /* Those that may round their operands */
