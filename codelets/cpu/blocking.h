@@ -64,6 +64,20 @@ static inline int64_t aster_packed_bytes(int64_t k, int64_t n, int64_t real_size
     return aster_round_up(aster_depth_packed(k) * columns * real_size, 64);
 }
 
+/* Rows of the left operand, lda apart, that are taken at once. */
+static inline int64_t aster_left_rows(int64_t lda, int64_t k, int64_t real_size)
+{
+    return aster_rows_block(aster_min64(lda, aster_depth_block(k)) * real_size);
+}
+
+/* Room for so many, as deep as what is packed at once: rounded copies. Where rows overlap (lda
+ * below the depth) they need less. */
+static inline int64_t aster_rounded_bytes(int64_t lda, int64_t k, int64_t real_size)
+{
+    return aster_round_up(aster_left_rows(lda, k, real_size) * aster_depth_packed(k) * real_size,
+                          64);
+}
+
 /* The same for both operands of a product with a transposed left operand: m columns of it. */
 static inline int64_t aster_packed_left_bytes(int64_t k, int64_t m, int64_t real_size)
 {

@@ -12,6 +12,7 @@
 #include "cpu/blocking.h"
 #include "cpu/kernel.h"
 #include "cpu/real.h"
+#include "cpu/rounding.h"
 
 /* 16 or 32 registers: sums, columns and one factor have to fit. Of the shapes that do, the squarest
  * needs the fewest loads for its sums, and instructions are what a core shared with another thread

@@ -132,12 +132,10 @@ static int check_model(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
     struct aster_model_file *m = NULL;
-    enum aster_dtype real =
-        strcmp(aster_run_text(run, i, "precision"), "f64") ? ASTER_F32 : ASTER_F64;
     ASTER_TRY(aster_alloc(run->ctx, 1, sizeof *m, &m));
     run->slots[i].model = m;
     ASTER_TRY(aster_strdup(run->ctx, path_of(run, i, "path"), &m->path));
-    ASTER_TRY(aster_weights_load(run->ctx, m->path, real, &m->weights));
+    ASTER_TRY(aster_run_weights(run, i, m->path, &m->weights));
     const struct aster_model_config *k = &m->weights->model;
     aster_str_printf(c->out, "%s: %s on %s, length %lld\n", m->path, aster_model_name(k->kind),
                      m->weights->encoding, (long long)k->max_length);

@@ -104,7 +104,9 @@ static const struct aster_opt split_opts[] = {
                "Value that selects the best epoch, steers the plateau schedule and stops early."), \
         CHOICE("mode", "max", "max|min", "Whether a higher or a lower value is better."),          \
         INT("save_top_k", "3", 1, 64, "", "Best states kept; with 1 only best_model.h5."),         \
-        CHOICE("precision", "f32", "f32|f64", "Number format of weights and activations."),        \
+        CHOICE("precision", "f32", "f32|f64|tf32|bf16",                                            \
+               "Number format of weights and activations; tf32, bf16: of f32, but operands of "    \
+               "products are rounded so."),                                                        \
         REAL("clip_norm", "0.0", 0, 1e9, "", "Scale gradients down to this norm; 0: off."),        \
         INT("seed", "42", 0, 9007199254740991.0, "",                                               \
             "Seed of initial weights, order and dropout; the result does not depend on the "       \
@@ -142,7 +144,10 @@ static const struct aster_opt train_opts[] = {
 static const struct aster_opt load_model_opts[] = {
     PTH("path", NULL,
         "Run folder (best_model.h5 in it is taken) or a weights file, .h5 or .safetensors."),
-    CHOICE("precision", "f32", "f32|f64", "Number format of the computation."), END};
+    CHOICE("precision", "f32", "f32|f64|tf32|bf16",
+           "Number format of the computation; tf32, bf16: f32, but operands of products are "
+           "rounded so."),
+    END};
 
 static const struct aster_opt evaluate_opts[] = {
     STAGE("model", NULL, "model", "The model."),

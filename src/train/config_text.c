@@ -64,7 +64,8 @@ int config_text(struct aster_ctx *ctx, const struct aster_train_config *c,
 {
     aster_str_add(out, "model: ");
     model_to_json(&c->model, out);
-    aster_str_printf(out, "\nencoding: %s\nprecision: %s\n", enc->name, aster_dtype_name(c->real));
+    aster_str_printf(out, "\nencoding: %s\nprecision: %s\n", enc->name,
+                     aster_precision_name(c->real, c->model.products));
     integer(out, "batch_size", c->batch_size);
     integer(out, "shards", c->shards);
     aster_str_printf(out, "bn: %s\n", c->bn == ASTER_BN_SYNC ? "sync" : "local");
