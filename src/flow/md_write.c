@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The files of a finished simulation, copy by copy: trajectories, the log, figures of copies and of
  * exchanges. */
-#include "config.h"
 #include "flow/md_summary.h"
+#include "flow/md_trajectory.h"
 #include "flow/textfile.h"
 
 #include <inttypes.h>
@@ -17,8 +17,7 @@ struct writer {
     struct aster_md_series series;
     struct aster_md_pairs pairs;
     struct aster_textfile xyz, final, thermo, table, json;
-    struct aster_h5 *h5;
-    struct aster_structures_out *out;
+    struct aster_md_trajectory *trajectory;
     struct aster_str devices, ledger;
 };
 
@@ -83,15 +82,9 @@ static int add_xyz(struct writer *w, struct aster_textfile *to, const struct ast
 
 static int add_h5(struct writer *w, const struct aster_structure *s, const struct aster_md_frame *f)
 {
-    const int64_t step = (int64_t)f->step;
-    const double ps = time_of(w, f->step), kelvin = temperature_of(w->copy, s->velocity);
-    ASTER_TRY(aster_structures_out_add(w->out, s));
-    ASTER_TRY(aster_h5_append(w->h5, "trajectory/copy", ASTER_I64, 1, 1, &w->number));
-    ASTER_TRY(aster_h5_append(w->h5, "trajectory/step", ASTER_I64, 1, 1, &step));
-    ASTER_TRY(aster_h5_append(w->h5, "trajectory/time_ps", ASTER_F64, 1, 1, &ps));
-    ASTER_TRY(aster_h5_append(w->h5, "trajectory/temperature", ASTER_F64, 1, 1, &kelvin));
-    ASTER_TRY(aster_h5_append(w->h5, "trajectory/virial", ASTER_F64, 1, 9, f->virial));
-    return aster_h5_append(w->h5, "trajectory/velocities", ASTER_F64, s->n, 3, s->velocity);
+    const struct aster_md_about about = {w->number, (int64_t)f->step, time_of(w, f->step),
+                                         temperature_of(w->copy, s->velocity), f->virial};
+    return aster_md_trajectory_add(w->trajectory, s, &about);
 }
 
 static int add_frame(struct writer *w, const double *kept)
@@ -217,17 +210,6 @@ static int add_unit(struct writer *w, int64_t unit)
 
 /* ---- all ---- */
 
-static int begin_h5(struct writer *w)
-{
-    char *path = NULL;
-    ASTER_TRY(aster_run_path(w->w->run, "trajectory.h5", &path));
-    int rc = aster_h5_create(w->ctx, path, &w->h5);
-    aster_free(&path);
-    ASTER_TRY(rc);
-    ASTER_TRY(aster_h5_append(w->h5, "trajectory/copy", ASTER_I64, 0, 1, &w->number));
-    return aster_structures_out_new(w->ctx, w->h5, &w->out);
-}
-
 static int begin(struct writer *w)
 {
     const struct aster_run *run = w->w->run;
@@ -235,7 +217,7 @@ static int begin(struct writer *w)
     if (o->frame_interval && o->extxyz)
         ASTER_TRY(aster_textfile_open(run, "trajectory.extxyz", &w->xyz));
     if (o->frame_interval && o->h5)
-        ASTER_TRY(begin_h5(w));
+        ASTER_TRY(aster_md_trajectory_new(run, &w->trajectory));
     ASTER_TRY(aster_textfile_open(run, "final.extxyz", &w->final));
     ASTER_TRY(aster_textfile_open(run, "thermo.csv", &w->thermo));
     ASTER_TRY(aster_textfile_open(run, "copies.csv", &w->table));
@@ -246,33 +228,6 @@ static int begin(struct writer *w)
     aster_md_summary_head(&w->table.buffer);
     aster_str_add(&w->json.buffer, "{");
     return o->ensemble == ASTER_EXCHANGE ? aster_md_pairs_new(w->ctx, o->n_rungs, &w->pairs) : 0;
-}
-
-static int end_h5(struct writer *w)
-{
-    const struct aster_run *run = w->w->run;
-    const struct aster_forcefield_source *m = w->w->model;
-    const struct {
-        const char *name, *text;
-    } texts[] = {{"program", PACKAGE_STRING},
-                 {"pipeline", run->spec->name},
-                 {"pipeline_hash", run->hash},
-                 {"weights", aster_path_base(m->path)},
-                 {"weights_sha256", m->sha256},
-                 {"precision", aster_dtype_name(m->real)},
-                 {"mixing", m->file.c.mixing == ASTER_MIXING_FREE ? "compat" : "isotropic"},
-                 {"devices", aster_str_get(&w->devices)},
-                 {"filters", w->w->intervals ? "table" : "exact"},
-                 {"ensemble", aster_ensemble_name(w->w->o->ensemble)},
-                 {"units", "eV, Angstrom, amu; velocities in sqrt(eV / amu)"}};
-    if (!w->h5)
-        return 0;
-    ASTER_TRY(aster_h5_attr_set_i64(w->h5, "/", "intervals", w->w->intervals));
-    ASTER_TRY(aster_h5_attr_set_f64(w->h5, "/", "timestep_fs", w->w->o->timestep_fs));
-    ASTER_TRY(aster_structures_out_finish(w->out));
-    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-        ASTER_TRY(aster_h5_attr_set_str(w->h5, "/", texts[k].name, texts[k].text));
-    return aster_h5_commit(&w->h5);
 }
 
 static int write_exchanges(struct writer *w)
@@ -299,7 +254,8 @@ static int write_all(struct writer *w)
     ASTER_TRY(aster_textfile_commit(&w->table));
     ASTER_TRY(aster_textfile_commit(&w->json));
     ASTER_TRY(write_exchanges(w));
-    ASTER_TRY(end_h5(w));
+    if (w->trajectory)
+        ASTER_TRY(aster_md_trajectory_finish(w->trajectory, o, aster_str_get(&w->devices)));
     o->mean_drift /= (double)aster_max64(1, w->n_done);
     return aster_ledger_add(o->run, &w->ledger);
 }
@@ -308,8 +264,7 @@ int aster_md_write(struct aster_md_output *o)
 {
     struct writer w = {.w = o, .ctx = o->run->ctx};
     int rc = write_all(&w);
-    aster_structures_out_free(&w.out);
-    aster_h5_close(&w.h5);
+    aster_md_trajectory_free(&w.trajectory);
     aster_textfile_free(&w.xyz);
     aster_textfile_free(&w.final);
     aster_textfile_free(&w.thermo);
