@@ -11,8 +11,7 @@ static int64_t conv_bytes(int64_t n_samples, int64_t n_out, int64_t length, int6
 {
     return aster_conv_span_bytes(n_samples) +
            aster_conv_copy_bytes(n_samples, n_out, length, kernel, pad, channels, size) +
-           aster_packed_bytes(kernel * channels, n, size) +
-           (products ? aster_rounded_bytes(channels, kernel * channels, size) : 0);
+           aster_product_bytes(channels, kernel * channels, n, size, products != 0);
 }
 
 int64_t aster_work_conv(enum aster_op_kind op, const struct aster_args *a)

@@ -4,18 +4,12 @@
 
 #include "cpu/blocking.h"
 
-/* Of a product with rows [m, k] */
-static int64_t rows_bytes(int64_t k, int64_t n, int64_t size, enum aster_products products)
-{
-    return aster_packed_bytes(k, n, size) + (products ? aster_rounded_bytes(k, k, size) : 0);
-}
-
 int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a)
 {
     const struct aster_tensor *x = &a->in[0], *w = &a->in[1];
     const int64_t size = aster_real_size(x->dtype);
     if (op == ASTER_OP_linear)
-        return rows_bytes(w->dim[0], w->dim[1], size, a->products);
+        return aster_product_bytes(w->dim[0], w->dim[0], w->dim[1], size, a->products != 0);
     if (op == ASTER_OP_linear_bf16)
         return aster_max64(aster_packed_bytes(w->dim[0], w->dim[1], size),
                            aster_bf16_bytes(w->dim[0], w->dim[1]));
@@ -25,5 +19,5 @@ int64_t aster_work_gemm(enum aster_op_kind op, const struct aster_args *a)
     const int64_t m = x->dim[x->rank - 2 + is_ta], k = x->dim[x->rank - 2 + !is_ta],
                   n = w->dim[w->rank - 2 + !is_tb];
     return is_ta ? aster_packed_transposed_bytes(k, m, n, size)
-                 : rows_bytes(k, n, size, a->products);
+                 : aster_product_bytes(k, k, n, size, a->products != 0);
 }

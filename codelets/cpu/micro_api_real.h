@@ -29,7 +29,7 @@ struct ASTER_R(product) {
     const REAL *bias; /* [n] or NULL */
     int act;
     enum aster_products products;
-    REAL *work; /* 64-byte aligned: aster_packed_bytes(k, n), and aster_rounded_bytes(lda, k) where operands are rounded */
+    REAL *work; /* 64-byte aligned: aster_packed_bytes(k, n), or aster_product_bytes where operands are rounded */
 };
 void ASTER_R(product_run)(const struct ASTER_R(product) *p);
 

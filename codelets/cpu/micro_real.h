@@ -382,6 +382,12 @@ static void ASTER_R(round_rows)(enum aster_products products, int64_t m, int64_t
 
 void ASTER_R(product_run)(const struct ASTER_R(product) *p)
 {
+#if ASTER_BF16_DOT
+    if (REAL_DTYPE == ASTER_F32 && p->products == ASTER_PRODUCTS_BF16) {
+        ASTER_BF16_RUN((const void *)p);
+        return;
+    }
+#endif
     const bool is_rounded = p->products != ASTER_PRODUCTS_FULL;
     REAL *rounded = p->work + aster_packed_bytes(p->k, p->n, sizeof(REAL)) / (int64_t)sizeof(REAL);
     const REAL *a[ASTER_BLOCK_M];
