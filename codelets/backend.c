@@ -63,6 +63,12 @@ int aster_isa_find(struct aster_ctx *ctx, const char *name, enum aster_isa *out)
                       "isa=%s: expected auto, x86-64, avx2, avx512 or avx512bf16", name);
 }
 
+const char *aster_precision_name(enum aster_dtype real, enum aster_products products)
+{
+    static const char *const names[ASTER_N_PRODUCTS] = {"f32", "tf32", "bf16"};
+    return real == ASTER_F32 ? names[products] : aster_dtype_name(real);
+}
+
 const struct aster_backend *aster_backend_cpu(enum aster_isa isa)
 {
     static const struct aster_backend *const table[ASTER_N_ISAS] = {

@@ -37,6 +37,18 @@ enum aster_fn { /* unary: second derivatives exist for all */
 enum aster_binary { ASTER_BIN_ADD, ASTER_BIN_SUB, ASTER_BIN_MUL, ASTER_BIN_DIV, ASTER_N_BINS };
 enum { ASTER_ACT_NONE, ASTER_ACT_RELU, ASTER_ACT_GELU /* of linear only */ };
 
+/* What f32 operands of products are rounded to (nearest, ties to even; what is not finite stays);
+ * their sums are of f32. For ops of the families gemm, conv and lstm; the others compute in f32,
+ * and so does linear_bf16 with its x. */
+enum aster_products {
+    ASTER_PRODUCTS_FULL,
+    ASTER_PRODUCTS_TF32, /* 10 bits behind the point */
+    ASTER_PRODUCTS_BF16, /* 7 */
+    ASTER_N_PRODUCTS
+};
+/* "f64", "f32", "tf32", "bf16": numbers of that type, products so */
+const char *aster_precision_name(enum aster_dtype real, enum aster_products products);
+
 #define ASTER_MAX_RANK 5
 #define ASTER_MAX_IN   8
 #define ASTER_MAX_OUT  4
@@ -69,6 +81,7 @@ struct aster_args {
     int64_t i[6];
     double f[6];
     int64_t s[2];
+    enum aster_products products; /* FULL unless the real type is f32 */
     /* For ops that honour it: number of positions of each sample to compute, the rest stays
      * untouched. NULL = all. rows_in: how many positions of the first input are defined, for each
      * sample. */
@@ -87,8 +100,8 @@ struct aster_update {
     double lr, beta1, beta2, eps, weight_decay, momentum;
     int64_t step;      /* 1 for the first update */
     double grad_scale; /* every gradient is multiplied by it first */
-    /* Clipping: NULL, or the sum of the squares of all gradients, in the kernels' memory; their
-     * scale is then that of aster_clip_scale and grad_scale does not count. */
+    /* Clipping: NULL, or the sum of the squares of all gradients, in the kernels' memory: their scale
+     * is that of aster_clip_scale; grad_scale does not count; not finite: nothing is changed. */
     const double *squares;
     double clip_norm;
     bool nesterov;

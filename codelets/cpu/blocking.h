@@ -64,6 +64,20 @@ static inline int64_t aster_packed_bytes(int64_t k, int64_t n, int64_t real_size
     return aster_round_up(aster_depth_packed(k) * columns * real_size, 64);
 }
 
+/* Rows of the left operand, lda apart, that are taken at once. */
+static inline int64_t aster_left_rows(int64_t lda, int64_t k, int64_t real_size)
+{
+    return aster_rows_block(aster_min64(lda, aster_depth_block(k)) * real_size);
+}
+
+/* Room for so many, as deep as what is packed at once: rounded copies. Where rows overlap (lda
+ * below the depth) they need less. */
+static inline int64_t aster_rounded_bytes(int64_t lda, int64_t k, int64_t real_size)
+{
+    return aster_round_up(aster_left_rows(lda, k, real_size) * aster_depth_packed(k) * real_size,
+                          64);
+}
+
 /* The same for both operands of a product with a transposed left operand: m columns of it. */
 static inline int64_t aster_packed_left_bytes(int64_t k, int64_t m, int64_t real_size)
 {
@@ -79,7 +93,7 @@ static inline int64_t aster_packed_transposed_bytes(int64_t k, int64_t m, int64_
            aster_depth_block_transposed(k) * columns * real_size;
 }
 
-/* Products with bf16 weights, pairs along the depth: rows and weights of a pass, both packed. */
+/* Products of bf16, pairs along the depth: rows and weights of a pass, both packed. */
 static inline int64_t aster_bf16_depth(int64_t k)
 {
     return aster_equal_parts(k, ASTER_PACKED_K);
@@ -92,10 +106,26 @@ static inline int64_t aster_bf16_weight_bytes(int64_t k, int64_t n)
 {
     return 2 * aster_bf16_row(k) * aster_round_up(aster_min64(n, ASTER_BLOCK_N), 32);
 }
+/* The rest: a panel of f32 weights on their way */
+static inline int64_t aster_bf16_row_bytes(int64_t k)
+{
+    return aster_round_up(2 * aster_bf16_row(k) * aster_rows_block(2 * aster_bf16_row(k)), 64);
+}
 static inline int64_t aster_bf16_bytes(int64_t k, int64_t n)
 {
-    return aster_bf16_weight_bytes(k, n) +
-           aster_round_up(2 * aster_bf16_row(k) * aster_rows_block(2 * aster_bf16_row(k)), 64);
+    return aster_bf16_weight_bytes(k, n) + aster_bf16_row_bytes(k) +
+           aster_bf16_row(k) * ASTER_PANEL_BYTES_MAX;
+}
+
+/* Of a product of rows, lda apart, by a matrix [k, n]. Where operands are rounded: what any
+ * instruction set needs for it. */
+static inline int64_t aster_product_bytes(int64_t lda, int64_t k, int64_t n, int64_t real_size,
+                                          bool is_rounded)
+{
+    const int64_t packed = aster_packed_bytes(k, n, real_size);
+    return is_rounded ? aster_max64(packed + aster_rounded_bytes(lda, k, real_size),
+                                    aster_bf16_bytes(k, n))
+                      : packed;
 }
 
 /* The derivative of the weights works through blocks of positions: pieces of one sample, or several

@@ -12,6 +12,7 @@ struct ASTER_R(conv) {
     REAL *y;
     int act;
     struct ASTER_R(right) right;
+    enum aster_products products;
 };
 
 /* count windows from position start on, zeros outside of the sample */
@@ -32,7 +33,7 @@ static void ASTER_R(conv_run)(const struct ASTER_R(conv) *v, char *work)
     struct ASTER_R(rows) *rows = (struct ASTER_R(rows) *)work;
     REAL *copy = (REAL *)(work + aster_conv_span_bytes(v->n_samples));
     struct ASTER_R(product) p = {.n = v->n, .k = v->kernel * v->channels, .rows = rows, .lda = v->channels, .ldc = v->n,
-                                 .right = v->right, .bias = v->bias, .act = v->act};
+                                 .right = v->right, .bias = v->bias, .act = v->act, .products = v->products};
     p.work = (REAL *)((char *)copy + aster_conv_copy_bytes(v->n_samples, v->n_out, v->length, v->kernel, v->pad,
                                                           v->channels, sizeof(REAL)));
     for (int64_t s = 0; s < v->n_samples; s++) {
@@ -68,7 +69,7 @@ static void ASTER_R(conv1d)(const struct aster_args *args)
     const struct ASTER_R(conv) v = {x->dim[0], x->dim[1], channels, kernel, args->i[0],
                                     aster_max64(0, x->dim[1] + args->i[0] + args->i[1] - kernel + 1), n, args->rows,
                                     x->p, args->n_in > 2 ? args->in[2].p : NULL, args->out[0].p, (int)args->i[2],
-                                    {w->p, n, false, 0, 0, 0, NULL}};
+                                    {w->p, n, false, 0, 0, 0, NULL}, args->products};
     ASTER_R(conv_run)(&v, args->work);
 }
 
@@ -78,13 +79,14 @@ static void ASTER_R(conv1d_dx)(const struct aster_args *args)
     const int64_t kernel = w->dim[0], channels = w->dim[2], n = w->dim[1];
     const struct ASTER_R(conv) v = {dy->dim[0], dy->dim[1], channels, kernel, kernel - 1 - args->i[0], args->s[0], n,
                                     NULL, dy->p, NULL, args->out[0].p, ASTER_ACT_NONE,
-                                    {w->p, channels, true, kernel, n * channels, channels, NULL}};
+                                    {w->p, channels, true, kernel, n * channels, channels, NULL}, args->products};
     ASTER_R(conv_run)(&v, args->work);
 }
 
 struct ASTER_R(dw) {
     int64_t length, n_out, ci, co, kernel, pad;
     const REAL *x, *dy;
+    enum aster_products products;
 };
 
 /* Rows first .. first + n of all strips zero; see pack_left */
@@ -122,6 +124,8 @@ static void ASTER_R(dw_block)(const struct ASTER_R(dw) *d, int64_t s0, int64_t n
     const struct ASTER_R(right) right = {d->dy + (s0 * d->n_out + t0) * d->co, d->co, false, 0, 0, 0, NULL};
     const int64_t dy_rows = n_samples * n;
     ASTER_R(pack_right)(&right, ASTER_OUTER_VECS, 0, dy_rows, 0, d->co, packed_dy);
+    ASTER_R(round_packed)(d->products, n_samples * x_rows * d->ci, packed_x);
+    ASTER_R(round_packed)(d->products, dy_rows * aster_round_up(d->co, VLEN), packed_dy);
     for (int64_t j = 0; j < d->co; j += panel)
         for (int64_t t = 0, i = 0; t < n_tiles; t++) {
             const int64_t mr = d->ci / n_tiles + (t < d->ci % n_tiles);
@@ -135,7 +139,7 @@ static void ASTER_R(dw_block)(const struct ASTER_R(dw) *d, int64_t s0, int64_t n
 static void ASTER_R(conv1d_dw)(const struct aster_args *args)
 {
     const struct aster_tensor *x = &args->in[0], *dy = &args->in[1];
-    const struct ASTER_R(dw) d = {x->dim[1], dy->dim[1], x->dim[2], dy->dim[2], args->s[0], args->i[0], x->p, dy->p};
+    const struct ASTER_R(dw) d = {x->dim[1], dy->dim[1], x->dim[2], dy->dim[2], args->s[0], args->i[0], x->p, dy->p, args->products};
     const int64_t n_samples = x->dim[0];
     const struct aster_dw_block b = aster_dw_block(n_samples, d.n_out, d.kernel);
     REAL *dw = args->out[0].p, *packed_x = args->work;

@@ -31,15 +31,20 @@ void ASTER_K(linear_bf16)(const struct aster_args *a)
         int64_t m = 1;
         for (int d = 0; d < x->rank - 1; d++)
             m *= x->dim[d];
-        const struct aster_bf16_product p = {m,
-                                             w->dim[1],
-                                             w->dim[0],
-                                             x->p,
-                                             w->p,
-                                             a->n_in > 2 ? a->in[2].p : NULL,
-                                             (int)a->i[0],
-                                             a->out[0].p,
-                                             a->work};
+        const struct ASTER_RNAME(rows, f32, ASTER_ISA) rows = {0, x->p, a->out[0].p};
+        const struct ASTER_RNAME(product, f32, ASTER_ISA) p = {
+            .m = m,
+            .n = w->dim[1],
+            .k = w->dim[0],
+            .rows = &rows,
+            .n_rows = 1,
+            .lda = w->dim[0],
+            .ldc = w->dim[1],
+            .right = {.half = w->p, .ld = w->dim[1]},
+            .bias = a->n_in > 2 ? a->in[2].p : NULL,
+            .act = (int)a->i[0],
+            .work = a->work,
+        };
         ASTER_BF16_RUN(&p);
         return;
     }

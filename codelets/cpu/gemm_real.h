@@ -16,17 +16,17 @@ static void ASTER_R(matmul)(const struct aster_args *args)
     if (is_shared && !is_ta) { /* all batches are rows of one product */
         const struct ASTER_R(rows) rows = {0, a, c};
         const struct ASTER_R(product) p = {n_batches * m, n, k, &rows, 1, k, n, {b, db[1], is_tb, 0, 0, 0, NULL}, NULL,
-                                           ASTER_ACT_NONE, args->work};
+                                           ASTER_ACT_NONE, args->products, args->work};
         ASTER_R(product_run)(&p);
         return;
     }
     for (int64_t s = 0; s < n_batches; s++) {
         const struct ASTER_R(right) right = {is_shared ? b : b + s * k * n, db[1], is_tb, 0, 0, 0, NULL};
         if (is_ta) {
-            ASTER_R(product_transposed)(m, n, k, a + s * m * k, m, &right, c + s * m * n, n, args->work);
+            ASTER_R(product_transposed)(m, n, k, a + s * m * k, m, &right, args->products, c + s * m * n, n, args->work);
         } else {
             const struct ASTER_R(rows) rows = {0, a + s * m * k, c + s * m * n};
-            const struct ASTER_R(product) p = {m, n, k, &rows, 1, k, n, right, NULL, ASTER_ACT_NONE, args->work};
+            const struct ASTER_R(product) p = {m, n, k, &rows, 1, k, n, right, NULL, ASTER_ACT_NONE, args->products, args->work};
             ASTER_R(product_run)(&p);
         }
     }
@@ -43,6 +43,7 @@ static void ASTER_R(linear)(const struct aster_args *args)
         m *= x->dim[d];
     const struct ASTER_R(rows) rows = {0, x->p, args->out[0].p};
     const struct ASTER_R(product) p = {m, n, k, &rows, 1, k, n, {is_half ? NULL : w->p, n, false, 0, 0, 0, is_half ? w->p : NULL},
-                                       args->n_in > 2 ? args->in[2].p : NULL, (int)args->i[0], args->work};
+                                       args->n_in > 2 ? args->in[2].p : NULL, (int)args->i[0],
+                                       is_half ? ASTER_PRODUCTS_FULL : args->products, args->work};
     ASTER_R(product_run)(&p);
 }

@@ -4,7 +4,7 @@ KERNEL_SOURCES += codelets/cpu/table_cpu.c codelets/cpu/lstm.c
 noinst_HEADERS += codelets/cpu/kernel.h codelets/cpu/update.h codelets/cpu/vmath.h codelets/cpu/tile.h codelets/cpu/tile_real.h \
 	codelets/cpu/lstm.h codelets/cpu/lstm_real.h
 KERNEL_SOURCES += codelets/cpu/batchnorm.c codelets/cpu/norm.c codelets/cpu/attention.c codelets/cpu/micro.c codelets/cpu/gemm.c codelets/cpu/conv.c codelets/cpu/pool.c
-noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelets/cpu/attention.h codelets/cpu/attention_real.h codelets/cpu/real.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
+noinst_HEADERS += codelets/cpu/batchnorm_real.h codelets/cpu/norm_real.h codelets/cpu/attention.h codelets/cpu/attention_real.h codelets/cpu/real.h codelets/cpu/rounding.h codelets/cpu/real_f32.h codelets/cpu/real_f64.h codelets/cpu/blocking.h codelets/cpu/micro.h \
 	codelets/cpu/micro_api_real.h codelets/cpu/micro_real.h codelets/cpu/micro_bf16.h codelets/cpu/gemm_real.h codelets/cpu/conv_edges.h \
 	codelets/cpu/conv_real.h codelets/cpu/pool_real.h
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* LSTM layers: lstm and lstm_dx. */
 #include "cpu/lstm.h"
+#include "cpu/rounding.h"
 #include "cpu/tile.h"
 
 _Static_assert(TILE_VECS <= LSTM_MOST_VECS && ASTER_VB <= LSTM_MOST_VB,

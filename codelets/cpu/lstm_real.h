@@ -17,7 +17,24 @@ struct TN(lstm) {
     REAL *panels;             /* the matrix, group after group */
     REAL *z;                  /* the product of one group: [4, rows, width] forward, [rows, width] back */
     REAL *carry;              /* back: dc f of the step after, [batch, hidden rounded up] */
+    enum aster_products products;
+    REAL *rounded; /* where operands are: h of the step before [batch, hidden], or dz of the step after [batch, 4 hidden] */
 };
+
+/* The left operand of a step, n elements of it: x, or its rounded copy */
+static const REAL *TN(lstm_left)(const struct TN(lstm) *s, int64_t n, const REAL *x)
+{
+    if (s->products == ASTER_PRODUCTS_FULL)
+        return x;
+    ASTER_CAT(aster_round_, VSUF)(s->products, n, x, s->rounded);
+    return s->rounded;
+}
+
+static void TN(lstm_round_panels)(const struct TN(lstm) *s)
+{
+    if (s->products != ASTER_PRODUCTS_FULL)
+        ASTER_CAT(aster_round_, VSUF)(s->products, s->cut.n_vec * TL * 4 * s->hidden, s->panels, s->panels);
+}
 
 ASTER_VFN VREAL TN(get)(const REAL *p, int64_t n)
 {
@@ -122,14 +139,15 @@ static void TN(lstm_units)(const struct TN(lstm) *s, int64_t t, int64_t before, 
     }
 }
 
-static void TN(lstm_group)(const struct TN(lstm) *s, int64_t t, int64_t before, int64_t g, struct tile_ahead *ahead)
+/* left: h of the step before, as operand */
+static void TN(lstm_group)(const struct TN(lstm) *s, int64_t t, int64_t before, const REAL *left, int64_t g, struct tile_ahead *ahead)
 {
     int64_t h = s->hidden, v = tile_first(&s->cut, g), nv = tile_width(&s->cut, g), w = nv * TL;
     const REAL *panel = s->panels + v * TL * 4 * h;
     for (int64_t row = 0, rows; row < s->batch; row += rows) {
         rows = lstm_rows(s->batch, row);
         for (int gate = 0; gate < 4 && before >= 0; gate++)
-            TN(tile_rows)(rows, (int)nv, h, s->h + (before * s->batch + row) * h, h, 1, panel + gate * h * w, w, s->z + gate * rows * w,
+            TN(tile_rows)(rows, (int)nv, h, left + row * h, h, 1, panel + gate * h * w, w, s->z + gate * rows * w,
                           w, false, ahead);
         TN(lstm_units)(s, t, before, row, rows, v * TL, w);
     }
@@ -152,8 +170,9 @@ static void TN(lstm_run)(const struct TN(lstm) *s)
         struct tile_ahead ahead = {0};
         if (k + 1 < s->n_steps)
             TN(lstm_ahead)(s, s->backward_in_time ? t - 1 : t + 1, &ahead);
+        const REAL *left = before < 0 ? NULL : TN(lstm_left)(s, s->batch * s->hidden, s->h + before * s->batch * s->hidden);
         for (int64_t g = 0; g < s->cut.n; g++)
-            TN(lstm_group)(s, t, before, k % 2 ? s->cut.n - 1 - g : g, &ahead);
+            TN(lstm_group)(s, t, before, left, k % 2 ? s->cut.n - 1 - g : g, &ahead);
         before = t;
     }
 }
@@ -196,14 +215,16 @@ static void TN(lstm_units_back)(const struct TN(lstm) *s, int64_t t, int64_t aft
     }
 }
 
-static void TN(lstm_group_back)(const struct TN(lstm) *s, int64_t t, int64_t after, int64_t before, int64_t g, struct tile_ahead *ahead)
+/* left: dz of the step after, as operand */
+static void TN(lstm_group_back)(const struct TN(lstm) *s, int64_t t, int64_t after, int64_t before, const REAL *left, int64_t g,
+                                struct tile_ahead *ahead)
 {
     int64_t h = s->hidden, v = tile_first(&s->cut, g), nv = tile_width(&s->cut, g), w = nv * TL;
     const REAL *panel = s->panels + v * TL * 4 * h;
     for (int64_t row = 0, rows; row < s->batch; row += rows) {
         rows = lstm_rows(s->batch, row);
         for (int q = 0; q < 4 && after >= 0; q++)
-            TN(tile_rows)(rows, (int)nv, h, s->dz + (after * s->batch + row) * 4 * h + q * h, 4 * h, 1, panel + q * h * w, w, s->z, w, q > 0,
+            TN(tile_rows)(rows, (int)nv, h, left + row * 4 * h + q * h, 4 * h, 1, panel + q * h * w, w, s->z, w, q > 0,
                           ahead);
         TN(lstm_units_back)(s, t, after, before, row, rows, v * TL, w);
     }
@@ -228,37 +249,44 @@ static void TN(lstm_run_back)(const struct TN(lstm) *s)
         struct tile_ahead ahead = {0};
         if (k < last)
             TN(lstm_ahead_back)(s, t + down, k + 1 < last ? t + 2 * down : -1, &ahead);
+        const REAL *left = k > 0 ? TN(lstm_left)(s, s->batch * 4 * s->hidden, s->dz + (t - down) * s->batch * 4 * s->hidden) : NULL;
         for (int64_t g = 0; g < s->cut.n; g++)
-            TN(lstm_group_back)(s, t, k > 0 ? t - down : -1, k < last ? t + down : -1, k % 2 ? s->cut.n - 1 - g : g, &ahead);
+            TN(lstm_group_back)(s, t, k > 0 ? t - down : -1, k < last ? t + down : -1, left, k % 2 ? s->cut.n - 1 - g : g, &ahead);
     }
 }
 
 static void TN(lstm)(const struct aster_args *a)
 {
     struct TN(lstm) s = {a->in[0].dim[0], a->in[0].dim[1], a->in[1].dim[0], a->i[0] != 0, .zx = a->in[0].p, .whh = a->in[1].p,
-                         .h = a->out[0].p, .c = a->out[1].p, .gates = a->out[2].p};
+                         .h = a->out[0].p, .c = a->out[1].p, .gates = a->out[2].p, .products = a->products};
     if (s.n_steps == 0 || s.batch == 0 || s.hidden == 0)
         return;
     s.cut = tile_cut_new((s.hidden + TL - 1) / TL);
     s.panels = a->work;
     s.z = s.panels + s.cut.n_vec * TL * 4 * s.hidden;
-    if (s.n_steps > 1)
+    s.rounded = s.z + 4 * LSTM_ROWS * TILE_VECS * TL;
+    if (s.n_steps > 1) {
         TN(lstm_pack)(&s);
+        TN(lstm_round_panels)(&s);
+    }
     TN(lstm_run)(&s);
 }
 
 static void TN(lstm_dx)(const struct aster_args *a)
 {
     struct TN(lstm) s = {a->in[0].dim[0], a->in[0].dim[1], a->in[0].dim[2], a->i[0] != 0, .dh = a->in[0].p, .c = a->in[1].p,
-                         .gates = a->in[2].p, .whh = a->in[3].p, .dz = a->out[0].p};
+                         .gates = a->in[2].p, .whh = a->in[3].p, .dz = a->out[0].p, .products = a->products};
     if (s.n_steps == 0 || s.batch == 0 || s.hidden == 0)
         return;
     s.cut = tile_cut_new((s.hidden + TL - 1) / TL);
     s.panels = a->work;
     s.z = s.panels + s.cut.n_vec * TL * 4 * s.hidden;
     s.carry = s.z + LSTM_ROWS * TILE_VECS * TL;
-    if (s.n_steps > 1)
+    s.rounded = s.carry + s.batch * s.cut.n_vec * TL;
+    if (s.n_steps > 1) {
         TN(lstm_pack_transposed)(&s);
+        TN(lstm_round_panels)(&s);
+    }
     TN(lstm_run_back)(&s);
 }
 

@@ -12,6 +12,7 @@
 #include "cpu/blocking.h"
 #include "cpu/kernel.h"
 #include "cpu/real.h"
+#include "cpu/rounding.h"
 
 /* 16 or 32 registers: sums, columns and one factor have to fit. Of the shapes that do, the squarest
  * needs the fewest loads for its sums, and instructions are what a core shared with another thread
@@ -31,22 +32,10 @@
 #define ASTER_WIDE_ROWS  4 /* of a tile of three vectors */
 #define ASTER_OUTER_VECS 2 /* most of a tile of packed operands */
 
-/* Where pairs of bf16 are multiplied and added by one instruction, f32 rows meet bf16 weights so:
- * the rows are rounded to bf16. The build for tests of the 64-byte geometry has the instruction
- * written out. */
+/* Where pairs of bf16 are multiplied and added by one instruction. The build for tests of the
+ * 64-byte geometry has the instruction written out. */
 #if ASTER_VB == 64 && (defined __AVX512BF16__ || defined ASTER_VB_FORCE)
 #define ASTER_BF16_DOT 1
-struct aster_bf16_product { /* c [m, n] = act(a [m, k] b [k, n] + bias [n]) */
-    int64_t m, n, k;
-    const float *a;
-    const uint16_t *b;
-    const float *bias; /* or NULL */
-    int act;
-    float *c;
-    void *work; /* aster_bf16_bytes(k, n) */
-};
-#define ASTER_BF16_RUN ASTER_RNAME(bf16_product_run, f32, ASTER_ISA)
-void ASTER_BF16_RUN(const struct aster_bf16_product *p);
 #else
 #define ASTER_BF16_DOT 0
 #endif
@@ -55,5 +44,12 @@ void ASTER_BF16_RUN(const struct aster_bf16_product *p);
 #include "cpu/micro_api_real.h"
 #include "cpu/real_f64.h"
 #include "cpu/micro_api_real.h"
+
+#if ASTER_BF16_DOT
+/* The product of f32 with both operands rounded to bf16 (right.half is already); work:
+ * aster_bf16_bytes(k, n). product_run comes here where it can. */
+#define ASTER_BF16_RUN ASTER_RNAME(bf16_product_run, f32, ASTER_ISA)
+void ASTER_BF16_RUN(const struct ASTER_RNAME(product, f32, ASTER_ISA) * p);
+#endif
 
 #endif

@@ -28,13 +28,15 @@ struct ASTER_R(product) {
     struct ASTER_R(right) right;
     const REAL *bias; /* [n] or NULL */
     int act;
-    REAL *work; /* aster_packed_bytes(k, n), 64-byte aligned */
+    enum aster_products products;
+    REAL *work; /* 64-byte aligned: aster_packed_bytes(k, n), or aster_product_bytes where operands are rounded */
 };
 void ASTER_R(product_run)(const struct ASTER_R(product) *p);
 
 /* c[m, n] = sum over k of a[k, m] b[k, n]; work: aster_packed_transposed_bytes(k, m, n) */
 void ASTER_R(product_transposed)(int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda,
-                                 const struct ASTER_R(right) *right, REAL *c, int64_t ldc, REAL *work);
+                                 const struct ASTER_R(right) *right, enum aster_products products, REAL *c, int64_t ldc,
+                                 REAL *work);
 
 /* y[n_out rows, columns] += or = over segments: rows of packed a against rows of packed b. */
 struct ASTER_R(outer) {
@@ -56,6 +58,13 @@ ASTER_INLINE int ASTER_R(panel_vecs)(int most, int64_t left)
 /* The panels of n columns starting at column n0, rows k0 .. k0 + kn: [panel][kn][its vectors], zeros beyond n. The panel of
  * column j begins at out[j kn]. */
 void ASTER_R(pack_right)(const struct ASTER_R(right) *r, int most, int64_t k0, int64_t kn, int64_t n0, int64_t n, REAL *out);
+
+/* n packed elements in their place, where operands are rounded */
+ASTER_INLINE void ASTER_R(round_packed)(enum aster_products products, int64_t n, REAL *p)
+{
+    if (products != ASTER_PRODUCTS_FULL)
+        VROUND(products, n, p, p);
+}
 
 /* Strips of a left operand with total rows in all, of which these n are number first on: the strip of columns
  * i .. i + mr is out[i total ..] as [total][mr], mr as aster_n_tiles cuts m. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Products of f32 rows with bf16 weights by the instruction that adds two products of bf16 to an
- * f32: included by micro.c, behind the f32 tiles, whose ends (bias, function, narrow columns) it
- * shares.
+/* Products of f32 rows with weights of bf16, or of f32 that are rounded to it, by the instruction
+ * that adds two products of bf16 to an f32: included by micro.c, behind the f32 tiles, whose ends
+ * (bias, function, narrow columns) and packing it shares.
  *
  * Two neighbours along the depth are a pair. Rows are rounded and packed as pairs, weights as
  * [panel][pair][column][2]. A sum goes by pairs in ascending order, in passes that follow from the
@@ -29,13 +29,13 @@ ASTER_INLINE uint16_t bf16_of(float f)
     return (uint16_t)((f == f ? u + 0x7fffU + ((u >> 16) & 1) : u | 0x400000U) >> 16);
 }
 
-/* m rows of kn elements, ld apart -> rows of width elements, zeros behind */
-static void bf16_pack_rows(int64_t m, int64_t kn, int64_t width, const float *a, int64_t ld,
+/* m rows of kn elements -> rows of width elements, zeros behind */
+static void bf16_pack_rows(int64_t m, int64_t kn, int64_t width, const float *const *a, int64_t k0,
                            uint16_t *out)
 {
-    for (int64_t i = 0; i < m; i++, a += ld, out += width) {
+    for (int64_t i = 0; i < m; i++, out += width) {
         for (int64_t k = 0; k < kn; k++)
-            out[k] = bf16_of(a[k]);
+            out[k] = bf16_of(a[i][k0 + k]);
         for (int64_t k = kn; k < width; k++)
             out[k] = 0;
     }
@@ -56,6 +56,36 @@ static void bf16_pack_weights(int64_t kn, int64_t n, const uint16_t *b, int64_t 
             for (int64_t c = 2 * here; c < 2 * BF16_PANEL; c++)
                 out[c] = 0;
         }
+    }
+}
+
+/* A panel of f32 weights [kn][width] as pairs of BF16_PANEL columns */
+static void bf16_pack_panel(int64_t kn, int64_t width, const float *panel, uint16_t *out)
+{
+    for (int64_t k = 0; k < kn; k += 2, panel += 2 * width, out += 2 * BF16_PANEL) {
+        const bool has_second = k + 1 < kn;
+        for (int64_t c = 0; c < width; c++) {
+            out[2 * c] = bf16_of(panel[c]);
+            out[2 * c + 1] = has_second ? bf16_of(panel[width + c]) : 0;
+        }
+        for (int64_t c = 2 * width; c < 2 * BF16_PANEL; c++)
+            out[c] = 0;
+    }
+}
+
+/* Rows k0 .. k0 + kn and columns n0 .. n0 + n of the right operand; panel: room for one in f32 */
+static void bf16_pack_right(const struct ASTER_R(right) * r, int64_t k0, int64_t kn, int64_t n0,
+                            int64_t n, float *panel, uint16_t *out)
+{
+    const int64_t pairs = (kn + 1) / 2;
+    if (r->half) {
+        bf16_pack_weights(kn, n, r->half + k0 * r->ld + n0, r->ld, out);
+        return;
+    }
+    for (int64_t j = 0; j < n; j += BF16_PANEL, out += pairs * 2 * BF16_PANEL) {
+        const int64_t here = aster_min64(n - j, BF16_PANEL);
+        ASTER_R(pack_right)(r, 2, k0, kn, n0 + j, here, panel);
+        bf16_pack_panel(kn, aster_round_up(here, VLEN), panel, out);
     }
 }
 
@@ -120,12 +150,16 @@ static void bf16_block(int64_t m, int64_t width, int64_t n0, int64_t nn, const u
     }
 }
 
-void ASTER_BF16_RUN(const struct aster_bf16_product *p)
+void ASTER_BF16_RUN(const struct ASTER_R(product) * p)
 {
+    const float *a[ASTER_BLOCK_M];
     float *c[ASTER_BLOCK_M];
-    const int64_t depth = aster_bf16_depth(p->k), width = aster_bf16_row(p->k),
-                  mb = aster_rows_block(2 * width);
-    uint16_t *weights = p->work, *rows = weights + aster_bf16_weight_bytes(p->k, p->n) / 2;
+    const int64_t depth = aster_bf16_depth(p->k), mb = aster_rows_block(2 * aster_bf16_row(p->k));
+    char *work = (char *)p->work;
+    uint16_t *weights = (uint16_t *)work,
+             *rows = (uint16_t *)(work + aster_bf16_weight_bytes(p->k, p->n));
+    float *panel =
+        (float *)(work + aster_bf16_weight_bytes(p->k, p->n) + aster_bf16_row_bytes(p->k));
     for (int64_t n0 = 0; n0 < p->n; n0 += ASTER_BLOCK_N) {
         const int64_t nn = aster_min64(p->n - n0, ASTER_BLOCK_N);
         for (int64_t k0 = 0; k0 == 0 || k0 < p->k; k0 += depth) {
@@ -133,12 +167,12 @@ void ASTER_BF16_RUN(const struct aster_bf16_product *p)
             const bool is_last = k0 + kn >= p->k;
             const struct ASTER_R(finish)
                 f = {k0 > 0, is_last ? p->bias : NULL, is_last ? p->act : ASTER_ACT_NONE};
-            bf16_pack_weights(kn, nn, p->b + k0 * p->n + n0, p->n, weights);
+            bf16_pack_right(&p->right, k0, kn, n0, nn, panel, weights);
+            int64_t at = 0;
             for (int64_t m0 = 0; m0 < p->m; m0 += mb) {
                 const int64_t mm = aster_min64(p->m - m0, mb);
-                bf16_pack_rows(mm, kn, even, p->a + m0 * p->k + k0, p->k, rows);
-                for (int64_t i = 0; i < mm; i++)
-                    c[i] = p->c + (m0 + i) * p->n;
+                ASTER_R(addresses)(p, m0, mm, &at, a, c);
+                bf16_pack_rows(mm, kn, even, a, k0, rows);
                 bf16_block(mm, even, n0, nn, rows, weights, c, &f);
             }
         }

@@ -365,28 +365,56 @@ static void ASTER_R(block)(int64_t m, int64_t kn, int64_t k0, int64_t n0, int64_
     }
 }
 
+/* Rounded copies of the elements k0 .. k0 + depth of m rows, lda apart where they follow each other; a: where they are now. */
+static void ASTER_R(round_rows)(enum aster_products products, int64_t m, int64_t lda, int64_t k0, int64_t depth,
+                                const REAL **a, REAL *out)
+{
+    for (int64_t i = 0, n; i < m; i += n) {
+        for (n = 1; lda < depth && i + n < m && a[i + n] == a[i] + n * lda;)
+            n++;
+        const int64_t size = (n - 1) * lda + depth;
+        VROUND(products, size, a[i] + k0, out);
+        for (int64_t j = 0; j < n; j++)
+            a[i + j] = out + j * lda;
+        out += size;
+    }
+}
+
 void ASTER_R(product_run)(const struct ASTER_R(product) *p)
 {
+#if ASTER_BF16_DOT
+    if (REAL_DTYPE == ASTER_F32 && p->products == ASTER_PRODUCTS_BF16) {
+        ASTER_BF16_RUN((const void *)p);
+        return;
+    }
+#endif
+    const bool is_rounded = p->products != ASTER_PRODUCTS_FULL;
+    REAL *rounded = p->work + aster_packed_bytes(p->k, p->n, sizeof(REAL)) / (int64_t)sizeof(REAL);
     const REAL *a[ASTER_BLOCK_M];
     REAL *c[ASTER_BLOCK_M];
     const int64_t kb = aster_depth_block(p->k), deep = aster_depth_packed(p->k);
-    const int64_t mb = aster_rows_block(aster_min64(p->lda, kb) * (int64_t)sizeof(REAL));
+    const int64_t mb = aster_left_rows(p->lda, p->k, sizeof(REAL));
     for (int64_t n0 = 0; n0 < p->n; n0 += ASTER_BLOCK_N) {
         const int64_t nn = aster_min64(p->n - n0, ASTER_BLOCK_N), columns = aster_round_up(nn, VLEN);
         for (int64_t d0 = 0; d0 == 0 || d0 < p->k; d0 += deep) {
             const int64_t d1 = aster_min64(p->k, d0 + deep);
-            for (int64_t k0 = d0; k0 < d1; k0 += kb)
-                ASTER_R(pack_right)(&p->right, ASTER_TILE_VECS, k0, aster_min64(kb, d1 - k0), n0, nn,
-                                    p->work + (k0 - d0) * columns);
+            for (int64_t k0 = d0; k0 < d1; k0 += kb) {
+                REAL *panels = p->work + (k0 - d0) * columns;
+                const int64_t kn = aster_min64(kb, d1 - k0);
+                ASTER_R(pack_right)(&p->right, ASTER_TILE_VECS, k0, kn, n0, nn, panels);
+                ASTER_R(round_packed)(p->products, kn * columns, panels);
+            }
             int64_t at = 0;
             for (int64_t m0 = 0; m0 < p->m; m0 += mb) {
                 const int64_t mm = aster_min64(p->m - m0, mb);
                 ASTER_R(addresses)(p, m0, mm, &at, a, c);
+                if (is_rounded)
+                    ASTER_R(round_rows)(p->products, mm, p->lda, d0, d1 - d0, a, rounded);
                 for (int64_t k0 = d0; k0 == d0 || k0 < d1; k0 += kb) {
                     const int64_t kn = aster_min64(kb, d1 - k0);
                     const bool is_last = k0 + kn >= p->k;
                     const struct ASTER_R(finish) f = {k0 > 0, is_last ? p->bias : NULL, is_last ? p->act : ASTER_ACT_NONE};
-                    ASTER_R(block)(mm, kn, k0, n0, nn, p->work + (k0 - d0) * columns, a, c, &f);
+                    ASTER_R(block)(mm, kn, is_rounded ? k0 - d0 : k0, n0, nn, p->work + (k0 - d0) * columns, a, c, &f);
                 }
             }
         }
@@ -421,7 +449,8 @@ void ASTER_R(pack_left)(const REAL *a, int64_t lda, int64_t n, int64_t m, int64_
 }
 
 void ASTER_R(product_transposed)(int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda,
-                                 const struct ASTER_R(right) *right, REAL *c, int64_t ldc, REAL *work)
+                                 const struct ASTER_R(right) *right, enum aster_products products, REAL *c, int64_t ldc,
+                                 REAL *work)
 {
     const int64_t kb = aster_depth_block_transposed(k);
     REAL *left = work, *panels = work + aster_packed_left_bytes(k, m, sizeof(REAL)) / (int64_t)sizeof(REAL);
@@ -431,9 +460,11 @@ void ASTER_R(product_transposed)(int64_t m, int64_t n, int64_t k, const REAL *a,
             const int64_t kn = aster_min64(kb, k - k0);
             const struct ASTER_R(outer) o = {1, kn, 0, k0 > 0};
             ASTER_R(pack_right)(right, ASTER_OUTER_VECS, k0, kn, n0, nn, panels);
+            ASTER_R(round_packed)(products, kn * aster_round_up(nn, VLEN), panels);
             for (int64_t m0 = 0; m0 < m; m0 += ASTER_BLOCK_M) {
                 const int64_t mm = aster_min64(m - m0, ASTER_BLOCK_M), n_tiles = ASTER_R(n_tiles)(mm);
                 ASTER_R(pack_left)(a + k0 * lda + m0, lda, kn, mm, 0, kn, left);
+                ASTER_R(round_packed)(products, kn * mm, left);
                 for (int64_t j = 0; j < nn; j += ASTER_OUTER_VECS * VLEN)
                     for (int64_t t = 0, i = 0; t < n_tiles; t++) {
                         const int64_t mr = mm / n_tiles + (t < mm % n_tiles);

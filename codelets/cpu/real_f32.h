@@ -8,6 +8,7 @@
 #undef VREALU
 #undef VMASK
 #undef VFMA
+#undef VROUND
 #undef VLEN
 #define REAL       float
 #define REAL_TYPE  f32
@@ -16,4 +17,5 @@
 #define VREALU     aster_vf32u
 #define VMASK      aster_vi32
 #define VFMA       aster_fma_f32
+#define VROUND     aster_round_f32
 #define VLEN       (ASTER_VB / (int)sizeof(REAL))

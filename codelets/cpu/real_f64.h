@@ -8,6 +8,7 @@
 #undef VREALU
 #undef VMASK
 #undef VFMA
+#undef VROUND
 #undef VLEN
 #define REAL       double
 #define REAL_TYPE  f64
@@ -16,4 +17,5 @@
 #define VREALU     aster_vf64u
 #define VMASK      aster_vi64
 #define VFMA       aster_fma_f64
+#define VROUND     aster_round_f64
 #define VLEN       (ASTER_VB / (int)sizeof(REAL))

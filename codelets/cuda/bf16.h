@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bf16 by its bits, and its conversions. */
+/* bf16 by its bits, its conversions, and operands of products rounded to fewer bits. */
 #ifndef ASTER_CUDA_BF16_H
 #define ASTER_CUDA_BF16_H
 
@@ -43,6 +43,20 @@ ASTER_DEV void convert(bf16 x, float *y)
 ASTER_DEV void convert(bf16 x, double *y)
 {
     *y = float_of_bits((uint32_t)x.u << 16);
+}
+/* x as an operand of products (enum aster_products): nearest, ties to even; what is not finite
+ * stays. */
+ASTER_DEV float operand(float x, int products)
+{
+    const uint32_t dropped = products == ASTER_PRODUCTS_TF32 ? 13 : 16, below = (1U << dropped) - 1,
+                   u = bits_of_float(x);
+    if (products == ASTER_PRODUCTS_FULL || (u & 0x7f800000U) == 0x7f800000U)
+        return x;
+    return float_of_bits((u + (below >> 1) + (u >> dropped & 1)) & ~below);
+}
+ASTER_DEV double operand(double x, int)
+{
+    return x;
 }
 
 #endif

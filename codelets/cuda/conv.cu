@@ -13,8 +13,8 @@ static void conv1d(const struct aster_args *a)
     const view<const T> bias = view_new<const T>(a->n_in > 2 ? a->in[2].p : NULL, n, "in[2]");
     const windows<T> rows = windows_new<T>(in_view<T>(a, 0), x->p, x->dim[0], x->dim[1], channels,
                                            a->i[0], n_out, kernel);
-    gemm_rows<T>(a->device, x->dim[0] * n_out, n, kernel * channels, rows, in_view<T>(a, 1), w->p,
-                 gemm_finish<T>{bias, out_view<T>(a, 0), n, (int)a->i[2]});
+    gemm_rows<T>(a->device, a->products, x->dim[0] * n_out, n, kernel * channels, rows,
+                 in_view<T>(a, 1), w->p, gemm_finish<T>{bias, out_view<T>(a, 0), n, (int)a->i[2]});
 }
 
 /* w [kernel, n_in, n_out] -> [kernel from the last to the first, n_out, n_in] */
@@ -43,7 +43,8 @@ static void conv1d_dx(const struct aster_args *a)
                      a->device, kernel, channels, n, in_view<T>(a, 1), flipped);
     const windows<T> rows = windows_new<T>(in_view<T>(a, 0), dy->p, dy->dim[0], dy->dim[1], n,
                                            kernel - 1 - a->i[0], length, kernel);
-    gemm_rows<T>(a->device, dy->dim[0] * length, channels, kernel * n, rows, flipped, a->work,
+    gemm_rows<T>(a->device, a->products, dy->dim[0] * length, channels, kernel * n, rows, flipped,
+                 a->work,
                  gemm_finish<T>{view_new<const T>(NULL, 0, "bias"), dx, channels, ASTER_ACT_NONE});
 }
 
@@ -57,7 +58,7 @@ static void conv1d_dw(const struct aster_args *a)
                                            a->i[0], n_out, kernel);
     const dense<T> columns = dense_new<T>(in_view<T>(a, 1), dy->p, n_samples * n_out, n, 0);
     gemm_run<T, false, false>(
-        a->device, 1, kernel * channels, n, n_samples * n_out, rows, columns,
+        a->device, a->products, 1, kernel * channels, n, n_samples * n_out, rows, columns,
         gemm_finish<T>{view_new<const T>(NULL, 0, "bias"), out_view<T>(a, 0), n, ASTER_ACT_NONE});
 }
 

@@ -10,7 +10,7 @@ static void matmul_of(const struct aster_args *args, int64_t groups, bool is_sha
         dense_new<T>(in_view<T>(args, 0), args->in[0].p, TA ? k : m, TA ? m : k, m * k);
     const dense<T> b = dense_new<T>(in_view<T>(args, 1), args->in[1].p, TB ? n : k, TB ? k : n,
                                     is_shared ? 0 : k * n);
-    gemm_run<T, !TA, TB>(args->device, groups, m, n, k, a, b,
+    gemm_run<T, !TA, TB>(args->device, args->products, groups, m, n, k, a, b,
                          gemm_finish<T>{view_new<const T>(NULL, 0, "bias"), out_view<T>(args, 0), n,
                                         ASTER_ACT_NONE});
 }
@@ -47,8 +47,8 @@ static void linear(const struct aster_args *args)
     for (int d = 0; d < x->rank - 1; d++)
         m *= x->dim[d];
     const view<const T> bias = view_new<const T>(args->n_in > 2 ? args->in[2].p : NULL, n, "in[2]");
-    gemm_rows<T>(args->device, m, n, k, dense_new<T>(in_view<T>(args, 0), x->p, m, k, 0),
-                 in_view<T>(args, 1), w->p,
+    gemm_rows<T>(args->device, args->products, m, n, k,
+                 dense_new<T>(in_view<T>(args, 0), x->p, m, k, 0), in_view<T>(args, 1), w->p,
                  gemm_finish<T>{bias, out_view<T>(args, 0), n, (int)args->i[0]});
 }
 
@@ -63,7 +63,7 @@ static void linear_bf16(const struct aster_args *args)
     const view<const T> bias = view_new<const T>(args->n_in > 2 ? args->in[2].p : NULL, n, "in[2]");
     const widened<T> weights = {in_view<bf16>(args, 1), k, n,
                                 is_aligned(w->p, 16) && n * (int64_t)sizeof(bf16) % 16 == 0};
-    gemm_run<T, true, false>(args->device, 1, m, n, k,
+    gemm_run<T, true, false>(args->device, ASTER_PRODUCTS_FULL, 1, m, n, k,
                              dense_new<T>(in_view<T>(args, 0), x->p, m, k, 0), weights,
                              gemm_finish<T>{bias, out_view<T>(args, 0), n, (int)args->i[0]});
 }

@@ -141,9 +141,10 @@ enum {
 struct gemm_sizes {
     int64_t groups, m, n, k;
     int64_t segment, n_segments, tiles_m, tiles_n;
+    int products; /* what operands are rounded to, on their way to shared memory */
 };
 template <class T>
-gemm_sizes gemm_sizes_new(int64_t groups, int64_t m, int64_t n, int64_t k)
+gemm_sizes gemm_sizes_new(int64_t groups, int64_t m, int64_t n, int64_t k, int products)
 {
     const int64_t most = GEMM_SEGMENT * GEMM_MOST_SEGMENTS,
                   segment = GEMM_SEGMENT * greater<int64_t>(1, (k + most - 1) / most);
@@ -154,7 +155,8 @@ gemm_sizes gemm_sizes_new(int64_t groups, int64_t m, int64_t n, int64_t k)
             segment,
             (k + segment - 1) / segment,
             (m + gemm_tile<T>::M - 1) / gemm_tile<T>::M,
-            (n + gemm_tile<T>::N - 1) / gemm_tile<T>::N};
+            (n + gemm_tile<T>::N - 1) / gemm_tile<T>::N,
+            products};
 }
 
 /* What is done to a finished sum */
@@ -239,8 +241,14 @@ struct gemm_stage {
         }
     }
     /* tile: [K][LD] */
-    ASTER_DEV void put(shared<T> tile) const
+    ASTER_DEV void put(shared<T> tile, int products)
     {
+        if (products != ASTER_PRODUCTS_FULL)
+            ASTER_UNROLL
+        for (int s = 0; s < SHARE; s++)
+            ASTER_UNROLL
+        for (int j = 0; j < V; j++)
+            held[s].v[j] = operand(held[s].v[j], products);
         ASTER_UNROLL
         for (int s = 0; s < SHARE; s++) {
             const int r = row_of(s), k = depth_of(s);
@@ -257,7 +265,7 @@ struct gemm_stage {
 template <class T, class StageA, class StageB, class A, class B>
 ASTER_DEV void gemm_segment(const A &a, const B &b, int64_t g, int64_t m0, int64_t n0, int64_t k0,
                             int64_t k_end, shared<T> tile_a, shared<T> tile_b, StageA &stage_a,
-                            StageB &stage_b, T *acc)
+                            StageB &stage_b, int products, T *acc)
 {
     enum {
         TM = gemm_tile<T>::TM,
@@ -273,8 +281,8 @@ ASTER_DEV void gemm_segment(const A &a, const B &b, int64_t g, int64_t m0, int64
         acc[i] = 0;
     stage_a.fetch(a, g, m0, k0, k_end);
     stage_b.fetch(b, g, n0, k0, k_end);
-    stage_a.put(tile_a);
-    stage_b.put(tile_b);
+    stage_a.put(tile_a, products);
+    stage_b.put(tile_b, products);
     __syncthreads();
     for (; k0 < k_end; k0 += K, buffer ^= 1) {
         const bool more = k0 + K < k_end;
@@ -300,8 +308,8 @@ ASTER_DEV void gemm_segment(const A &a, const B &b, int64_t g, int64_t m0, int64
                 acc[i * TN + j] += x[i / V].v[i % V] * w[j / V].v[j % V];
         }
         if (more) {
-            stage_a.put(tile_a + (buffer ^ 1) * K * StageA::LD);
-            stage_b.put(tile_b + (buffer ^ 1) * K * StageB::LD);
+            stage_a.put(tile_a + (buffer ^ 1) * K * StageA::LD, products);
+            stage_b.put(tile_b + (buffer ^ 1) * K * StageB::LD, products);
         }
         __syncthreads();
     }
@@ -333,7 +341,7 @@ __global__ void __launch_bounds__(GEMM_THREADS)
         stage_b.begin(b, g, n0);
         for (int64_t k = first; k < (SPLIT ? first + 1 : s.n_segments); k++) {
             gemm_segment<T>(a, b, g, m0, n0, k * s.segment, lesser((k + 1) * s.segment, s.k),
-                            tile_a, tile_b, stage_a, stage_b, acc);
+                            tile_a, tile_b, stage_a, stage_b, s.products, acc);
             ASTER_UNROLL
             for (int i = 0; i < TM * TN; i++)
                 total[i] += acc[i];
@@ -362,10 +370,10 @@ __global__ void __launch_bounds__(GEMM_THREADS)
 }
 
 template <class T, bool A_ALONG_K, bool B_ALONG_K, class A, class B>
-void gemm_run(struct aster_device *d, int64_t groups, int64_t m, int64_t n, int64_t k, const A &a,
-              const B &b, const gemm_finish<T> &finish)
+void gemm_run(struct aster_device *d, int products, int64_t groups, int64_t m, int64_t n, int64_t k,
+              const A &a, const B &b, const gemm_finish<T> &finish)
 {
-    const gemm_sizes s = gemm_sizes_new<T>(groups, m, n, k);
+    const gemm_sizes s = gemm_sizes_new<T>(groups, m, n, k, products);
     const int64_t cells = s.n_segments * groups * m * n, tiles = groups * s.tiles_m * s.tiles_n;
     if (groups * m * n == 0)
         return;
@@ -385,7 +393,7 @@ void gemm_run(struct aster_device *d, int64_t groups, int64_t m, int64_t n, int6
 /* At most GEMM_NARROW columns: a warp per row, its lanes along the depth. w [k, n] */
 template <class T, class A>
 __global__ void __launch_bounds__(GEMM_THREADS)
-    gemm_narrow(int64_t m, int64_t k, A a, view<const T> w, gemm_finish<T> finish)
+    gemm_narrow(int64_t m, int64_t k, int products, A a, view<const T> w, gemm_finish<T> finish)
 {
     const int lane = threadIdx.x % WARP_SIZE, n = (int)finish.n;
     for (int64_t row = thread_of_grid() / WARP_SIZE; row < m;
@@ -395,11 +403,11 @@ __global__ void __launch_bounds__(GEMM_THREADS)
         for (int64_t i = lane; i < k; i += WARP_SIZE) {
             if (i < l.lo || i >= l.hi)
                 continue;
-            const T x = a.x[l.base + i];
+            const T x = operand((T)a.x[l.base + i], products);
             ASTER_UNROLL
             for (int j = 0; j < GEMM_NARROW; j++)
                 if (j < n)
-                    sum[j] += x * (T)w[i * n + j];
+                    sum[j] += x * operand((T)w[i * n + j], products);
         }
         ASTER_UNROLL
         for (int j = 0; j < GEMM_NARROW; j++) {
@@ -412,16 +420,17 @@ __global__ void __launch_bounds__(GEMM_THREADS)
 
 /* Rows of a by the matrix w [k, n], however many columns it has */
 template <class T, class A>
-void gemm_rows(struct aster_device *d, int64_t m, int64_t n, int64_t k, const A &a, view<const T> w,
-               const void *w_pointer, const gemm_finish<T> &finish)
+void gemm_rows(struct aster_device *d, int products, int64_t m, int64_t n, int64_t k, const A &a,
+               view<const T> w, const void *w_pointer, const gemm_finish<T> &finish)
 {
     if (m == 0 || n == 0)
         return;
     if (n <= GEMM_NARROW)
         ASTER_LAUNCH((gemm_narrow<T, A>), grid_of(d, m, GEMM_THREADS / WARP_SIZE), GEMM_THREADS, 0,
-                     d, m, k, a, w, finish);
+                     d, m, k, products, a, w, finish);
     else
-        gemm_run<T, true, false>(d, 1, m, n, k, a, dense_new<T>(w, w_pointer, k, n, 0), finish);
+        gemm_run<T, true, false>(d, products, 1, m, n, k, a, dense_new<T>(w, w_pointer, k, n, 0),
+                                 finish);
 }
 
 #endif

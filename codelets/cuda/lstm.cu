@@ -7,6 +7,7 @@
  * product is cut along its depth among LSTM_SPLIT threads whose parts are added in order, so it
  * depends on the hidden size only. Where the matrix does not fit the card's shared memory, blocks
  * take groups in turn and read it from device memory: the same sums in the same order. */
+#include "cuda/bf16.h"
 #include "cuda/unary.h"
 
 enum {
@@ -24,6 +25,7 @@ struct lstm_sizes {
     int64_t n_steps, batch, hidden, groups, tiles; /* groups of units, tiles of samples */
     bool backward_in_time;
     int64_t parts; /* kept: blocks that share a group's tiles */
+    int products;  /* what both operands of the product are rounded to */
 };
 
 /* The place of a thread in a product */
@@ -41,11 +43,12 @@ ASTER_DEV lstm_place lstm_place_of()
  * [LSTM_ROWS][depth + 1]; zeros behind n_rows. */
 template <class T>
 ASTER_DEV void lstm_stage(view<const T> x, int64_t row0, int64_t n_rows, int64_t depth,
-                          shared<T> tile)
+                          int products, shared<T> tile)
 {
     for (int r = (int)threadIdx.x / WARP_SIZE; r < LSTM_ROWS; r += LSTM_THREADS / WARP_SIZE)
         for (int64_t k = threadIdx.x % WARP_SIZE; k < depth; k += WARP_SIZE)
-            tile[r * (depth + 1) + k] = r < n_rows ? load_fresh(x, (row0 + r) * depth + k) : T(0);
+            tile[r * (depth + 1) + k] =
+                r < n_rows ? operand(load_fresh(x, (row0 + r) * depth + k), products) : T(0);
 }
 
 template <class T>
@@ -66,7 +69,7 @@ ASTER_DEV void lstm_product(const lstm_sizes &s, const lstm_data<T> &d, int64_t 
                   u = group * LSTM_UNITS + p.unit;
     T acc[LSTM_QUAD][4] = {};
     if (KEPT) {
-        lstm_stage<T>(d.h, before, n_rows, hidden, tile);
+        lstm_stage<T>(d.h, before, n_rows, hidden, s.products, tile);
         __syncthreads();
     }
     for (int64_t k = p.split * depth; k < lesser((p.split + 1) * depth, hidden); k++) {
@@ -85,14 +88,16 @@ ASTER_DEV void lstm_product(const lstm_sizes &s, const lstm_data<T> &d, int64_t 
         } else {
             ASTER_UNROLL
             for (int g = 0; g < 4; g++)
-                w[g] = u < hidden ? (T)d.whh[k * 4 * hidden + g * hidden + u] : T(0);
+                w[g] = u < hidden ? operand((T)d.whh[k * 4 * hidden + g * hidden + u], s.products)
+                                  : T(0);
         }
         ASTER_UNROLL
         for (int r = 0; r < LSTM_QUAD; r++) {
             const int row = p.quad * LSTM_QUAD + r;
-            x[r] = KEPT           ? (T)tile[row * (hidden + 1) + k]
-                   : row < n_rows ? load_fresh<T>(d.h, (before + row) * hidden + k)
-                                  : T(0);
+            x[r] = KEPT ? (T)tile[row * (hidden + 1) + k]
+                   : row < n_rows
+                       ? operand(load_fresh<T>(d.h, (before + row) * hidden + k), s.products)
+                       : T(0);
         }
         ASTER_UNROLL
         for (int r = 0; r < LSTM_QUAD; r++)
@@ -156,7 +161,8 @@ __global__ void __launch_bounds__(LSTM_THREADS) lstm_kernel(lstm_sizes s, lstm_d
         for (int64_t i = threadIdx.x; i < s.hidden * LSTM_UNITS * 4; i += LSTM_THREADS) {
             const int64_t g = i % 4, u = group * LSTM_UNITS + i / 4 % LSTM_UNITS,
                           k = i / 4 / LSTM_UNITS;
-            weights[i] = u < s.hidden ? (T)d.whh[(k * 4 + g) * s.hidden + u] : T(0);
+            weights[i] =
+                u < s.hidden ? operand((T)d.whh[(k * 4 + g) * s.hidden + u], s.products) : T(0);
         } /* read from the second step on, behind the barrier of the first */
     for (int64_t k = 0, before = -1; k < s.n_steps; k++) {
         const int64_t t = s.backward_in_time ? s.n_steps - 1 - k : k;
@@ -192,20 +198,21 @@ ASTER_DEV void lstm_back_product(const lstm_sizes &s, const lstm_back_data<T> &d
                   u = group * LSTM_UNITS + p.unit;
     T acc[LSTM_QUAD] = {};
     if (KEPT) {
-        lstm_stage<T>(d.dz, after, n_rows, all, tile);
+        lstm_stage<T>(d.dz, after, n_rows, all, s.products, tile);
         __syncthreads();
     }
     for (int64_t k = p.split * depth; k < lesser((p.split + 1) * depth, all); k++) {
         const T w = KEPT           ? (T)weights[p.unit * (all + 1) + k]
-                    : u < s.hidden ? (T)d.whh[u * all + k]
+                    : u < s.hidden ? operand((T)d.whh[u * all + k], s.products)
                                    : T(0);
         ASTER_UNROLL
         for (int r = 0; r < LSTM_QUAD; r++) {
             const int row = p.quad * LSTM_QUAD + r;
-            acc[r] += (KEPT           ? (T)tile[row * (all + 1) + k]
-                       : row < n_rows ? load_fresh<T>(d.dz, (after + row) * all + k)
-                                      : T(0)) *
-                      w;
+            acc[r] +=
+                (KEPT           ? (T)tile[row * (all + 1) + k]
+                 : row < n_rows ? operand(load_fresh<T>(d.dz, (after + row) * all + k), s.products)
+                                : T(0)) *
+                w;
         }
     }
     ASTER_UNROLL
@@ -258,7 +265,8 @@ __global__ void __launch_bounds__(LSTM_THREADS) lstm_back_kernel(lstm_sizes s, l
     if (KEPT)
         for (int64_t i = threadIdx.x; i < LSTM_UNITS * all; i += LSTM_THREADS) {
             const int64_t unit = i / all, u = group * LSTM_UNITS + unit, k = i % all;
-            weights[unit * (all + 1) + k] = u < s.hidden ? (T)d.whh[u * all + k] : T(0);
+            weights[unit * (all + 1) + k] =
+                u < s.hidden ? operand((T)d.whh[u * all + k], s.products) : T(0);
         } /* read from the second step on, behind the barrier of the first */
     for (int64_t k = 0, after = -1; k < s.n_steps; k++) {
         const int64_t t = s.backward_in_time ? k : s.n_steps - 1 - k;
@@ -276,7 +284,8 @@ __global__ void __launch_bounds__(LSTM_THREADS) lstm_back_kernel(lstm_sizes s, l
     }
 }
 
-static lstm_sizes sizes_of(int64_t n_steps, int64_t batch, int64_t hidden, bool reverse)
+static lstm_sizes sizes_of(int64_t n_steps, int64_t batch, int64_t hidden, bool reverse,
+                           int products)
 {
     return {n_steps,
             batch,
@@ -284,7 +293,8 @@ static lstm_sizes sizes_of(int64_t n_steps, int64_t batch, int64_t hidden, bool 
             (hidden + LSTM_UNITS - 1) / LSTM_UNITS,
             (batch + LSTM_ROWS - 1) / LSTM_ROWS,
             reverse,
-            1};
+            1,
+            products};
 }
 
 /* All blocks together; kept: bytes of shared memory of the way that keeps the matrix; lean: of the
@@ -312,7 +322,8 @@ static void launch(struct aster_device *device, const char *name, lstm_sizes s, 
 template <class T>
 static void lstm(const struct aster_args *a)
 {
-    const lstm_sizes s = sizes_of(a->in[0].dim[0], a->in[0].dim[1], a->in[1].dim[0], a->i[0] != 0);
+    const lstm_sizes s =
+        sizes_of(a->in[0].dim[0], a->in[0].dim[1], a->in[1].dim[0], a->i[0] != 0, a->products);
     const lstm_data<T> d = {in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0),
                             out_view<T>(a, 1), out_view<T>(a, 2)};
     const int64_t cells = LSTM_SPLIT * LSTM_THREADS,
@@ -326,7 +337,7 @@ template <class T>
 static void lstm_dx(const struct aster_args *a)
 {
     const struct aster_tensor *dh = &a->in[0];
-    const lstm_sizes s = sizes_of(dh->dim[0], dh->dim[1], dh->dim[2], a->i[0] != 0);
+    const lstm_sizes s = sizes_of(dh->dim[0], dh->dim[1], dh->dim[2], a->i[0] != 0, a->products);
     const lstm_back_data<T> d = {
         in_view<T>(a, 0), in_view<T>(a, 1),  in_view<T>(a, 3),
         in_view<T>(a, 2), out_view<T>(a, 0), view_new<T>(a->work, s.batch * s.hidden, "work")};

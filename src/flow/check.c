@@ -3,7 +3,7 @@
  * estimated. */
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
-#include "flow/field_part.h"
+#include "flow/md.h"
 #include "flow/training.h"
 #include "flow/vnp.h"
 
@@ -132,12 +132,10 @@ static int check_model(struct check *c, int i)
 {
     struct aster_run *run = &c->run;
     struct aster_model_file *m = NULL;
-    enum aster_dtype real =
-        strcmp(aster_run_text(run, i, "precision"), "f64") ? ASTER_F32 : ASTER_F64;
     ASTER_TRY(aster_alloc(run->ctx, 1, sizeof *m, &m));
     run->slots[i].model = m;
     ASTER_TRY(aster_strdup(run->ctx, path_of(run, i, "path"), &m->path));
-    ASTER_TRY(aster_weights_load(run->ctx, m->path, real, &m->weights));
+    ASTER_TRY(aster_run_weights(run, i, m->path, &m->weights));
     const struct aster_model_config *k = &m->weights->model;
     aster_str_printf(c->out, "%s: %s on %s, length %lld\n", m->path, aster_model_name(k->kind),
                      m->weights->encoding, (long long)k->max_length);
@@ -199,6 +197,20 @@ static int check_structures(struct check *c, int i)
     struct aster_run *run = &c->run;
     ASTER_TRY(aster_stage_read_structures_ready(run->ctx, run, i));
     aster_str_printf(c->out, "%lld files\n", (long long)aster_run_value(run, i, "files")->n);
+    return 0;
+}
+
+static int check_dynamics(struct check *c, int i)
+{
+    struct aster_md_options o;
+    ASTER_TRY(aster_md_options_read(&c->run, i, &o));
+    aster_str_printf(c->out, "%s, %lld steps of %g fs, %lld of each structure",
+                     aster_ensemble_name(o.ensemble), (long long)o.steps, o.timestep_fs,
+                     (long long)o.replicas);
+    for (int64_t k = 0; o.ensemble != ASTER_NVE && k < o.n_rungs; k++)
+        aster_str_printf(c->out, "%s%.5g", k ? ", " : "; K: ", o.temperature[k]);
+    aster_str_add(c->out, "\n");
+    aster_md_options_free(&o);
     return 0;
 }
 
@@ -276,6 +288,20 @@ static int check_experiments(struct check *c, int i)
     return 0;
 }
 
+static int check_training(struct check *c, int i)
+{
+    struct aster_forcefield_config m;
+    int64_t shard;
+    ASTER_TRY(aster_stage_train_forcefield_ready(c->run.ctx, &c->run, i));
+    ASTER_TRY(aster_train_forcefield_look(&c->run, i, &m, &shard));
+    aster_str_printf(c->out,
+                     "a force field of %lld interactions of width %lld, %lld radial functions to "
+                     "%g A; shards of %lld structures\n",
+                     (long long)m.n_blocks, (long long)m.width, (long long)m.n_radial, m.cutoff,
+                     (long long)shard);
+    return 0;
+}
+
 static int check_nothing(struct check *c, int i)
 {
     aster_str_add(c->out, "\n");
@@ -300,7 +326,9 @@ static const struct {
               {"virnucpro", check_virnucpro},
               {"embed", check_embed},
               {"load-forcefield", check_forcefield},
-              {"read-structures", check_structures}};
+              {"read-structures", check_structures},
+              {"run-dynamics", check_dynamics},
+              {"train-forcefield", check_training}};
 
 static int check_stage(struct check *c, int i)
 {

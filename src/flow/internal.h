@@ -108,6 +108,15 @@ const struct aster_opt_value *aster_run_value(const struct aster_run *run, int s
 int64_t aster_run_int(const struct aster_run *run, int stage, const char *key);
 double aster_run_real(const struct aster_run *run, int stage, const char *key);
 bool aster_run_bool(const struct aster_run *run, int stage, const char *key);
+/* The option precision: the type of numbers, and how products of f32 are computed. */
+struct aster_precision {
+    enum aster_dtype real;
+    enum aster_products products;
+};
+struct aster_precision aster_run_precision(const struct aster_run *run, int stage);
+/* The weights of a file, to be computed with in the stage's precision. */
+ASTER_CHECKED int aster_run_weights(const struct aster_run *run, int stage, const char *path,
+                                    struct aster_weights **out);
 const char *aster_run_text(const struct aster_run *run, int stage,
                            const char *key); /* "" when unset */
 /* The stage that an option of type STAGE names, NULL when unset; or the i-th of STAGES. */

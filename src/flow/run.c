@@ -59,6 +59,25 @@ const char *aster_run_text(const struct aster_run *run, int stage, const char *k
     return v->is_set && v->text ? v->text : "";
 }
 
+struct aster_precision aster_run_precision(const struct aster_run *run, int stage)
+{
+    const char *name = aster_run_text(run, stage, "precision");
+    struct aster_precision p = {strcmp(name, "f64") ? ASTER_F32 : ASTER_F64, ASTER_PRODUCTS_FULL};
+    for (int k = 0; k < ASTER_N_PRODUCTS; k++)
+        if (!strcmp(name, aster_precision_name(ASTER_F32, (enum aster_products)k)))
+            p.products = (enum aster_products)k;
+    return p;
+}
+
+int aster_run_weights(const struct aster_run *run, int stage, const char *path,
+                      struct aster_weights **out)
+{
+    struct aster_precision p = aster_run_precision(run, stage);
+    ASTER_TRY(aster_weights_load(run->ctx, path, p.real, out));
+    (*out)->model.products = p.products;
+    return 0;
+}
+
 int aster_run_stage_index(const struct aster_run *run, const char *id)
 {
     for (int i = 0; i < run->spec->n_stages; i++)

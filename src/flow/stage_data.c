@@ -231,12 +231,10 @@ int aster_stage_load_model(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
     struct aster_model_file *m = NULL;
-    enum aster_dtype real =
-        strcmp(aster_run_text(run, stage, "precision"), "f64") ? ASTER_F32 : ASTER_F64;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *m, &m));
     run->slots[stage].model = m;
     ASTER_TRY(aster_strdup(ctx, input_path(run, stage, "path"), &m->path));
-    ASTER_TRY(aster_weights_load(ctx, m->path, real, &m->weights));
+    ASTER_TRY(aster_run_weights(run, stage, m->path, &m->weights));
     return aster_run_fact(run, run->spec->stages[stage].id, "%s on %s, length %lld, from %s",
                           aster_model_name(m->weights->model.kind), m->weights->encoding,
                           (long long)m->weights->model.max_length, m->path);

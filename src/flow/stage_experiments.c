@@ -93,12 +93,7 @@ static int run_one(struct experiments *e, struct aster_experiment *x)
     ASTER_GOTO(train_one(e, x, dir), done);
     ASTER_GOTO(aster_experiment_read(e->run->ctx, dir, x), done);
     ASTER_GOTO(aster_weights_find(e->run->ctx, dir, &path), done);
-    ASTER_GOTO(aster_weights_load(e->run->ctx, path,
-                                  strcmp(aster_run_text(e->run, e->stage, "precision"), "f64")
-                                      ? ASTER_F32
-                                      : ASTER_F64,
-                                  &w),
-               done);
+    ASTER_GOTO(aster_run_weights(e->run, e->stage, path, &w), done);
     for (int which = 0; which < 2; which++)
         ASTER_GOTO(evaluate_one(e, x, w, which), done);
     e->run->items++;

@@ -53,6 +53,7 @@ static int model_config(const struct aster_training *t, int64_t dim, struct aste
         m->num_layers = (int)aster_run_int(run, t->stage, "lstm_num_layers");
         m->dropout = aster_run_real(run, t->stage, "lstm_dropout");
     }
+    m->products = aster_run_precision(run, t->stage).products;
     return aster_model_check(run->ctx, m);
 }
 
@@ -80,7 +81,7 @@ int aster_training_config(const struct aster_training *t, int64_t dim, struct as
     int64_t patience = aster_run_int(run, s, "patience"),
             plateau = aster_run_int(run, s, "plateau_patience");
     *c = (struct aster_train_config){
-        .real = strcmp(aster_run_text(run, s, "precision"), "f64") ? ASTER_F32 : ASTER_F64,
+        .real = aster_run_precision(run, s).real,
         .epochs = aster_run_int(run, s, "epochs"),
         .batch_size = t->batch_size,
         .shards = aster_run_int(run, s, "shards"),
@@ -288,8 +289,5 @@ int aster_stage_train(struct aster_ctx *ctx, void *arg, int stage)
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *m, &m));
     run->slots[stage].model = m;
     ASTER_TRY(aster_weights_find(ctx, run->dir, &m->path));
-    return aster_weights_load(ctx, m->path,
-                              strcmp(aster_run_text(run, stage, "precision"), "f64") ? ASTER_F32
-                                                                                     : ASTER_F64,
-                              &m->weights);
+    return aster_run_weights(run, stage, m->path, &m->weights);
 }

@@ -87,6 +87,7 @@ int aster_model_program(struct aster_ctx *ctx, const struct aster_model_config *
     ASTER_TRY(aster_model_check(ctx, c));
     struct aster_program *p = NULL;
     ASTER_TRY(aster_program_new(ctx, aster_model_name(c->kind), real, &p));
+    aster_program_set_products(p, c->products);
     int rc = build(p, c, use, loss);
     if (rc < 0) {
         aster_program_free(&p);

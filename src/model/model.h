@@ -10,6 +10,7 @@ enum aster_model_kind { ASTER_MODEL_CNN, ASTER_MODEL_UNET, ASTER_MODEL_LSTM, AST
 
 struct aster_model_config { /* of the per-residue labelling models */
     enum aster_model_kind kind;
+    enum aster_products products; /* of its programs of f32; no file of weights says it */
     int64_t input_dim, max_length;
     /* cnn */
     int n_layers;

@@ -41,6 +41,7 @@ struct aster_program {
     struct aster_ctx *ctx;
     char *name;
     enum aster_dtype real;
+    enum aster_products products;
     bool failed, finished;
     uint64_t hash;
     struct size_expr *size;

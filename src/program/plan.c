@@ -147,6 +147,7 @@ static void fill_args(struct aster_plan *plan, struct step *s)
     memcpy(a->f, o->f, sizeof a->f);
     for (int k = 0; k < 2; k++)
         a->s[k] = o->s[k] >= 0 ? plan->size[o->s[k]] : 0;
+    a->products = plan->p->products;
     a->work_bytes = work_of[o->kind](o->kind, a);
     for (int k = 0; k < o->n_in; k++)
         if (o->in[k] >= 0)

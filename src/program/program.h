@@ -21,6 +21,8 @@ void aster_program_free(struct aster_program **p);
 ASTER_CHECKED int
 aster_program_finish(struct aster_program *p); /* first error of any emit; freezes it; hashes it */
 enum aster_dtype aster_program_real(const struct aster_program *p);
+/* Of a program of f32: how its products are computed, those of its derivatives too. */
+void aster_program_set_products(struct aster_program *p, enum aster_products products);
 uint64_t aster_program_hash(const struct aster_program *p);
 const char *aster_program_name(const struct aster_program *p);
 

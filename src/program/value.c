@@ -66,6 +66,16 @@ enum aster_dtype aster_program_real(const struct aster_program *p)
     return p->real;
 }
 
+void aster_program_set_products(struct aster_program *p, enum aster_products products)
+{
+    if (!p->failed && p->real != ASTER_F32 && products != ASTER_PRODUCTS_FULL) {
+        p->failed = true;
+        aster_fail(p->ctx, ASTER_EBUG, "program %s: products of %s, in a program of f64", p->name,
+                   aster_precision_name(ASTER_F32, products));
+    }
+    p->products = products;
+}
+
 uint64_t aster_program_hash(const struct aster_program *p)
 {
     return p->hash;
@@ -632,6 +642,8 @@ static void mark_dead(struct aster_program *p, bool *used)
 static uint64_t hash_program(const struct aster_program *p)
 {
     uint64_t h = aster_fnv1a64(&p->real, sizeof p->real);
+    if (p->products != ASTER_PRODUCTS_FULL)
+        h = aster_fnv1a64_more(h, &p->products, sizeof p->products);
     for (int64_t k = 0; k < p->n_size; k++) {
         const struct size_expr *e = &p->size[k];
         int64_t x[4] = {e->kind, e->n, e->a, e->b};

@@ -123,6 +123,31 @@ asterism run rcl-train $tables encoding=esm2 --out n1
 expect 1 "esm2 without residue vectors"
 has "$err" "needs residue vectors made before; give precomputed=FILE" "says what to give"
 
+# -- products of fewer bits: they learn as f32 does, and are not f32
+small="model=cnn cnn_channels=16,8 cnn_kernel_sizes=9,5 max_length=256 learning_rate=0.01 epochs=6 patience=0 tensorboard=false"
+for precision in f32 tf32 bf16; do
+    asterism run rcl-train $tables $small precision=$precision --cpus 2 --out in_$precision --quiet
+    expect 0 "in $precision"
+    sed 1d in_$precision/history.csv | cut -d, -f7 | sort -g | tail -n 1 >f1_$precision
+done
+for precision in tf32 bf16; do
+    awk -v f1="$(cat f1_$precision)" -v whole="$(cat f1_f32)" 'BEGIN { exit !(f1 > 0.45 && f1 > whole - 0.05 && f1 < whole + 0.05) }'
+    ok $? "$precision: an F1 of $(cat f1_$precision) within 0.05 of f32's, $(cat f1_f32)"
+    ! cmp -s in_f32/history.csv in_$precision/history.csv
+    ok $? "$precision: by another way"
+    asterism run rcl-evaluate $tests model=in_f32 max_length=256 precision=$precision --out ev_$precision --quiet
+    expect 0 "a model of f32 evaluated in $precision"
+done
+asterism run rcl-evaluate $tests model=in_f32 max_length=256 --out ev_f32 --quiet
+! cmp -s ev_f32/predictions.csv ev_bf16/predictions.csv
+ok $? "with other probabilities"
+paste ev_f32/metrics.json ev_bf16/metrics.json | awk -F'[: ,\t]+' '/"(f1|auc)"/ { n++; if (!($3 > 0 && $3 - $5 <= 0.02 && $5 - $3 <= 0.02)) bad = 1 } END { exit !(n == 2) || bad }'
+ok $? "and an F1 and AUC within 0.02"
+has in_bf16/config.json '"precision": "bf16"' "config.json names the precision"
+asterism run rcl-train $tables $small precision=tf32 --resume --out in_bf16 --quiet
+[ "$rc" = 1 ] && grep -q "begun with precision=bf16, now it is tf32" "$err"
+ok $? "a run goes on in no other precision"
+
 # -- check, without computing anything
 asterism check rcl-train $tables $tiny
 expect 0 "check rcl-train"

@@ -4,3 +4,6 @@ tests_grad_ops_SOURCES = tests/grad/ops.c
 check_PROGRAMS += tests/grad-models
 tests_grad_models_SOURCES = tests/grad/models.c
 SANITIZE_TESTS += tests/grad-models
+check_PROGRAMS += tests/grad-products
+tests_grad_products_SOURCES = tests/grad/products.c
+SANITIZE_TESTS += tests/grad-products

@@ -22,6 +22,7 @@ struct run { /* what a child is told */
     const char *scheduler;
     enum aster_optimizer optimizer;
     int cpus;
+    enum aster_products products;
     bool f64, local_bn, full_padding;
     int64_t shards, window, epochs, checkpoint_steps, batch;
     int64_t stop_at; /* progress calls after which the run is stopped; 0: never */

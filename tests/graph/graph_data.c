@@ -88,6 +88,9 @@ int run_parse(int argc, char **argv, struct run *r)
             r->optimizer = !strcmp(v, "sgd")     ? ASTER_OPTIMIZER_SGD
                            : !strcmp(v, "adamw") ? ASTER_OPTIMIZER_ADAMW
                                                  : ASTER_OPTIMIZER_ADAM;
+        for (int p = 0; !strcmp(name, "products") && p < ASTER_N_PRODUCTS; p++)
+            if (!strcmp(v, aster_precision_name(ASTER_F32, (enum aster_products)p)))
+                r->products = (enum aster_products)p;
         if (!strcmp(name, "scheduler"))
             r->scheduler = v;
         if (!strcmp(name, "cpus"))
@@ -131,6 +134,7 @@ void run_config(const struct run *r, struct aster_train_config *c)
         .window = r->window,
     };
     aster_model_defaults(r->model, 21, &c->model);
+    c->model.products = r->products;
     c->model.max_length = MAX_LENGTH;
     c->model.n_layers = 2;
     c->model.channels[0] = 8;

@@ -393,6 +393,43 @@ static void test_memory(void)
     tap_ok(halved && alone, "some limits let samples through, some none");
 }
 
+static void test_products(const char *model, const char *products)
+{
+    char plain[64], whole[64], name[64], args[200];
+    snprintf(plain, sizeof plain, "plain-%s-%s", model, products);
+    snprintf(whole, sizeof whole, "plain-%s", model);
+    snprintf(name, sizeof name, "train-%s-%s", model, products);
+    snprintf(args, sizeof args, "model=%s products=%s epochs=2", model, products);
+    bool good = child("plain", plain, args) == 0;
+    snprintf(args, sizeof args, "model=%s products=%s epochs=2 cpus=2 scheduler=lws", model,
+             products);
+    good &= child("train", name, args) == 0;
+    tap_ok(good && same_run(name, plain), "%s in %s: two workers have the bits of plain loops",
+           model, products);
+    tap_ok(difference(name, whole, "final_model.h5") > 1e-4, "and are another model than f32's");
+    snprintf(name, sizeof name, "killed-%s-%s", model, products);
+    snprintf(args, sizeof args, "model=%s products=%s epochs=2 die_at=5 checkpoint_steps=2", model,
+             products);
+    good = child("train", name, args) == 9;
+    char words[100];
+    snprintf(words, sizeof words, "'precision: %s' there, 'precision: f32' here", products);
+    snprintf(args, sizeof args, "model=%s resume=1", model);
+    tap_ok(good && says(name, "train", args, words), "%s: goes on in no other precision", name);
+    snprintf(args, sizeof args, "model=%s products=%s epochs=2 resume=1", model, products);
+    good &= child("train", name, args) == 0;
+    tap_ok(good && same_run(name, plain), "and in its own with the same bits");
+    snprintf(args, sizeof args, "model=%s products=%s full_padding=1", model, products);
+    snprintf(whole, sizeof whole, "predict-%s-%s", model, products);
+    good = child("predict", whole, args) == 0;
+    snprintf(args, sizeof args, "model=%s products=%s cpus=2 scheduler=lws", model, products);
+    snprintf(name, sizeof name, "extents-%s-%s", model, products);
+    good &= child("predict", name, args) == 0;
+    snprintf(plain, sizeof plain, "predict-%s", model);
+    tap_ok(good && other_lines(name, whole) == 0 && other_lines(name, plain) >= N_VAL,
+           "%s in %s: predictions by extents have the bits of those of all padding", model,
+           products);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     (void)st;
@@ -437,6 +474,8 @@ int main(int argc, char **argv)
     test_predict("unet");
     test_predict("lstm");
     test_memory();
+    test_products("cnn", "bf16");
+    test_products("lstm", "tf32");
     if (!getenv("ASTERISM_KEEP"))
         nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     else

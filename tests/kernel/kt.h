@@ -37,7 +37,8 @@ struct kt_case {
     int over;
 };
 
-/* Plain loops in double, from in[].v (and attributes) to out[].v and status. */
+/* Plain loops in double, from in[].v (and attributes) to out[].v and status. Inputs that are operands
+ * of products come rounded; operands that a reference computes it rounds itself. */
 typedef void kt_reference(struct kt_case *c);
 
 #define KT_DIMS(...)                                                                               \
@@ -57,6 +58,8 @@ void kt_like(struct kt_case *c, bool output,
 void kt_run(struct kt_case *c, kt_reference *reference);
 
 enum aster_dtype kt_real(const struct kt *t);
+/* Rounds n values as an operand of the products that are tested; nothing where they are whole. */
+void kt_round_operand(const struct kt *t, int64_t n, double *v);
 /* n, or at most `most` where a target is so slow that large cases would take minutes. */
 int64_t kt_cut(int64_t n, int64_t most);
 /* Rounds n values to what dtype holds: for references that need an intermediate of the kernel's

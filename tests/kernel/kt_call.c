@@ -177,6 +177,7 @@ void kt_call_new(struct kt_call *call, const struct kt_case *c, int64_t sample, 
     memcpy(a->i, c->i, sizeof a->i);
     memcpy(a->f, c->f, sizeof a->f);
     memcpy(a->s, c->s, sizeof a->s);
+    a->products = c->t->products;
     if (c->has_rows) {
         a->rows = c->rows + first;
         a->rows_in = c->rows_in + first;

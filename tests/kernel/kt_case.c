@@ -53,17 +53,30 @@ enum aster_dtype kt_real(const struct kt *t)
     return t->real;
 }
 
+/* To so many bits of mantissa, in the range of f32 */
+static void round_to(int bits, int64_t n, double *v)
+{
+    for (int64_t k = 0; k < n; k++) {
+        int e;
+        double m = frexp(v[k], &e);
+        v[k] = isfinite(v[k]) ? ldexp(rint(ldexp(m, bits)), e - bits) : v[k];
+        if (fabs(v[k]) >= 0x1p128)
+            v[k] = copysign((double)INFINITY, v[k]);
+    }
+}
+
 void kt_round(enum aster_dtype dtype, int64_t n, double *v)
 {
     for (int64_t k = 0; dtype == ASTER_F32 && k < n; k++)
         v[k] = (double)(float)v[k];
-    for (int64_t k = 0; dtype == ASTER_BF16 && k < n; k++) {
-        int e; /* 8 bits of mantissa */
-        double m = frexp(v[k], &e);
-        v[k] = isfinite(v[k]) ? ldexp(rint(ldexp(m, 8)), e - 8) : v[k];
-        if (fabs(v[k]) >= 0x1p128)
-            v[k] = copysign((double)INFINITY, v[k]);
-    }
+    if (dtype == ASTER_BF16)
+        round_to(8, n, v);
+}
+
+void kt_round_operand(const struct kt *t, int64_t n, double *v)
+{
+    if (t->products != ASTER_PRODUCTS_FULL)
+        round_to(t->products == ASTER_PRODUCTS_TF32 ? 11 : 8, n, v);
 }
 
 struct kt_case *kt_case_new(struct kt *t, const char *fmt, ...)
@@ -231,8 +244,71 @@ static void case_free(struct kt_case *c)
     free(c);
 }
 
+/* The inputs that an op multiplies, by their bits */
+static unsigned operands_of(enum aster_op_kind op)
+{
+    switch (op) {
+    case ASTER_OP_lstm:
+        return 1U << 1;
+    case ASTER_OP_lstm_dx:
+        return 1U << 3;
+    default:
+        return 3;
+    }
+}
+
+static void refer(struct kt_case *c, kt_reference *reference)
+{
+    double *whole[ASTER_MAX_IN] = {NULL};
+    for (int k = 0; k < c->n_in && c->t->products != ASTER_PRODUCTS_FULL; k++) {
+        struct kt_tensor *t = &c->in[k];
+        if (!(operands_of(c->t->op) >> k & 1))
+            continue;
+        whole[k] = t->v;
+        t->v = malloc((size_t)t->n * sizeof *t->v + 1);
+        if (!t->v)
+            abort();
+        memcpy(t->v, whole[k], (size_t)t->n * sizeof *t->v);
+        kt_round_operand(c->t, t->n, t->v);
+    }
+    reference(c);
+    for (int k = 0; k < c->n_in; k++)
+        if (whole[k]) {
+            free(c->in[k].v);
+            c->in[k].v = whole[k];
+        }
+}
+
+/* Counts a result of whole operands that is told from one of rounded operands. */
+static void check_whole(struct kt_case *c)
+{
+    struct kt_call call;
+    bool passed = true;
+    if (c->t->products == ASTER_PRODUCTS_FULL)
+        return;
+    kt_call_new(&call, c, -1, -1);
+    call.a.products = ASTER_PRODUCTS_FULL;
+    if (!kt_call_run(&call, kt_target(0), c->t->op, KT_OTHER))
+        for (int k = 0; k < c->n_out; k++)
+            passed &= kt_error(c, k, call.a.out[k].p) <= c->t->tolerance->limit;
+    c->t->n_whole += !passed;
+    kt_call_free(&call);
+}
+
+/* Of what emulates a GPU, rounding is tried on one case in seven: all ways of turning a matrix and
+ * the widest lstm are among them. */
+static bool is_left_out(const struct kt_case *c)
+{
+    return c->t->products != ASTER_PRODUCTS_FULL && kt_target(0)->is_slow &&
+           c->t->n_cases++ % 7 != 2;
+}
+
 void kt_run(struct kt_case *c, kt_reference *reference)
 {
+    if (is_left_out(c)) {
+        case_free(c);
+        return;
+    }
     for (int k = 0; k < c->n_in; k++)
         if (c->in[k].v)
             kt_round(c->in[k].dtype, c->in[k].n, c->in[k].v);
@@ -240,7 +316,7 @@ void kt_run(struct kt_case *c, kt_reference *reference)
     for (int at = 0; at < kt_n_targets(); at++)
         wanted |= !c->has_rows || kt_target(at)->ragged;
     if (wanted)
-        reference(c);
+        refer(c, reference);
     for (int at = 0; at < kt_n_targets(); at++) {
         if (c->has_rows && !kt_target(at)->ragged)
             continue;
@@ -254,9 +330,11 @@ void kt_run(struct kt_case *c, kt_reference *reference)
         check_poison(c, at, &call);
         check_in_place(c, at, &call);
         check_batch(c, at, &call);
-        if (at == 0)
+        if (at == 0) {
             for (int k = 0; k < c->n_out; k++)
                 kt_spoil(c, k, call.a.out[k].p);
+            check_whole(c);
+        }
         kt_call_free(&call);
     }
     case_free(c);

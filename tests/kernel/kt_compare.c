@@ -8,15 +8,20 @@
 
 static const struct kt_tolerance tolerances[] = {
 #define TOL(op, dtype, metric, limit, reason)                                                      \
-    {ASTER_OP_##op, ASTER_##dtype, KT_##metric, limit, reason},
+    {ASTER_OP_##op, ASTER_##dtype, ASTER_PRODUCTS_FULL, KT_##metric, limit, reason},
+#define TOL_PRODUCTS(op, products, metric, limit, reason)                                          \
+    {ASTER_OP_##op, ASTER_F32, ASTER_PRODUCTS_##products, KT_##metric, limit, reason},
 #include "../tolerance.def"
 #undef TOL
+#undef TOL_PRODUCTS
 };
 
-const struct kt_tolerance *kt_tolerance_of(enum aster_op_kind op, enum aster_dtype dtype)
+const struct kt_tolerance *kt_tolerance_of(enum aster_op_kind op, enum aster_dtype dtype,
+                                           enum aster_products products)
 {
     for (size_t k = 0; k < sizeof tolerances / sizeof *tolerances; k++)
-        if (tolerances[k].op == op && tolerances[k].dtype == dtype)
+        if (tolerances[k].op == op && tolerances[k].dtype == dtype &&
+            tolerances[k].products == products)
             return &tolerances[k];
     return NULL;
 }

@@ -11,12 +11,13 @@ enum kt_metric { KT_NMSE, KT_MAXREL };
 struct kt_tolerance {
     enum aster_op_kind op;
     enum aster_dtype dtype;
+    enum aster_products products;
     enum kt_metric metric;
     double limit;
     const char *reason;
 };
-const struct kt_tolerance *kt_tolerance_of(enum aster_op_kind op,
-                                           enum aster_dtype dtype); /* NULL: none */
+const struct kt_tolerance *kt_tolerance_of(enum aster_op_kind op, enum aster_dtype dtype,
+                                           enum aster_products products); /* NULL: none */
 
 /* What is tested: a table, and for one that emulates a GPU its device. */
 struct kt_target {
@@ -34,8 +35,8 @@ enum { KT_MOST_TARGETS = 4 };
 int kt_n_targets(void);
 const struct kt_target *kt_target(int k);
 /* Runs the table of one op against all targets and says how it went. */
-void kt_run_op(enum aster_op_kind op, enum aster_dtype real);
-/* Those that argv names, or all; both real types. */
+void kt_run_op(enum aster_op_kind op, enum aster_dtype real, enum aster_products products);
+/* Those that argv names, or all; both real types, and products of rounded operands. */
 void kt_run_ops(int argc, char **argv);
 
 struct kt_result { /* of one target */
@@ -47,10 +48,13 @@ struct kt_result { /* of one target */
 struct kt {
     enum aster_op_kind op;
     enum aster_dtype real;
+    enum aster_products products;
     const struct kt_tolerance *tolerance;
     uint64_t random;
+    int n_cases;
     struct kt_result result[KT_MOST_TARGETS];
     int perturbed, missed; /* spoilt results, and those of them that passed */
+    int n_whole;           /* results of whole operands that did not pass where they are rounded */
 };
 
 struct kt_buffer { /* bytes at p, with a band before and behind */

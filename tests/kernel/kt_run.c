@@ -11,12 +11,13 @@ static void (*const ops[ASTER_N_OPS])(struct kt *) = {
 #undef ASTER_OP
 };
 
-void kt_run_op(enum aster_op_kind op, enum aster_dtype real)
+void kt_run_op(enum aster_op_kind op, enum aster_dtype real, enum aster_products products)
 {
-    const char *name = aster_op_name(op), *dtype = aster_dtype_name(real);
+    const char *name = aster_op_name(op), *dtype = aster_precision_name(real, products);
     struct kt t = {.op = op,
                    .real = real,
-                   .tolerance = kt_tolerance_of(op, real),
+                   .products = products,
+                   .tolerance = kt_tolerance_of(op, real, products),
                    .random = aster_fnv1a64(name, strlen(name))};
     if (!t.tolerance) {
         tap_ok(false, "%s %s: tests/tolerance.def has no line for it", name, dtype);
@@ -32,6 +33,17 @@ void kt_run_op(enum aster_op_kind op, enum aster_dtype real)
     }
     tap_ok(t.perturbed > 0 && t.missed == 0, "%s %s: %d spoilt results are seen", name, dtype,
            t.perturbed);
+    if (products != ASTER_PRODUCTS_FULL)
+        tap_ok(t.n_whole > 0, "%s %s: %d results of whole operands are seen", name, dtype,
+               t.n_whole);
+}
+
+/* Those that may round their operands */
+static bool has_products(enum aster_op_kind op)
+{
+    const char *family = aster_op_family(op);
+    return op != ASTER_OP_linear_bf16 &&
+           (!strcmp(family, "gemm") || !strcmp(family, "conv") || !strcmp(family, "lstm"));
 }
 
 void kt_run_ops(int argc, char **argv)
@@ -42,8 +54,10 @@ void kt_run_ops(int argc, char **argv)
             wanted |= !strcmp(argv[j], aster_op_name((enum aster_op_kind)k)) ||
                       !strcmp(argv[j], aster_op_family((enum aster_op_kind)k));
         if (wanted) {
-            kt_run_op((enum aster_op_kind)k, ASTER_F32);
-            kt_run_op((enum aster_op_kind)k, ASTER_F64);
+            kt_run_op((enum aster_op_kind)k, ASTER_F32, ASTER_PRODUCTS_FULL);
+            kt_run_op((enum aster_op_kind)k, ASTER_F64, ASTER_PRODUCTS_FULL);
+            for (int p = 1; has_products((enum aster_op_kind)k) && p < ASTER_N_PRODUCTS; p++)
+                kt_run_op((enum aster_op_kind)k, ASTER_F32, (enum aster_products)p);
         }
     }
 }

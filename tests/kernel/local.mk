@@ -12,3 +12,6 @@ SANITIZE_TESTS += tests/kernel-table
 check_PROGRAMS += tests/kernel-laws
 tests_kernel_laws_SOURCES = tests/kernel/laws.c
 SANITIZE_TESTS += tests/kernel-laws
+check_PROGRAMS += tests/kernel-products
+tests_kernel_products_SOURCES = tests/kernel/products.c
+SANITIZE_TESTS += tests/kernel-products

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sizes {
     int64_t length, batch, hidden;
@@ -20,20 +21,32 @@ static double sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
+/* n numbers as operands of a product; the caller's to free */
+static double *operand(const struct kt *t, int64_t n, const double *x)
+{
+    double *y = malloc((size_t)n * sizeof *y + 1);
+    if (!y)
+        abort();
+    memcpy(y, x, (size_t)n * sizeof *y);
+    kt_round_operand(t, n, y);
+    return y;
+}
+
 /* zx [L, B, 4H], whh [H, 4H] -> h, c, gates */
-static void forward(const struct sizes *z, bool reverse, const double *zx, const double *whh,
-                    double *h, double *c, double *gates)
+static void forward(const struct kt *t, const struct sizes *z, bool reverse, const double *zx,
+                    const double *whh, double *h, double *c, double *gates)
 {
     int64_t n = z->hidden;
     for (int64_t step = 0; step < z->length; step++) {
-        int64_t t = reverse ? z->length - 1 - step : step, before = reverse ? t + 1 : t - 1;
+        int64_t at = reverse ? z->length - 1 - step : step, before = reverse ? at + 1 : at - 1;
+        double *left = step > 0 ? operand(t, z->batch * n, h + before * z->batch * n) : NULL;
         for (int64_t b = 0; b < z->batch; b++) {
-            int64_t row = t * z->batch + b, prev = before * z->batch + b;
+            int64_t row = at * z->batch + b, prev = before * z->batch + b;
             double *g = gates + row * 4 * n;
             for (int64_t j = 0; j < 4 * n; j++) {
                 g[j] = zx[row * 4 * n + j];
                 for (int64_t k = 0; k < n && step > 0; k++)
-                    g[j] += h[prev * n + k] * whh[k * 4 * n + j];
+                    g[j] += left[b * n + k] * whh[k * 4 * n + j];
                 g[j] = j / n == 2 ? tanh(g[j]) : sigmoid(g[j]);
             }
             for (int64_t k = 0; k < n; k++) {
@@ -41,13 +54,14 @@ static void forward(const struct sizes *z, bool reverse, const double *zx, const
                 h[row * n + k] = g[3 * n + k] * tanh(c[row * n + k]);
             }
         }
+        free(left);
     }
 }
 
 static void ref_lstm(struct kt_case *c)
 {
     struct sizes z = sizes_of(&c->out[0]);
-    forward(&z, c->i[0], c->in[0].v, c->in[1].v, c->out[0].v, c->out[1].v, c->out[2].v);
+    forward(c->t, &z, c->i[0], c->in[0].v, c->in[1].v, c->out[0].v, c->out[1].v, c->out[2].v);
 }
 
 static void ref_lstm_dx(struct kt_case *a)
@@ -60,15 +74,17 @@ static void ref_lstm_dx(struct kt_case *a)
     for (int64_t step = z.length - 1; step >= 0; step--) {
         int64_t t = a->i[0] ? z.length - 1 - step : step, before = a->i[0] ? t + 1 : t - 1,
                 behind = a->i[0] ? t - 1 : t + 1;
+        double *left = step < z.length - 1
+                           ? operand(a->t, z.batch * 4 * n, dz + behind * z.batch * 4 * n)
+                           : NULL;
         for (int64_t b = 0; b < z.batch; b++)
             for (int64_t k = 0; k < n; k++) {
                 int64_t row = t * z.batch + b;
-                const double *g = gates + row * 4 * n + k,
-                             *next = dz + (behind * z.batch + b) * 4 * n;
+                const double *g = gates + row * 4 * n + k;
                 double dh = dh_out[row * n + k], th = tanh(c[row * n + k]),
                        *d = dz + row * 4 * n + k;
                 for (int64_t j = 0; j < 4 * n && step < z.length - 1; j++)
-                    dh += next[j] * whh[k * 4 * n + j];
+                    dh += left[b * 4 * n + j] * whh[k * 4 * n + j];
                 double old = step > 0 ? c[(before * z.batch + b) * n + k] : 0,
                        *carry = dc + b * n + k;
                 double dct = *carry + dh * g[3 * n] * (1 - th * th);
@@ -78,6 +94,7 @@ static void ref_lstm_dx(struct kt_case *a)
                 d[3 * n] = dh * th * g[3 * n] * (1 - g[3 * n]);
                 *carry = dct * g[n];
             }
+        free(left);
     }
     free(dc);
 }
@@ -127,7 +144,7 @@ void kt_op_lstm_dx(struct kt *t)
             double *zx = calloc((size_t)c->in[2].n + 1, sizeof *zx),
                    *h = calloc((size_t)c->in[1].n + 1, sizeof *h);
             kt_fill(t, c->in[2].n, zx, -3, 3);
-            forward(&z, reverse, zx, w, h, cell, gates);
+            forward(t, &z, reverse, zx, w, h, cell, gates);
             free(zx);
             free(h);
             kt_out(c, KT_REAL, 1, KT_DIMS(s[0], s[1], 4 * s[2]));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The convolutions of every instruction set equal plain loops in higher precision, and one result's
- * bits depend on nothing but its own inputs. */
+ * bits depend on nothing but its own inputs; also where operands are rounded to bf16 that are
+ * numbers of bf16. */
 #include "unit/kernels.h"
 
 DECLARE_SETS(conv1d);
@@ -150,7 +151,8 @@ struct tally { /* what went wrong for one instruction set and type */
     bool guards, bits, seen;
 };
 
-static void one_shape(const struct shape *s, enum aster_dtype t, struct tally *tally)
+static void one_shape(const struct shape *s, enum aster_dtype t, enum aster_products products,
+                      struct tally *tally)
 {
     int64_t n = positions(s), n_x = s->b * s->l * s->ci, n_y = s->b * n * s->co,
             n_w = s->k * s->ci * s->co;
@@ -183,6 +185,12 @@ static void one_shape(const struct shape *s, enum aster_dtype t, struct tally *t
                            .s = {s->k}};
     if (!has_bias)
         f.in[2] = (struct aster_tensor){0};
+    f.products = g.products = h.products = products;
+    if (products == ASTER_PRODUCTS_BF16) {
+        tensor_round(&x);
+        tensor_round(&w);
+        tensor_round(&dy);
+    }
     for (int op = 0; op < 3; op++) {
         const struct aster_tensor *out = op == 0 ? &y : op == 1 ? &dx : &dw;
         double depth = op == 0   ? (double)(s->k * s->ci)
@@ -229,14 +237,21 @@ static void one_shape(const struct shape *s, enum aster_dtype t, struct tally *t
 
 int main(void)
 {
-    for (int t = 0; t < 2; t++) {
+    static const struct {
+        enum aster_dtype t;
+        enum aster_products products;
+        const char *name;
+    } types[] = {{ASTER_F32, ASTER_PRODUCTS_FULL, "f32"},
+                 {ASTER_F64, ASTER_PRODUCTS_FULL, "f64"},
+                 {ASTER_F32, ASTER_PRODUCTS_BF16, "bf16"}};
+    for (int t = 0; t < 3; t++) {
         struct tally tally[N_SETS];
         for (int k = 0; k < N_SETS; k++)
             tally[k] = (struct tally){{0, 0, 0}, true, true, true};
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-            one_shape(&shapes[i], t ? ASTER_F64 : ASTER_F32, tally);
+            one_shape(&shapes[i], types[t].t, types[t].products, tally);
         for (int k = 0; k < N_SETS; k++) {
-            const char *type = t ? "f64" : "f32", *name = set_names[k];
+            const char *type = types[t].name, *name = set_names[k];
             if (!set_runs_here(k)) {
                 tap_skip("%s: this CPU does not have it", name);
                 continue;

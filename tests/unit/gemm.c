@@ -75,7 +75,8 @@ static bool row_alone(aster_kernel *kernel, enum aster_op_kind op, const struct 
 
 /* variant: bits 0 and 1 transposes, bit 2 a shared right operand, bit 3 linear (bit 0 bias, bit 1
  * relu) */
-static void one_case(const struct shape *s, enum aster_dtype t, int variant, struct tally *tally)
+static void one_case(const struct shape *s, enum aster_dtype t, enum aster_products products,
+                     int variant, struct tally *tally)
 {
     const bool is_linear = variant & 8, ta = !is_linear && variant & 1,
                tb = !is_linear && variant & 2;
@@ -83,7 +84,8 @@ static void one_case(const struct shape *s, enum aster_dtype t, int variant, str
     const int64_t n_out = s->batch * s->m * s->n;
     double *want = calloc((size_t)n_out + 1, sizeof *want),
            *scale = calloc((size_t)n_out + 1, sizeof *scale);
-    struct aster_args a = {.n_in = 2, .n_out = 1, .i = {is_linear ? relu : ta, tb}};
+    struct aster_args a = {
+        .n_in = 2, .n_out = 1, .i = {is_linear ? relu : ta, tb}, .products = products};
     a.in[0] = matrices(t, true, s->batch, ta ? s->k : s->m, ta ? s->m : s->k);
     a.in[1] = matrices(t, true, shared ? -1 : s->batch, tb ? s->n : s->k, tb ? s->k : s->n);
     if (is_linear) {
@@ -92,6 +94,10 @@ static void one_case(const struct shape *s, enum aster_dtype t, int variant, str
             a.in[2] = tensor_new(t, true, 1, s->n, 0, 0, 0);
     }
     a.out[0] = matrices(t, false, s->batch, s->m, s->n);
+    if (products == ASTER_PRODUCTS_BF16) {
+        tensor_round(&a.in[0]);
+        tensor_round(&a.in[1]);
+    }
     reference(s, &a, ta, tb, shared, relu, want, scale);
     const double units = (double)s->k / 2 + 2;
     for (int k = 0; k < N_SETS; k++) {
@@ -122,15 +128,22 @@ static void one_case(const struct shape *s, enum aster_dtype t, int variant, str
 
 int main(void)
 {
-    for (int t = 0; t < 2; t++)
+    static const struct {
+        enum aster_dtype t;
+        enum aster_products products;
+        const char *name;
+    } types[] = {{ASTER_F32, ASTER_PRODUCTS_FULL, "f32"},
+                 {ASTER_F64, ASTER_PRODUCTS_FULL, "f64"},
+                 {ASTER_F32, ASTER_PRODUCTS_BF16, "bf16"}};
+    for (int t = 0; t < 3; t++)
         for (int op = 0; op < 2; op++) {
-            const char *type = t ? "f64" : "f32", *name = op ? "linear" : "matmul";
+            const char *type = types[t].name, *name = op ? "linear" : "matmul";
             struct tally tally[N_SETS];
             for (int k = 0; k < N_SETS; k++)
                 tally[k] = (struct tally){0, true, true, true};
             for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
                 for (int variant = op ? 8 : 0; variant < (op ? 12 : 8); variant++)
-                    one_case(&shapes[i], t ? ASTER_F64 : ASTER_F32, variant, tally);
+                    one_case(&shapes[i], types[t].t, types[t].products, variant, tally);
             for (int k = 0; k < N_SETS; k++) {
                 if (!set_runs_here(k)) {
                     tap_skip("%s: this CPU does not have it", set_names[k]);

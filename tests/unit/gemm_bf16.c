@@ -86,9 +86,37 @@ static bool as_widened(int set_at, const struct aster_args *half)
     return good;
 }
 
+/* The same of f32 weights that bf16 holds, in linear with both operands rounded: the same bits
+ * where both are multiplied as bf16. Elsewhere x is rounded by hand. */
+static bool as_rounded(int set_at, const struct aster_args *half)
+{
+    struct aster_args a = *half, b = *half;
+    struct aster_tensor w =
+        tensor_new(ASTER_F32, false, 2, half->in[1].dim[0], half->in[1].dim[1], 0, 0);
+    struct aster_tensor x =
+        tensor_new(ASTER_F32, false, 2, half->in[0].dim[0], half->in[0].dim[1], 0, 0);
+    for (int64_t i = 0, n = tensor_size(&w); i < n; i++)
+        set(&w, i, (double)aster_bf16_to_f32(((const uint16_t *)half->in[1].p)[i]));
+    for (int64_t i = 0, n = tensor_size(&x); i < n; i++)
+        set(&x, i, get(&half->in[0], i));
+    tensor_round(&x);
+    a.in[1] = w;
+    a.products = ASTER_PRODUCTS_BF16;
+    a.out[0] = tensor_new(ASTER_F32, false, 2, half->out[0].dim[0], half->out[0].dim[1], 0, 0);
+    b.in[0] = x;
+    b.out[0] = tensor_new(ASTER_F32, false, 2, half->out[0].dim[0], half->out[0].dim[1], 0, 0);
+    bool good = run_guarded(linear[set_at], &a, aster_work_gemm(ASTER_OP_linear, &a)) &&
+                run_guarded(linear_bf16[set_at], &b, aster_work_gemm(ASTER_OP_linear_bf16, &b)) &&
+                same_bits(&a.out[0], 0, &b.out[0], 0, tensor_size(&a.out[0]));
+    struct aster_tensor *all[] = {&w, &x, &a.out[0], &b.out[0]};
+    for (int i = 0; i < 4; i++)
+        tensor_free(all[i]);
+    return good;
+}
+
 struct tally {
     double worst;
-    bool guards, bits, widened, seen;
+    bool guards, bits, widened, rounded, seen;
 };
 
 static void one_case(const struct shape *s, int act, bool has_bias, struct tally *tally)
@@ -120,6 +148,7 @@ static void one_case(const struct shape *s, int act, bool has_bias, struct tally
         tally[k].bits &=
             row_alone(linear_bf16[k], s, &a, 0) && row_alone(linear_bf16[k], s, &a, s->m - 1);
         tally[k].widened &= rounds_rows(k) || as_widened(k, &a);
+        tally[k].rounded &= as_rounded(k, &a);
     }
     for (int i = 0; i < 3; i++)
         tensor_free(&a.in[i]);
@@ -133,7 +162,7 @@ int main(void)
 {
     struct tally tally[N_SETS];
     for (int k = 0; k < N_SETS; k++)
-        tally[k] = (struct tally){0, true, true, true, true};
+        tally[k] = (struct tally){0, true, true, true, true, true};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         for (int act = ASTER_ACT_NONE; act <= ASTER_ACT_GELU; act++) {
             one_case(&shapes[i], act, true, tally);
@@ -150,6 +179,8 @@ int main(void)
         tap_ok(tally[k].bits, "%s gives a row the same bits alone", set_names[k]);
         tap_ok(tally[k].widened,
                "%s: where rows are not rounded, the bits are those of widened weights",
+               set_names[k]);
+        tap_ok(tally[k].rounded, "%s: weights of f32 that are rounded to bf16 give the same bits",
                set_names[k]);
         tap_ok(tally[k].seen, "%s: a wrong result would be seen", set_names[k]);
     }

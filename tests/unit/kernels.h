@@ -117,6 +117,12 @@ static inline struct aster_tensor tensor_new(enum aster_dtype t, bool random, in
         set(&x, i, random_real());
     return x;
 }
+/* To numbers that bf16 holds: rounding them again changes none. */
+static inline void tensor_round(const struct aster_tensor *t)
+{
+    for (int64_t i = 0, n = tensor_size(t); i < n; i++)
+        set(t, i, (double)aster_bf16_to_f32(aster_f32_to_bf16((float)get(t, i))));
+}
 static inline void tensor_free(struct aster_tensor *t)
 {
     if (t->p)
