@@ -41,4 +41,3 @@ noinst_PROGRAMS += tests/md-trajectory
 tests_md_trajectory_SOURCES = tests/golden/md_trajectory.c
 tests_md_trajectory_LDADD = $(IO_LDADD)
 dist_check_SCRIPTS += tests/golden/md.sh
-SANITIZE_TESTS += tests/golden/md.sh
