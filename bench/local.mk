@@ -23,3 +23,7 @@ bench_bench_language_SOURCES = bench/language_bench.c bench/peak.c
 # Energies and forces of molecules
 EXTRA_PROGRAMS += bench/bench-forcefield
 bench_bench_forcefield_SOURCES = bench/forcefield_bench.c bench/peak.c tests/golden/mlff_net.c tests/golden/kernels.c
+
+# The published benchmark of small molecules, through the runtime
+EXTRA_PROGRAMS += bench/bench-molecules
+bench_bench_molecules_SOURCES = bench/molecules_bench.c bench/peak.c bench/peak.h

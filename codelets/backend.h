@@ -100,8 +100,8 @@ struct aster_update {
     double lr, beta1, beta2, eps, weight_decay, momentum;
     int64_t step;      /* 1 for the first update */
     double grad_scale; /* every gradient is multiplied by it first */
-    /* Clipping: NULL, or the sum of the squares of all gradients, in the kernels' memory; their
-     * scale is then that of aster_clip_scale and grad_scale does not count. */
+    /* Clipping: NULL, or the sum of the squares of all gradients, in the kernels' memory: their scale
+     * is that of aster_clip_scale; grad_scale does not count; not finite: nothing is changed. */
     const double *squares;
     double clip_norm;
     bool nesterov;

@@ -169,7 +169,12 @@ ASTER_CHECKED int aster_cl_sum(struct aster_cl_env *env, enum aster_dtype t, int
 double aster_tree_sum(int64_t n, double *x);
 
 /* ---- optimizer: one block ---- */
-enum aster_optimizer { ASTER_OPTIMIZER_ADAM, ASTER_OPTIMIZER_ADAMW, ASTER_OPTIMIZER_SGD };
+enum aster_optimizer {
+    ASTER_OPTIMIZER_ADAM,
+    ASTER_OPTIMIZER_ADAMW,
+    ASTER_OPTIMIZER_SGD,
+    ASTER_OPTIMIZER_RMSPROP /* Adam's second moment alone, uncorrected: beta1 does not count */
+};
 struct aster_update_task {
     enum aster_optimizer kind;
     enum aster_dtype real;
@@ -177,8 +182,8 @@ struct aster_update_task {
     struct aster_update update;                      /* grad_scale 1 */
     double clip_norm;                                /* 0: off */
     const struct aster_buffer *param, *grad, *m, *v; /* v NULL for sgd */
-    const struct aster_buffer
-        *norm; /* f64 [1]: sum of the squares of grad; NULL without clipping */
+    const struct aster_buffer *norm; /* f64 [1]: sum of the squares of grad; not finite: the step
+                                        changes nothing. NULL without clipping */
 };
 ASTER_CHECKED int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t);
 /* out f64 [1] = sum of squares of n elements */
@@ -198,6 +203,18 @@ struct aster_fill_task {
     void *arg;
 };
 ASTER_CHECKED int aster_cl_fill(struct aster_cl_env *env, const struct aster_fill_task *t);
+
+/* ---- judge: a buffer changed on the host by what others hold ---- */
+struct aster_judge_task {
+    const char *name;
+    int n;
+    const struct aster_buffer *const *in;
+    const struct aster_buffer *out;
+    void (*judge)(void *arg, const void *const *in, void *out); /* in a worker */
+    void (*done)(void *arg); /* NULL, or called after the task has let go of its buffers' content */
+    void *arg;
+};
+ASTER_CHECKED int aster_cl_judge(struct aster_cl_env *env, const struct aster_judge_task *t);
 
 /* ---- commit: results to host memory ---- */
 struct aster_commit_task {

@@ -20,7 +20,11 @@ static void update_run(void *buffers[], void *cl_arg)
     struct aster_device *d = aster_task_device(&a->task);
     u.squares = a->t.norm ? aster_task_pointer(buffers[adam ? 4 : 3]) : NULL;
     u.clip_norm = a->t.clip_norm;
-    if (a->t.kind == ASTER_OPTIMIZER_ADAM)
+    if (a->t.kind == ASTER_OPTIMIZER_RMSPROP) { /* so late that Adam corrects nothing */
+        u.beta1 = 0;
+        u.step = INT64_C(1) << 52;
+    }
+    if (a->t.kind == ASTER_OPTIMIZER_ADAM || a->t.kind == ASTER_OPTIMIZER_RMSPROP)
         be->update.adam(d, a->t.real, a->t.n, &u, w, g, m, v);
     else if (a->t.kind == ASTER_OPTIMIZER_ADAMW)
         be->update.adamw(d, a->t.real, a->t.n, &u, w, g, m, v);

@@ -97,10 +97,10 @@ static int64_t n_parts(enum aster_op_kind op, const struct aster_args *a,
 static uint64_t hash_rest(enum aster_op_kind op, const struct aster_args *a,
                           const struct aster_tensor *t)
 {
-    uint64_t h = aster_fnv1a64("", 0);
+    uint64_t h = 0;
     for (int64_t b = 0; b < n_parts(op, a, t); b++) {
         struct part p = part_of(op, a, t, b);
-        h = aster_fnv1a64_more(h, (const char *)t->p + p.from + p.bytes, (size_t)p.rest);
+        h = aster_mix64(h ^ aster_hash64((const char *)t->p + p.from + p.bytes, (size_t)p.rest));
     }
     return h;
 }
@@ -116,7 +116,7 @@ static void before(enum aster_op_kind op, const struct aster_args *a, struct see
     for (int k = 0; k < a->n_in; k++) {
         const struct aster_tensor *t = &a->in[k];
         s->watch_in[k] = !shares_memory(t, a->n_out, a->out);
-        s->in[k] = s->watch_in[k] ? aster_fnv1a64(t->p, (size_t)tensor_bytes(t)) : 0;
+        s->in[k] = s->watch_in[k] ? aster_hash64(t->p, (size_t)tensor_bytes(t)) : 0;
         s->poisoned_in |= has_poison(t, 0, tensor_bytes(t));
     }
     for (int k = 0; k < a->n_out; k++) {
@@ -136,8 +136,7 @@ static void before(enum aster_op_kind op, const struct aster_args *a, struct see
 static void after(enum aster_op_kind op, const struct aster_args *a, const struct seen *s)
 {
     for (int k = 0; k < a->n_in; k++)
-        if (s->watch_in[k] &&
-            s->in[k] != aster_fnv1a64(a->in[k].p, (size_t)tensor_bytes(&a->in[k])))
+        if (s->watch_in[k] && s->in[k] != aster_hash64(a->in[k].p, (size_t)tensor_bytes(&a->in[k])))
             caught(op, "changed its input", k);
     for (int k = 0; k < a->n_out; k++) {
         const struct aster_tensor *t = &a->out[k];

@@ -68,7 +68,7 @@ AS_IF([test $aster_starpu_cuda = yes], [CUDA_CPPFLAGS="-isystem $aster_cuda_dir/
     AS_IF([ldconfig -p 2>/dev/null | grep -q 'libcuda\.so'], [], [test -d "$aster_cuda_lib/stubs"], [CUDA_LIBS="$CUDA_LIBS -L$aster_cuda_lib/stubs -Wl,-rpath-link,$aster_cuda_lib/stubs"])])
 AS_IF([test $aster_cuda = yes], [CUDA_CPPFLAGS="$CUDA_CPPFLAGS -DASTER_HAVE_CUDA=1"; CUDA_LIBS="$CUDA_LIBS -lcudart -lstdc++"])
 AC_SUBST([NVCC], [$aster_nvcc])
-AC_SUBST([NVCCFLAGS], ["$aster_gencode -std=c++17 -O3 --expt-relaxed-constexpr"])
+AC_SUBST([NVCCFLAGS], ["$aster_gencode -std=c++17 -O3 --expt-relaxed-constexpr -Xcompiler -fPIC,-fvisibility=hidden"])
 AC_SUBST([CUDA_CPPFLAGS])
 AC_SUBST([CUDA_LIBS])
 AM_CONDITIONAL([HAVE_CUDA], [test $aster_cuda = yes])

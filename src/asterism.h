@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Running pipelines from C: open a file, set parameters, see the mistakes, check, draw, run. */
+/* Asterism from C. Pipelines: open a file, set parameters, see the mistakes, check, draw, run.
+ * Force fields: energies, forces and stresses of many structures in one call. */
 #ifndef ASTERISM_H
 #define ASTERISM_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
 
 /* Functions that return int give 0, or a negative code whose sentence aster_job_message has. A
  * mistake in the pipeline file or in a value is no such error: it is listed, and aster_job_check
@@ -12,7 +18,7 @@
 #define ASTER_CALL __attribute__((warn_unused_result)) int
 
 /* One pipeline with its parameters. Texts that it returns live as long as it does, lists until its
- * next call. One job at a time may run in a process. */
+ * next call. In a process one job may run, or one calculator be open, at a time. */
 struct aster_job;
 
 const char *aster_version(void); /* "0.1.0" */
@@ -118,5 +124,66 @@ ASTER_CALL aster_job_time(struct aster_job *job, const struct aster_job_options 
 void aster_job_stop(void);
 /* Makes report.html of a run directory again; *path is its name. */
 ASTER_CALL aster_job_report(struct aster_job *job, const char *dir, const char **path);
+
+/* ---- force fields ----
+ * Angstrom, eV, eV/Angstrom, eV/Angstrom^3. Results are the same bits whatever else is in a call,
+ * and however many workers there are. One thread at a time may call. */
+struct aster_calculator;
+struct aster_calculator_options {
+    bool f64;            /* double precision; else single */
+    const char *mixing;  /* "file", "compat", "isotropic": as in mlff-evaluate */
+    int64_t intervals;   /* of the tables of filters; 0: exact filters; -1: 512 in single
+                            precision, exact in double */
+    int64_t batch_atoms; /* atoms of one task, about; 0: chosen */
+    int cpus;            /* CPU workers; -1: one per core */
+    const char *gpus;    /* as in struct aster_job_options, and so the next two */
+    const char *gpu_memory;
+    int64_t memory;
+    const char *isa; /* NULL: the best that this machine has */
+};
+void aster_calculator_options_default(struct aster_calculator_options *o);
+/* weights: .h5, .safetensors or a PyTorch archive. o NULL: the defaults. *calculator is set even
+ * when this fails, for the message; NULL only without memory. Starts the workers. */
+ASTER_CALL aster_calculator_open(const char *weights, const struct aster_calculator_options *o,
+                                 struct aster_calculator **calculator);
+void aster_calculator_close(struct aster_calculator **calculator);
+int aster_calculator_code(const struct aster_calculator *c); /* of the last call */
+const char *aster_calculator_message(const struct aster_calculator *c);
+double aster_calculator_cutoff(const struct aster_calculator *c);  /* of the force field */
+int aster_calculator_max_number(const struct aster_calculator *c); /* the heaviest element */
+
+/* One molecule or crystal. Zero what is not used. */
+struct aster_molecule {
+    int64_t n;              /* atoms */
+    const int32_t *number;  /* [n], 1 is hydrogen */
+    const double *position; /* [n][3] */
+    const double *cell;     /* [3][3], rows are the vectors; NULL: none */
+    bool periodic[3];
+    /* results: written by the call; arrays where they are not NULL */
+    int32_t status; /* 0, or the code of what is wrong with this one; its results are NaN then */
+    double energy;
+    double *energies; /* [n], of every atom */
+    double *forces;   /* [n][3] */
+    double *virial;   /* [3][3], dE/d(strain), as it is: not symmetric with free mixing */
+    double *stress;   /* xx yy zz yz xz xy; positive is tension; zeros where no axis is periodic */
+};
+/* n molecules of any sizes. 0 also when some of them have a status; *failed, may be NULL, counts
+ * those. Every call computes: results are not kept for a second one with the same positions. */
+ASTER_CALL aster_calculator_run(struct aster_calculator *c, int64_t n,
+                                struct aster_molecule *molecules, int64_t *failed);
+/* Why molecule i of the last call has a status; "" when it has none. */
+const char *aster_calculator_reason(const struct aster_calculator *c, int64_t i);
+
+/* Seconds of the calls so far; zeros when there was none. */
+struct aster_calculator_times {
+    int64_t calls, molecules, atoms;
+    double total, mean, min, max, median, deviation;
+};
+void aster_calculator_times(const struct aster_calculator *c, struct aster_calculator_times *out);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -2,15 +2,15 @@
 /* Messages for one real type: REAL and VSUF are defined by message.c.
  *
  * SUB channels at a time, through all edges: then their part of the table stays in the second-level
- * cache, their columns of the atoms in the first. Edges go by in chunks: first the filters of a
- * chunk, one for an edge and the edge back where both are in it, then the sums of its atoms in the
- * order of their edges. What a chunk is changes no bits. */
+ * cache, the atoms' vectors, which lie together, in the first. Edges go by in chunks: first the
+ * filters of a chunk, one for an edge and the edge back where both are in it, then the sums of its
+ * atoms in the order of their edges. What a chunk is changes no bits. */
 
 #define SUB   (2 * LANES < MESSAGE_BLOCK ? 2 * LANES : (int64_t)MESSAGE_BLOCK)
 #define UNITS (2 * LANES < MESSAGE_BLOCK ? 2 : MESSAGE_BLOCK / LANES)
 
 struct RN(messages) {
-    int64_t n_atoms, n_edges, width, knots, parts, n_chunks, n_pairs, row;
+    int64_t n_atoms, n_edges, width, knots, parts, n_chunks, n_pairs;
     const REAL *edge, *table;
     const int32_t *src, *back, *starts;
     REAL cutoff, scale;
@@ -20,8 +20,18 @@ struct RN(messages) {
     int32_t *knot;  /* of a filter: the one before that length, -1 beyond the cutoff */
     int32_t *owner; /* of a filter: its pair, or -1 where another chunk has that */
     REAL *weight;   /* [filters][6] */
-    REAL *rows, *sums, *filter; /* [N][row][SUB], [N][4][SUB], [MOST][3][SUB] */
-    VEC *pair;                  /* [pairs][7] */
+    REAL *tail;     /* [2][N][SUB]: the last channels of scalars, where a row ends within SUB */
+    REAL *filter;   /* [MOST][3, or 6 with slopes][SUB] */
+    VEC *pair;      /* [pairs][4] */
+};
+
+/* SUB channels of the atoms: scalars ld apart, vectors ROW apart (NULL: zero), and what is made of
+ * them; left: channels up to the row's end */
+enum { RN(ROW) = 3 * MESSAGE_BLOCK };
+struct RN(columns) {
+    int64_t ld, left;
+    const REAL *s, *v;
+    REAL *to_s, *to_v;
 };
 
 /* Hermite's cubic between two knots, t from the first: weights of the slope there, of how much more
@@ -34,32 +44,39 @@ static int32_t RN(weigh)(const struct RN(messages) * m, REAL d, REAL *w)
         return d != d ? 0 : -1;
     }
     REAL x = d > 0 ? d * m->scale : 0;
-    int64_t k = aster_min64((int64_t)x, m->knots - 1);
-    REAL t = x - (REAL)k, u = 1 - t;
-    w[0] = t * u * u;
+    int32_t k = (int32_t)x < m->knots ? (int32_t)x : (int32_t)m->knots - 1;
+    REAL t = x - (REAL)k, u = 1 - t, tu = t * u;
+    w[0] = tu * u;
     w[1] = t * t * (3 - 2 * t);
-    w[2] = -(t * t * u);
+    w[2] = -(t * tu);
     w[3] = u * (1 - 3 * t) * m->scale;
-    w[4] = 6 * t * u * m->scale;
+    w[4] = 6 * tu * m->scale;
     w[5] = t * (3 * t - 2) * m->scale;
-    return (int32_t)k;
+    return k;
 }
 
 static void RN(list_filters)(struct RN(messages) * m, struct chunk *c)
 {
-    int32_t n = c->f0;
-    for (int32_t e = c->e0; e < c->e1; e++) {
-        int32_t back = m->back[e];
-        if (back >= c->e0 && back < e) {
-            m->slot[e] = m->slot[back];
+    const int32_t *back = m->back, e0 = c->e0;
+    int32_t *slot = m->slot, *first = m->first, *owner = m->owner;
+    int32_t n = c->f0, n_pairs = (int32_t)m->n_pairs, most = (int32_t)(m->n_edges / 2);
+    for (int32_t e = e0; e < c->e1; e++) {
+        int32_t b = back[e];
+        if (b >= e0 && b < e) {
+            slot[e] = slot[b];
             continue;
         }
-        m->slot[e] = n - c->f0;
-        m->first[n] = back < e ? back : e;
-        m->owner[n] = e < back && m->n_pairs < m->n_edges / 2 ? (int32_t)m->n_pairs++ : -1;
-        m->knot[n] = RN(weigh)(m, m->edge[4 * (int64_t)m->first[n] + 3], m->weight + MESSAGE_WEIGHTS * (int64_t)n);
+        bool is_pair = e < b && n_pairs < most;
+        slot[e] = n - c->f0;
+        first[n] = b < e ? b : e;
+        owner[n] = is_pair ? n_pairs : -1;
+        n_pairs += is_pair;
         n++;
     }
+    for (int32_t f = c->f0; f < n; f++)
+        m->knot[f] = RN(weigh)(m, m->edge[4 * (int64_t)first[f] + 3],
+                               m->weight + MESSAGE_WEIGHTS * (int64_t)f);
+    m->n_pairs = n_pairs;
     c->f1 = n;
 }
 
@@ -81,7 +98,7 @@ static void RN(list_chunks)(struct RN(messages) * m)
 }
 
 /* at: the first of s, edge, table, link, starts, v */
-static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at, int64_t row)
+static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at)
 {
     const struct aster_tensor *s = &a->in[at], *table = &a->in[at + 2];
     struct RN(messages) m = {.n_atoms = s->dim[0],
@@ -89,7 +106,6 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at, 
                              .width = s->dim[1],
                              .knots = table->dim[1] - 1,
                              .parts = table->dim[3],
-                             .row = row,
                              .edge = a->in[at + 1].p,
                              .table = table->p,
                              .src = a->in[at + 3].p,
@@ -106,56 +122,65 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at, 
     m.owner = list + 3 * n;
     m.chunk = (struct chunk *)(list + 4 * n);
     m.weight = part_of(&work, n * MESSAGE_WEIGHTS * (int64_t)sizeof(REAL));
-    m.rows =
-        part_of(&work, m.n_atoms * MESSAGE_ROWS * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
-    m.sums = m.rows + m.n_atoms * row * SUB;
-    m.filter = part_of(&work, MESSAGE_MOST * 3 * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
+    m.tail = part_of(&work, 2 * m.n_atoms * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
+    m.filter = part_of(&work, MESSAGE_MOST * 6 * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
     m.pair = (VEC *)work;
     RN(list_chunks)(&m);
     return m;
 }
 
-/* ---- columns of the atoms ---- */
-
-/* Channels c .. c + SUB - 1 of x [N, ld] to row r of every atom; 0 beyond the last of width */
-static void RN(take)(const struct RN(messages) * m, REAL *rows, int64_t n_rows, int64_t r,
-                     const REAL *x, int64_t ld, int64_t c)
+/* Vectors of the channels from c on, of the first atom */
+static int64_t RN(vectors_at)(const struct RN(messages) * m, int64_t c)
 {
-    bool is_whole = c + SUB <= m->width;
-    rows += r * SUB;
-    x += c;
-    for (int64_t i = 0; i < m->n_atoms; i++, rows += n_rows * SUB, x += ld)
-        for (int64_t u = 0; u < UNITS; u++) {
-            int64_t left = is_whole ? LANES : m->width - c - u * LANES;
+    return c / MESSAGE_BLOCK * m->n_atoms * RN(ROW) + c % MESSAGE_BLOCK;
+}
+
+/* Channels c .. c + SUB - 1 of s [N, width] and v; tail: of m->tail */
+static struct RN(columns) RN(columns_of)(const struct RN(messages) * m, int64_t c, const REAL *s,
+                                         const REAL *v, REAL *tail)
+{
+    struct RN(columns) x = {.ld = m->width, .left = m->width - c, .s = s + c};
+    if (v)
+        x.v = v + RN(vectors_at)(m, c);
+    if (x.left >= SUB)
+        return x;
+    for (int64_t i = 0; i < m->n_atoms; i++)
+        for (int64_t k = 0; k < SUB; k++)
+            tail[i * SUB + k] = k < x.left ? x.s[i * x.ld + k] : 0;
+    x.s = tail;
+    x.ld = SUB;
+    return x;
+}
+
+/* Sums of an atom: s, x, y, z, of SUB channels each */
+ASTER_VFN void RN(load_sums)(const struct RN(messages) * m, const struct RN(columns) * x, int64_t i,
+                             bool is_begun, VEC *y)
+{
+    for (int u = 0; u < UNITS; u++) {
+        int64_t left = x->left - u * LANES;
+        y[u] = !is_begun  ? ASTER_V(load)(x->s + i * x->ld + u * LANES)
+               : left > 0 ? RN(load)(left, x->to_s + i * m->width + u * LANES)
+                          : ASTER_V(set)(0);
+        for (int k = 0; k < 3; k++) {
+            int64_t at = i * RN(ROW) + k * MESSAGE_BLOCK + u * LANES;
+            y[(k + 1) * UNITS + u] = is_begun && x->to_v ? ASTER_V(load)(x->to_v + at)
+                                     : x->v              ? ASTER_V(load)(x->v + at)
+                                                         : ASTER_V(set)(0);
+        }
+    }
+}
+
+ASTER_VFN void RN(store_sums)(const struct RN(messages) * m, const struct RN(columns) * x,
+                              int64_t i, const VEC *y)
+{
+    for (int u = 0; u < UNITS; u++) {
+        int64_t left = x->left - u * LANES;
+        if (left > 0)
+            RN(store)(left, x->to_s + i * m->width + u * LANES, y[u]);
+        for (int k = 0; x->to_v && k < 3; k++)
             ASTER_V(store)
-            (rows + u * LANES, left > 0 ? RN(load)(left, x + u * LANES) : ASTER_V(set)(0));
-        }
-}
-
-static void RN(give)(const struct RN(messages) * m, int64_t r, REAL *y, int64_t ld, int64_t c)
-{
-    bool is_whole = c + SUB <= m->width;
-    const REAL *sum = m->sums + r * SUB;
-    y += c;
-    for (int64_t i = 0; i < m->n_atoms; i++, sum += 4 * SUB, y += ld)
-        for (int64_t u = 0; u < UNITS; u++) {
-            int64_t left = is_whole ? LANES : m->width - c - u * LANES;
-            if (left > 0)
-                RN(store)(left, y + u * LANES, ASTER_V(load)(sum + u * LANES));
-        }
-}
-
-static void RN(take_vectors)(const struct RN(messages) * m, REAL *rows, int64_t n_rows, int64_t r,
-                             const REAL *v, int64_t c)
-{
-    for (int64_t k = 0; k < 3; k++)
-        RN(take)(m, rows, n_rows, r + k, v + k * m->width, 3 * m->width, c);
-}
-
-static void RN(give_vectors)(const struct RN(messages) * m, REAL *v, int64_t c)
-{
-    for (int64_t k = 0; k < 3; k++)
-        RN(give)(m, 1 + k, v + k * m->width, 3 * m->width, c);
+            (x->to_v + i * RN(ROW) + k * MESSAGE_BLOCK + u * LANES, y[(k + 1) * UNITS + u]);
+    }
 }
 
 /* What belongs to the channels from c on of a knot */
@@ -177,19 +202,6 @@ ASTER_VFN const REAL *RN(knot_of)(const struct RN(messages) * m, int64_t f, cons
     return k < 0 ? RN(nothing) : table + k * (2 * parts * MESSAGE_BLOCK);
 }
 
-/* w[0] m0 + w[1] (y1 - y0) + w[2] m1 */
-ASTER_VFN VEC RN(change)(const REAL *at, const int parts, const VEC w[3])
-{
-    VEC y = ASTER_V(load)(at + 2 * parts * MESSAGE_BLOCK) - ASTER_V(load)(at);
-    y = ASTER_V(fma)(ASTER_V(load)(at + parts * MESSAGE_BLOCK), w[0], y * w[1]);
-    return ASTER_V(fma)(ASTER_V(load)(at + 3 * parts * MESSAGE_BLOCK), w[2], y);
-}
-
-ASTER_VFN VEC RN(between)(const REAL *at, const int parts, const VEC w[3])
-{
-    return ASTER_V(load)(at) + RN(change)(at, parts, w);
-}
-
 /* Tables are larger than near caches, and places in them have no order. */
 ASTER_VFN void RN(fetch_ahead)(const struct RN(messages) * m, const struct chunk *c, int64_t f,
                                const REAL *table, const int parts)
@@ -202,180 +214,171 @@ ASTER_VFN void RN(fetch_ahead)(const struct RN(messages) * m, const struct chunk
         __builtin_prefetch(at + k * MESSAGE_BLOCK);
 }
 
+/* Filters of a chunk, with is_back their slopes too: y0 + w[0] m0 + w[1] (y1 - y0) + w[2] m1 */
 ASTER_VFN void RN(filters)(const struct RN(messages) * m, const struct chunk *c, const REAL *table,
-                           const int parts)
+                           const int parts, const bool is_back)
 {
+    const int64_t step = parts * MESSAGE_BLOCK;
     for (int64_t f = c->f0; f < c->f1; f++) {
         const REAL *at = RN(knot_of)(m, f, table, parts);
-        REAL *y = m->filter + (f - c->f0) * 3 * SUB;
-        VEC w[3];
+        REAL *y = m->filter + (f - c->f0) * (is_back ? 6 : 3) * SUB;
+        VEC w[6];
         RN(fetch_ahead)(m, c, f, table, parts);
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < (is_back ? 6 : 3); k++)
             w[k] = ASTER_V(set)(m->weight[MESSAGE_WEIGHTS * f + k]);
         for (int p = 0; p < parts; p++)
-            for (int u = 0; u < UNITS; u++)
-                ASTER_V(store)
-                (y + p * SUB + u * LANES,
-                 RN(between)(at + p * MESSAGE_BLOCK + u * LANES, parts, w));
+            for (int u = 0; u < UNITS; u++) {
+                const REAL *from = at + p * MESSAGE_BLOCK + u * LANES;
+                VEC y0 = ASTER_V(load)(from), m0 = ASTER_V(load)(from + step),
+                    rise = ASTER_V(load)(from + 2 * step) - y0,
+                    m1 = ASTER_V(load)(from + 3 * step);
+                VEC more = ASTER_V(fma)(m1, w[2], ASTER_V(fma)(m0, w[0], rise * w[1]));
+                ASTER_V(store)(y + p * SUB + u * LANES, y0 + more);
+                if (is_back)
+                    ASTER_V(store)
+                    (y + (3 + p) * SUB + u * LANES,
+                     ASTER_V(fma)(m1, w[5], ASTER_V(fma)(m0, w[3], rise * w[4])));
+            }
     }
 }
 
-ASTER_VFN void RN(sum_messages)(const struct RN(messages) * m, const struct chunk *c, int64_t i,
-                                const int parts)
+/* From atom i on: the first that has edges behind the chunk */
+ASTER_VFN int64_t RN(sum_messages)(const struct RN(messages) * m, const struct RN(columns) * x,
+                                   const struct chunk *c, int64_t i, const int parts)
 {
     for (; i < m->n_atoms && m->starts[i] < c->e1; i++) {
         int64_t from = aster_max64(m->starts[i], c->e0), to = aster_min64(m->starts[i + 1], c->e1);
         VEC y[4 * UNITS];
-        for (int k = 0; k < 4 * UNITS; k++)
-            y[k] = ASTER_V(load)(m->sums + i * 4 * SUB + k * LANES);
+        RN(load_sums)(m, x, i, m->starts[i] < c->e0, y);
         for (int64_t e = from; e < to; e++) {
-            const REAL *phi = m->filter + m->slot[e] * 3 * SUB,
-                       *x = m->rows + m->src[e] * m->row * SUB;
+            int64_t j = m->src[e];
+            const REAL *phi = m->filter + m->slot[e] * 3 * SUB, *s = x->s + j * x->ld,
+                       *v = parts == 3 ? x->v + j * RN(ROW) : NULL;
             for (int u = 0; u < UNITS; u++) {
                 VEC direction = ASTER_V(load)(phi + (parts - 1) * SUB + u * LANES);
-                y[u] = ASTER_V(fma)(ASTER_V(load)(x + u * LANES), ASTER_V(load)(phi + u * LANES),
+                y[u] = ASTER_V(fma)(ASTER_V(load)(s + u * LANES), ASTER_V(load)(phi + u * LANES),
                                     y[u]);
-                for (int k = 1; k < 4; k++) {
-                    VEC sum = y[k * UNITS + u];
+                for (int k = 0; k < 3; k++) {
+                    VEC sum = y[(k + 1) * UNITS + u];
                     if (parts == 3)
-                        sum = ASTER_V(fma)(ASTER_V(load)(x + k * SUB + u * LANES),
+                        sum = ASTER_V(fma)(ASTER_V(load)(v + k * MESSAGE_BLOCK + u * LANES),
                                            ASTER_V(load)(phi + SUB + u * LANES), sum);
-                    y[k * UNITS + u] =
-                        ASTER_V(fma)(ASTER_V(set)(m->edge[4 * e + k - 1]), direction, sum);
+                    y[(k + 1) * UNITS + u] =
+                        ASTER_V(fma)(ASTER_V(set)(m->edge[4 * e + k]), direction, sum);
                 }
             }
         }
-        for (int k = 0; k < 4 * UNITS; k++)
-            ASTER_V(store)(m->sums + i * 4 * SUB + k * LANES, y[k]);
+        RN(store_sums)(m, x, i, y);
+        if (m->starts[i + 1] > c->e1)
+            break;
     }
+    return i;
 }
 
-/* The first atom with edges at or behind e, from i on */
-static int64_t RN(atom_of)(const struct RN(messages) * m, int64_t e, int64_t i)
+/* Atoms from i on, which have no edges */
+static void RN(rest)(const struct RN(messages) * m, const struct RN(columns) * x, int64_t i)
 {
-    while (i < m->n_atoms && m->starts[i + 1] <= e)
-        i++;
-    return i;
+    for (; i < m->n_atoms; i++) {
+        VEC y[4 * UNITS];
+        RN(load_sums)(m, x, i, false, y);
+        RN(store_sums)(m, x, i, y);
+    }
 }
 
 static void RN(message)(const struct aster_args *a)
 {
     const REAL *s = a->in[0].p, *v = a->n_in > 5 ? a->in[5].p : NULL;
-    struct RN(messages) m = RN(messages_new)(a, 0, 4);
-    for (int64_t c = 0; c < m.width; c += SUB) {
-        RN(take)(&m, m.rows, 4, 0, s, m.width, c);
-        if (v)
-            RN(take_vectors)(&m, m.rows, 4, 1, v, c);
-        else
-            for (int64_t i = 0; i < m.n_atoms; i++)
-                memset(m.rows + (4 * i + 1) * SUB, 0, (size_t)(3 * SUB) * sizeof(REAL));
-        memcpy(m.sums, m.rows, (size_t)(m.n_atoms * 4 * SUB) * sizeof(REAL));
-        for (int64_t k = 0, i = 0; k < m.n_chunks; k++) {
+    struct RN(messages) m = RN(messages_new)(a, 0);
+    for (int64_t c = 0; c < aster_round_up(m.width, MESSAGE_BLOCK); c += SUB) {
+        struct RN(columns) x = RN(columns_of)(&m, c, s, v, m.tail);
+        int64_t i = 0;
+        x.to_s = (REAL *)a->out[0].p + c;
+        x.to_v = (REAL *)a->out[1].p + RN(vectors_at)(&m, c);
+        for (int64_t k = 0; k < m.n_chunks; k++) {
             const struct chunk *chunk = &m.chunk[k];
-            i = RN(atom_of)(&m, chunk->e0, i);
             if (v) {
-                RN(filters)(&m, chunk, RN(column)(&m, c), 3);
-                RN(sum_messages)(&m, chunk, i, 3);
+                RN(filters)(&m, chunk, RN(column)(&m, c), 3, false);
+                i = RN(sum_messages)(&m, &x, chunk, i, 3);
             } else {
-                RN(filters)(&m, chunk, RN(column)(&m, c), 2);
-                RN(sum_messages)(&m, chunk, i, 2);
+                RN(filters)(&m, chunk, RN(column)(&m, c), 2, false);
+                i = RN(sum_messages)(&m, &x, chunk, i, 2);
             }
         }
-        RN(give)(&m, 0, a->out[0].p, m.width, c);
-        RN(give_vectors)(&m, a->out[1].p, c);
+        RN(rest)(&m, &x, i);
     }
 }
 
-/* ---- backward: rows of an atom are s, v, ds', dv' ---- */
+/* ---- backward ---- */
 
-/* A filter, and what its pair of edges gives to the derivatives by length and directions: the
- * filter's derivative is that by both messages. */
-ASTER_VFN void RN(pair_unit)(const struct RN(messages) * m, int64_t f, const REAL *at, int64_t u,
-                             REAL *y, VEC *g, const int parts)
-{
-    const REAL *weight = m->weight + MESSAGE_WEIGHTS * f;
-    int64_t e = m->first[f], b = m->back[e];
-    const REAL *to = m->rows + m->src[b] * 8 * SUB + u, *from = m->rows + m->src[e] * 8 * SUB + u;
-    VEC w[3], slope[3], phi, d;
-    at += u;
-    y += u;
-    for (int k = 0; k < 3; k++) {
-        w[k] = ASTER_V(set)(weight[k]);
-        slope[k] = ASTER_V(set)(weight[3 + k]);
-    }
-    ASTER_V(store)(y, RN(between)(at, parts, w));
-    d = ASTER_V(load)(from) * ASTER_V(load)(to + 4 * SUB);
-    d = ASTER_V(fma)(ASTER_V(load)(to), ASTER_V(load)(from + 4 * SUB), d);
-    g[0] = ASTER_V(fma)(d, RN(change)(at, parts, slope), g[0]);
-    if (parts == 3) {
-        ASTER_V(store)(y + SUB, RN(between)(at + MESSAGE_BLOCK, parts, w));
-        d = ASTER_V(set)(0);
-        for (int k = 1; k < 4; k++) {
-            d = ASTER_V(fma)(ASTER_V(load)(from + k * SUB), ASTER_V(load)(to + (4 + k) * SUB), d);
-            d = ASTER_V(fma)(ASTER_V(load)(to + k * SUB), ASTER_V(load)(from + (4 + k) * SUB), d);
-        }
-        g[0] = ASTER_V(fma)(d, RN(change)(at + MESSAGE_BLOCK, parts, slope), g[0]);
-    }
-    at += (parts - 1) * MESSAGE_BLOCK;
-    phi = RN(between)(at, parts, w);
-    d = ASTER_V(set)(0);
-    for (int k = 0; k < 3; k++) {
-        VEC there = ASTER_V(load)(to + (5 + k) * SUB), here = ASTER_V(load)(from + (5 + k) * SUB);
-        d = ASTER_V(fma)(ASTER_V(set)(m->edge[4 * e + k]), there, d);
-        d = ASTER_V(fma)(ASTER_V(set)(m->edge[4 * b + k]), here, d);
-        g[1 + k] = ASTER_V(fma)(phi, there, g[1 + k]);
-        g[4 + k] = ASTER_V(fma)(phi, here, g[4 + k]);
-    }
-    g[0] = ASTER_V(fma)(d, RN(change)(at, parts, slope), g[0]);
-}
-
-ASTER_VFN void RN(pairs)(const struct RN(messages) * m, const struct chunk *c, const REAL *table,
-                         bool is_first, const int parts)
+/* What pairs of edges give to the derivatives by length and by direction, the edge back having the
+ * opposite one: x the atoms, g the derivatives by what became of them */
+ASTER_VFN void RN(pairs)(const struct RN(messages) * m, const struct RN(columns) * x,
+                         const struct RN(columns) * g, const struct chunk *c, bool is_first,
+                         const int parts)
 {
     for (int64_t f = c->f0; f < c->f1; f++) {
-        const REAL *at = RN(knot_of)(m, f, table, parts);
-        REAL *y = m->filter + (f - c->f0) * 3 * SUB;
-        VEC g[MESSAGE_VECTORS], *sum;
-        RN(fetch_ahead)(m, c, f, table, parts);
-        if (m->owner[f] < 0) {
-            struct chunk one = {0, 0, (int32_t)f, (int32_t)f + 1};
-            struct RN(messages) there = *m;
-            there.filter = y;
-            RN(filters)(&there, &one, table, parts);
+        if (m->owner[f] < 0)
             continue;
+        int64_t e = m->first[f], i = m->src[m->back[e]], j = m->src[e];
+        const REAL *phi = m->filter + (f - c->f0) * 6 * SUB;
+        VEC y[MESSAGE_VECTORS], *sum = m->pair + m->owner[f] * (int64_t)MESSAGE_VECTORS, unit[3];
+        for (int k = 0; k < MESSAGE_VECTORS; k++)
+            y[k] = is_first ? ASTER_V(set)(0) : sum[k];
+        for (int k = 0; k < 3; k++)
+            unit[k] = ASTER_V(set)(m->edge[4 * e + k]);
+        for (int64_t u = 0; u < UNITS * LANES; u += LANES) {
+            VEC along = ASTER_V(load)(phi + (parts - 1) * SUB + u), by_v = ASTER_V(set)(0),
+                by_u = by_v,
+                by_s = ASTER_V(load)(x->s + j * x->ld + u) * ASTER_V(load)(g->s + i * g->ld + u);
+            by_s = ASTER_V(fma)(ASTER_V(load)(x->s + i * x->ld + u),
+                                ASTER_V(load)(g->s + j * g->ld + u), by_s);
+            y[0] = ASTER_V(fma)(by_s, ASTER_V(load)(phi + 3 * SUB + u), y[0]);
+            for (int64_t k = 0; k < 3; k++) {
+                int64_t at = k * MESSAGE_BLOCK + u;
+                VEC to = ASTER_V(load)(g->v + i * RN(ROW) + at),
+                    from = ASTER_V(load)(g->v + j * RN(ROW) + at), pull = to - from;
+                if (parts == 3) {
+                    by_v = ASTER_V(fma)(ASTER_V(load)(x->v + j * RN(ROW) + at), to, by_v);
+                    by_v = ASTER_V(fma)(ASTER_V(load)(x->v + i * RN(ROW) + at), from, by_v);
+                }
+                by_u = ASTER_V(fma)(unit[k], pull, by_u);
+                y[1 + k] = ASTER_V(fma)(along, pull, y[1 + k]);
+            }
+            if (parts == 3)
+                y[0] = ASTER_V(fma)(by_v, ASTER_V(load)(phi + 4 * SUB + u), y[0]);
+            y[0] = ASTER_V(fma)(by_u, ASTER_V(load)(phi + (2 + parts) * SUB + u), y[0]);
         }
-        sum = m->pair + m->owner[f] * (int64_t)MESSAGE_VECTORS;
         for (int k = 0; k < MESSAGE_VECTORS; k++)
-            g[k] = is_first ? ASTER_V(set)(0) : sum[k];
-        for (int u = 0; u < UNITS; u++)
-            RN(pair_unit)(m, f, at, u * LANES, y, g, parts);
-        for (int k = 0; k < MESSAGE_VECTORS; k++)
-            sum[k] = g[k];
+            sum[k] = y[k];
     }
 }
 
 /* Each message goes back to its source: the edge back leads there, and has the same filter. */
-ASTER_VFN void RN(sum_back)(const struct RN(messages) * m, const struct chunk *c, int64_t i,
-                            const int parts)
+ASTER_VFN int64_t RN(sum_back)(const struct RN(messages) * m, const struct RN(columns) * g,
+                               const struct chunk *c, int64_t i, const int parts)
 {
-    enum { N = 4 };
-    const int n = parts == 3 ? N * UNITS : UNITS;
     for (; i < m->n_atoms && m->starts[i] < c->e1; i++) {
         int64_t from = aster_max64(m->starts[i], c->e0), to = aster_min64(m->starts[i + 1], c->e1);
-        VEC y[N * UNITS];
-        for (int k = 0; k < n; k++)
-            y[k] = ASTER_V(load)(m->sums + i * 4 * SUB + k * LANES);
+        VEC y[4 * UNITS];
+        RN(load_sums)(m, g, i, m->starts[i] < c->e0, y);
         for (int64_t e = from; e < to; e++) {
-            const REAL *phi = m->filter + m->slot[e] * 3 * SUB,
-                       *x = m->rows + (m->src[e] * 8 + 4) * SUB;
-            for (int k = 0; k < n; k++)
-                y[k] = ASTER_V(fma)(ASTER_V(load)(x + k * LANES),
-                                    ASTER_V(load)(phi + (k < UNITS ? 0 : SUB) + k % UNITS * LANES),
-                                    y[k]);
+            int64_t j = m->src[e];
+            const REAL *phi = m->filter + m->slot[e] * 6 * SUB, *s = g->s + j * g->ld,
+                       *v = g->v + j * RN(ROW);
+            for (int u = 0; u < UNITS; u++) {
+                y[u] = ASTER_V(fma)(ASTER_V(load)(s + u * LANES), ASTER_V(load)(phi + u * LANES),
+                                    y[u]);
+                for (int k = 0; parts == 3 && k < 3; k++)
+                    y[(k + 1) * UNITS + u] =
+                        ASTER_V(fma)(ASTER_V(load)(v + k * MESSAGE_BLOCK + u * LANES),
+                                     ASTER_V(load)(phi + SUB + u * LANES), y[(k + 1) * UNITS + u]);
+            }
         }
-        for (int k = 0; k < n; k++)
-            ASTER_V(store)(m->sums + i * 4 * SUB + k * LANES, y[k]);
+        RN(store_sums)(m, g, i, y);
+        if (m->starts[i + 1] > c->e1)
+            break;
     }
+    return i;
 }
 
 static REAL RN(add_up)(const VEC *v)
@@ -394,11 +397,9 @@ static void RN(give_edges)(const struct RN(messages) * m, REAL *edge)
                 continue;
             int64_t e = m->first[f], b = m->back[e];
             const VEC *g = m->pair + m->owner[f] * (int64_t)MESSAGE_VECTORS;
-            edge[4 * e + 3] = RN(add_up)(g);
-            edge[4 * b + 3] = 0;
-            for (int d = 0; d < 3; d++) {
-                edge[4 * e + d] = RN(add_up)(g + 1 + d);
-                edge[4 * b + d] = RN(add_up)(g + 4 + d);
+            for (int d = 0; d < 4; d++) {
+                edge[4 * e + d] = RN(add_up)(g + (d + 1) % 4);
+                edge[4 * b + d] = 0;
             }
         }
 }
@@ -406,32 +407,32 @@ static void RN(give_edges)(const struct RN(messages) * m, REAL *edge)
 static void RN(message_dx)(const struct aster_args *a)
 {
     const REAL *s = a->in[2].p, *v = a->n_in > 7 ? a->in[7].p : NULL;
-    struct RN(messages) m = RN(messages_new)(a, 2, 8);
-    for (int64_t c = 0; c < m.width; c += SUB) {
-        RN(take)(&m, m.rows, 8, 0, s, m.width, c);
-        RN(take)(&m, m.rows, 8, 4, a->in[0].p, m.width, c);
-        RN(take_vectors)(&m, m.rows, 8, 5, a->in[1].p, c);
-        if (v)
-            RN(take_vectors)(&m, m.rows, 8, 1, v, c);
-        for (int64_t i = 0; i < m.n_atoms; i++)
-            memcpy(m.sums + i * 4 * SUB, m.rows + (i * 8 + 4) * SUB,
-                   (size_t)(4 * SUB) * sizeof(REAL));
-        for (int64_t k = 0, i = 0; k < m.n_chunks; k++) {
+    struct RN(messages) m = RN(messages_new)(a, 2);
+    for (int64_t c = 0; c < aster_round_up(m.width, MESSAGE_BLOCK); c += SUB) {
+        struct RN(columns) x = RN(columns_of)(&m, c, s, v, m.tail),
+                           g = RN(columns_of)(&m, c, a->in[0].p, a->in[1].p,
+                                              m.tail + m.n_atoms * MESSAGE_BLOCK);
+        int64_t i = 0;
+        if (a->i[0])
+            g.to_s = (REAL *)a->out[1].p + c;
+        if (a->i[0] && v)
+            g.to_v = (REAL *)a->out[2].p + RN(vectors_at)(&m, c);
+        for (int64_t k = 0; k < m.n_chunks; k++) {
             const struct chunk *chunk = &m.chunk[k];
-            i = RN(atom_of)(&m, chunk->e0, i);
-            if (v)
-                RN(pairs)(&m, chunk, RN(column)(&m, c), c == 0, 3);
-            else
-                RN(pairs)(&m, chunk, RN(column)(&m, c), c == 0, 2);
+            if (v) {
+                RN(filters)(&m, chunk, RN(column)(&m, c), 3, true);
+                RN(pairs)(&m, &x, &g, chunk, c == 0, 3);
+            } else {
+                RN(filters)(&m, chunk, RN(column)(&m, c), 2, true);
+                RN(pairs)(&m, &x, &g, chunk, c == 0, 2);
+            }
             if (a->i[0] && v)
-                RN(sum_back)(&m, chunk, i, 3);
+                i = RN(sum_back)(&m, &g, chunk, i, 3);
             else if (a->i[0])
-                RN(sum_back)(&m, chunk, i, 2);
+                i = RN(sum_back)(&m, &g, chunk, i, 2);
         }
         if (a->i[0])
-            RN(give)(&m, 0, a->out[1].p, m.width, c);
-        if (a->i[0] && v)
-            RN(give_vectors)(&m, a->out[2].p, c);
+            RN(rest)(&m, &g, i);
     }
     RN(give_edges)(&m, a->out[0].p);
 }

@@ -218,7 +218,8 @@ FN RN(silu)(VEC x)
 }
 FN RN(silu_1)(VEC x)
 {
-    return ASTER_V(sigmoid)(x) + x * RN(sigmoid_1)(x);
+    VEC e = ASTER_V(exp_below)(-RN(vabs)(x)), by = ONE / (ONE + e);
+    return ASTER_V(sel)(x < 0, e, ONE) * by + x * (e * by * by);
 }
 FN RN(silu_2)(VEC x)
 {

@@ -8,6 +8,12 @@ static double grad_scale_of(const struct aster_update *u)
     return u->squares ? aster_clip_scale(u->clip_norm, *u->squares) : u->grad_scale;
 }
 
+/* What has no finite norm changes nothing. */
+static bool is_off(const struct aster_update *u)
+{
+    return u->squares && !isfinite(*u->squares);
+}
+
 #define REAL float
 #define VSUF f32
 #include "cpu/update_real.h"
@@ -22,6 +28,8 @@ static double grad_scale_of(const struct aster_update *u)
 void ASTER_K(adam)(struct aster_device *d, enum aster_dtype t, int64_t n,
                    const struct aster_update *u, void *w, const void *g, void *m, void *v)
 {
+    if (is_off(u))
+        return;
     if (t == ASTER_F64)
         adam_f64(n, u, false, w, g, m, v);
     else
@@ -31,6 +39,8 @@ void ASTER_K(adam)(struct aster_device *d, enum aster_dtype t, int64_t n,
 void ASTER_K(adamw)(struct aster_device *d, enum aster_dtype t, int64_t n,
                     const struct aster_update *u, void *w, const void *g, void *m, void *v)
 {
+    if (is_off(u))
+        return;
     if (t == ASTER_F64)
         adam_f64(n, u, true, w, g, m, v);
     else
@@ -40,6 +50,8 @@ void ASTER_K(adamw)(struct aster_device *d, enum aster_dtype t, int64_t n,
 void ASTER_K(sgd)(struct aster_device *d, enum aster_dtype t, int64_t n,
                   const struct aster_update *u, void *w, const void *g, void *m)
 {
+    if (is_off(u))
+        return;
     if (t == ASTER_F64)
         sgd_f64(n, u, w, g, m);
     else

@@ -14,6 +14,7 @@ enum { STACK = 64 << 10, MOST_THREADS = 1024, MOST_KERNELS = 256 };
 
 struct thread *now;
 struct access here;
+uint32_t span;
 dim3 block_dim, grid_dim;
 uint32_t grid_stamp = 1;
 struct page *cached[CACHED];
@@ -29,7 +30,7 @@ static int64_t *
     free_stacks; // a thread that is over hands its own, still in the cache, to the next that starts
 static const char *kernels[MOST_KERNELS];
 static int n_kernels;
-static uint32_t next_stamp = 1;
+static uint32_t next_stamp = 1, next_span = 1;
 
 // ---- fibers
 #if defined __x86_64__
@@ -217,6 +218,10 @@ struct array *array_of(const void *site, const char *name, int64_t n, int64_t si
         free(a->cells);
         a->n_cells = a->n;
         a->cells = (struct cell *)cells_new(a->n);
+        free(a->settled);
+        a->settled = (uint32_t *)calloc((size_t)a->n, sizeof *a->settled);
+        if (!a->settled)
+            abort();
     }
     return a;
 }
@@ -281,22 +286,30 @@ uint64_t lane_value(const uint64_t *values, int from, const char *what)
 }
 
 // ---- launches
+static int mixing_step(int n) // without a common divisor with n
+{
+    return n % 7 ? 7 : n % 11 ? 11 : n % 13 ? 13 : 1;
+}
+
+// Who of n takes turn k
 static int turn(int k, int n)
 {
     if (order == ASTER_EMULATE_DOWN)
         return n - 1 - k;
     if (order == ASTER_EMULATE_UP || n < 2)
         return k;
-    int64_t step = n % 7 ? 7 : n % 11 ? 11 : n % 13 ? 13 : 1; // without a common divisor
-    return (int)((k * step + n / 3) % n);
+    return (int)(((int64_t)k * mixing_step(n) + n / 3) % n);
 }
 
 // One turn for every thread that can go on; says whether there was any.
 static bool block_turns(struct block *b)
 {
     bool any = false;
-    for (int k = 0; k < b->n_threads && !failed; k++) {
-        struct thread *t = &b->threads[turn(k, b->n_threads)];
+    const int n = b->n_threads, first = turn(0, n), step = turn(1, n) - first;
+    for (int k = 0, at = first; k < n && !failed; k++) {
+        struct thread *t = &b->threads[at];
+        at += step;
+        at += at < 0 ? n : at >= n ? -n : 0;
         if (t->what != READY)
             continue;
         any = true;
@@ -306,6 +319,7 @@ static bool block_turns(struct block *b)
             t->sp = fiber_new(stacks + (t->stack + 1) * STACK - t->stack % 32 * 192, entry);
         }
         now = t;
+        span = b->span;
         here = {b->stamp, b->number, (uint16_t)b->epoch, (uint16_t)t->lanes->epoch, t->number, 0};
         fiber_switch(&scheduler_sp, t->sp);
         if (t->what == DONE)
@@ -332,6 +346,7 @@ static bool block_release(struct block *b, enum state what)
     if (what == AT_BARRIER) {
         b->n_waiting = 0;
         b->epoch++;
+        b->span = ++next_span;
     }
     return true;
 }
@@ -345,6 +360,7 @@ static bool grid_release(struct block *blocks, int n)
     for (int k = 0; k < n; k++) {
         blocks[k].n_waiting = 0;
         blocks[k].epoch++;
+        blocks[k].span = ++next_span;
         for (int j = 0; j < blocks[k].n_threads; j++)
             blocks[k].threads[j].what = READY;
     }
@@ -418,13 +434,22 @@ static void block_start(struct block *b, int64_t number)
     b->index = unfold(number, spec.grid);
     b->number = (uint32_t)number;
     b->stamp = ++next_stamp;
+    b->span = ++next_span;
     b->epoch = 0;
     b->n_waiting = b->n_done = b->n_arrays = 0;
     b->dynamic_bytes = spec.shared_bytes;
     memset(b->warps, 0, sizeof *b->warps * (size_t)((b->n_threads + WARP - 1) / WARP));
+    dim3 index(0, 0, 0);
     for (int k = 0; k < b->n_threads; k++) {
         struct thread *t = &b->threads[k];
-        t->index = unfold(k, spec.block);
+        t->index = index;
+        if (++index.x == spec.block.x) {
+            index.x = 0;
+            if (++index.y == spec.block.y) {
+                index.y = 0;
+                index.z++;
+            }
+        }
         t->number = (uint16_t)k;
         t->what = READY;
         t->in = b;

@@ -79,12 +79,14 @@ struct array { /* shared memory of one declaration */
     int64_t n, size, room, n_cells;
     char *p;
     struct cell *cells;
+    uint32_t *settled; /* the span in which several warps have read an element */
 };
 enum { MOST_ARRAYS = 16 };
 
 struct block {
     dim3 index;
     uint32_t number, stamp, epoch; /* stamp: like no other block's; epoch: barriers passed */
+    uint32_t span;                 /* from barrier to barrier, like no other block's or epoch's */
     int n_threads, n_waiting, n_done, n_arrays;
     int64_t dynamic_bytes;
     struct thread *threads;
@@ -110,76 +112,75 @@ struct alignas(32) cell {
 };
 
 extern struct access here; /* the running thread's; its stamp is the block's */
-inline struct access mine(uint32_t stamp)
+extern uint32_t span;      /* its block's */
+/* Has nothing ordered a before an access of the running thread? */
+inline bool unordered(const struct access &a, uint32_t stamp)
 {
-    struct access a = here;
-    a.stamp = stamp;
-    return a;
-}
-/* Has nothing ordered a before b? */
-inline bool unordered(const struct access &a, const struct access &b)
-{
-    if (a.stamp != b.stamp)
+    if (a.stamp != stamp)
         return false;
-    if (a.block != b.block)
+    if (a.block != here.block)
         return true;
-    return a.thread != b.thread && a.epoch == b.epoch &&
-           (a.thread / WARP != b.thread / WARP || a.warp == b.warp);
+    return a.thread != here.thread && a.epoch == here.epoch &&
+           (a.thread / WARP != here.thread / WARP || a.warp == here.warp);
 }
-/* Is an earlier read, maybe one of several, unordered with a write b? */
-inline bool unordered_reads(const struct cell &c, const struct access &b)
+/* Is an earlier read, maybe one of several, unordered with a write of the running thread? */
+inline bool unordered_reads(const struct access &a, uint32_t stamp)
 {
-    const struct access &a = c.read;
-    if (a.stamp != b.stamp)
+    if (a.stamp != stamp)
         return false;
     switch (a.kind) {
     case ONE_THREAD:
-        return unordered(a, b);
+        return unordered(a, stamp);
     case ONE_WARP:
-        return a.block != b.block ||
-               (a.epoch == b.epoch && (a.thread / WARP != b.thread / WARP || a.warp == b.warp));
+        return a.block != here.block ||
+               (a.epoch == here.epoch &&
+                (a.thread / WARP != here.thread / WARP || a.warp == here.warp));
     case ONE_BLOCK:
-        return a.block != b.block || a.epoch == b.epoch;
+        return a.block != here.block || a.epoch == here.epoch;
     default:
         return true;
     }
 }
-inline void add_reader(struct cell &c, struct access b)
+/* Who has read, with the running thread */
+inline uint16_t readers_with(const struct access &a, uint32_t stamp)
 {
-    const struct access a = c.read;
-    b.kind = ONE_THREAD;
-    if (a.stamp == b.stamp) {
-        if (a.kind == MANY_BLOCKS || a.block != b.block)
-            b.kind = MANY_BLOCKS;
-        else if (a.epoch != b.epoch)
-            b.kind = ONE_THREAD;
-        else if (a.kind == ONE_BLOCK || a.thread / WARP != b.thread / WARP)
-            b.kind = ONE_BLOCK;
-        else if (a.warp == b.warp)
-            b.kind = a.thread == b.thread ? a.kind : (uint16_t)ONE_WARP;
-    }
-    c.read = b;
+    if (a.stamp != stamp)
+        return ONE_THREAD;
+    if (a.kind == MANY_BLOCKS || a.block != here.block)
+        return MANY_BLOCKS;
+    if (a.epoch != here.epoch)
+        return ONE_THREAD;
+    if (a.kind == ONE_BLOCK || a.thread / WARP != here.thread / WARP)
+        return ONE_BLOCK;
+    if (a.warp != here.warp)
+        return ONE_THREAD;
+    return a.thread == here.thread ? a.kind : (uint16_t)ONE_WARP;
 }
 
-/* 0, or who it clashes with */
+/* 0, or who it clashes with. Of readers in several blocks, or in several warps of one, one at least
+ * would have clashed with an unordered write: another reader of theirs has nothing to look at. */
 enum clash { NONE, WITH_WRITE, WITH_READ };
 inline enum clash reads(struct cell &c, uint32_t stamp)
 {
-    const struct access b = mine(stamp);
-    if (unordered(c.written, b))
+    if (c.read.kind == MANY_BLOCKS && c.read.stamp == stamp)
+        return NONE;
+    if (unordered(c.written, stamp))
         return WITH_WRITE;
-    add_reader(c, b);
+    const uint16_t kind = readers_with(c.read, stamp);
+    c.read = here;
+    c.read.stamp = stamp;
+    c.read.kind = kind;
     return NONE;
 }
 inline enum clash writes(struct cell &c, uint32_t stamp, bool atomic)
 {
-    struct access b = mine(stamp);
-    if (!(atomic && c.written.kind) && unordered(c.written, b))
+    if (!(atomic && c.written.kind) && unordered(c.written, stamp))
         return WITH_WRITE;
-    if (unordered_reads(c, b))
+    if (unordered_reads(c.read, stamp))
         return WITH_READ;
-    b.kind = atomic;
-    c.written = b;
+    c.written = here;
+    c.written.stamp = stamp;
+    c.written.kind = atomic;
     return NONE;
 }
 [[noreturn]] void race(const struct cell &c, enum clash with, const char *what, const char *kind,
@@ -313,6 +314,8 @@ struct shared {
     T get(int64_t k) const
     {
         struct cell &c = cell_at(k, "read");
+        if (a->settled[at + k] == span)
+            return ((T *)(void *)a->p)[at + k];
         uint32_t stamp = here.stamp;
         if (c.written.stamp != stamp)
             caught("read of shared %s[%lld], which nobody has written", a->name,
@@ -320,6 +323,8 @@ struct shared {
         enum clash with = reads(c, stamp);
         if (with != NONE)
             race(c, with, "reads", "shared ", a->name, at + k);
+        if (c.read.kind == ONE_BLOCK)
+            a->settled[at + k] = span;
         return ((T *)(void *)a->p)[at + k];
     }
     void set(int64_t k, const T &v, bool atomic) const

@@ -59,12 +59,30 @@ ASTER_DEV T between(const message_sizes &z, view<const T> table, int64_t at, con
         y += (T)table[at + k * z.parts * TABLE_BLOCK] * w[k];
     return y;
 }
+/* Index of component 0 of channel c of atom i's vectors; components are TABLE_BLOCK apart */
+ASTER_DEV int64_t vectors_at(int64_t atoms, int64_t i, int64_t c)
+{
+    return (c / TABLE_BLOCK * atoms + i) * 3 * TABLE_BLOCK + c % TABLE_BLOCK;
+}
 /* The length that edge e and the edge back have */
 template <class T>
 ASTER_DEV T length_of(const message_sizes &z, const message_data<T> &m, int64_t e)
 {
     const int64_t back = (int32_t)m.link[z.edges + e];
     return m.edge[4 * lesser(e, back) + 3];
+}
+
+/* A vector of channel c of atom i; the last channel's thread fills the block up. */
+template <class T>
+ASTER_DEV void put_vector(view<T> to, const message_sizes &z, int64_t i, int64_t c, const T *x)
+{
+    for (int a = 0; a < 3; a++)
+        to[vectors_at(z.atoms, i, c) + a * TABLE_BLOCK] = x[a];
+    if (c + 1 < z.width)
+        return;
+    for (int64_t pad = c + 1; pad % TABLE_BLOCK; pad++)
+        for (int a = 0; a < 3; a++)
+            to[vectors_at(z.atoms, i, pad) + a * TABLE_BLOCK] = T(0);
 }
 
 template <class T>
@@ -77,7 +95,7 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         const int64_t i = at.by, c = at.rest, end = (int32_t)m.starts[i + 1];
         T sum = m.s[k], vector[3];
         for (int a = 0; a < 3; a++)
-            vector[a] = z.parts == 3 ? (T)m.v[(3 * i + a) * n + c] : T(0);
+            vector[a] = z.parts == 3 ? (T)m.v[vectors_at(z.atoms, i, c) + a * TABLE_BLOCK] : T(0);
         for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
             const int64_t j = (int32_t)m.link[e];
             const place<T> p = place_of<T>(z, length_of(z, m, e));
@@ -87,13 +105,12 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
             const T phi = z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w) : T(0);
             for (int a = 0; a < 3; a++) {
                 if (z.parts == 3)
-                    vector[a] += (T)m.v[(3 * j + a) * n + c] * phi;
+                    vector[a] += (T)m.v[vectors_at(z.atoms, j, c) + a * TABLE_BLOCK] * phi;
                 vector[a] += (T)m.edge[4 * e + a] * along;
             }
         }
         s[k] = sum;
-        for (int a = 0; a < 3; a++)
-            v[(3 * i + a) * n + c] = vector[a];
+        put_vector<T>(v, z, i, c, vector);
     }
 }
 
@@ -109,7 +126,7 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         const int64_t i = at.by, c = at.rest, end = (int32_t)m.starts[i + 1];
         T sum = gs[k], vector[3];
         for (int a = 0; a < 3; a++)
-            vector[a] = z.parts == 3 ? (T)gv[(3 * i + a) * n + c] : T(0);
+            vector[a] = z.parts == 3 ? (T)gv[vectors_at(z.atoms, i, c) + a * TABLE_BLOCK] : T(0);
         for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
             const int64_t j = (int32_t)m.link[e];
             const place<T> p = place_of<T>(z, length_of(z, m, e));
@@ -118,16 +135,16 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
             if (z.parts == 3) {
                 const T phi = between<T>(z, m.table, from + TABLE_BLOCK, p.w);
                 for (int a = 0; a < 3; a++)
-                    vector[a] += (T)gv[(3 * j + a) * n + c] * phi;
+                    vector[a] += (T)gv[vectors_at(z.atoms, j, c) + a * TABLE_BLOCK] * phi;
             }
         }
         ds[k] = sum;
-        for (int a = 0; z.parts == 3 && a < 3; a++)
-            dv[(3 * i + a) * n + c] = vector[a];
+        if (z.parts == 3)
+            put_vector<T>(dv, z, i, c, vector);
     }
 }
 
-/* A warp per edge that comes before its edge back: the length's derivative is that by both. */
+/* A warp per edge that comes before its edge back: the derivative is that by both. */
 template <class T>
 __global__ void __launch_bounds__(MESSAGE_THREADS)
     message_edges(message_sizes z, message_data<T> m, view<const T> gs, view<const T> gv,
@@ -142,21 +159,20 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
             continue;
         const int64_t i = (int32_t)m.link[b];
         const place<T> p = place_of<T>(z, (T)m.edge[4 * e + 3]);
-        T length = 0, here[3] = {0, 0, 0}, there[3] = {0, 0, 0};
+        T length = 0, direction[3] = {0, 0, 0};
         for (int64_t c = lane; c < n; c += WARP_SIZE) {
             const int64_t from = table_at(z, p.knot, c),
                           along = from + (z.parts - 1) * TABLE_BLOCK;
             const T phi = between<T>(z, m.table, along, p.w);
             T by_s = (T)m.s[j * n + c] * (T)gs[i * n + c] + (T)m.s[i * n + c] * (T)gs[j * n + c],
               by_v = 0, by_u = 0;
+            const int64_t to = vectors_at(z.atoms, i, c), back = vectors_at(z.atoms, j, c);
             for (int a = 0; a < 3; a++) {
-                const int64_t to = (3 * i + a) * n + c, back = (3 * j + a) * n + c;
-                const T g = gv[to], h = gv[back];
-                here[a] += phi * g;
-                there[a] += phi * h;
-                by_u += (T)m.edge[4 * e + a] * g + (T)m.edge[4 * b + a] * h;
+                const T g = gv[to + a * TABLE_BLOCK], h = gv[back + a * TABLE_BLOCK];
+                direction[a] += phi * (g - h);
+                by_u += (T)m.edge[4 * e + a] * (g - h);
                 if (z.parts == 3)
-                    by_v += (T)m.v[back] * g + (T)m.v[to] * h;
+                    by_v += (T)m.v[back + a * TABLE_BLOCK] * g + (T)m.v[to + a * TABLE_BLOCK] * h;
             }
             length += by_s * between<T>(z, m.table, from, p.slope);
             if (z.parts == 3)
@@ -164,16 +180,14 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
             length += by_u * between<T>(z, m.table, along, p.slope);
         }
         length = warp_sum(length);
-        for (int a = 0; a < 3; a++) {
-            here[a] = warp_sum(here[a]);
-            there[a] = warp_sum(there[a]);
-        }
+        for (int a = 0; a < 3; a++)
+            direction[a] = warp_sum(direction[a]);
         if (lane == 0) {
             out[4 * e + 3] = length;
             out[4 * b + 3] = T(0);
             for (int a = 0; a < 3; a++) {
-                out[4 * e + a] = here[a];
-                out[4 * b + a] = there[a];
+                out[4 * e + a] = direction[a];
+                out[4 * b + a] = T(0);
             }
         }
     }
@@ -280,7 +294,7 @@ static void direction_dx(const struct aster_args *a)
 /* ---- lengths and gates: a thread per atom and channel ---- */
 
 struct vector_sizes {
-    int64_t atoms, width;
+    int64_t atoms, width, end; /* end: of the last block of channels */
     double eps;
     bool is_isotropic;
 };
@@ -289,7 +303,7 @@ ASTER_DEV T root_of(const vector_sizes &z, view<const T> v, int64_t at)
 {
     T sum = (T)z.eps * (T)z.eps;
     for (int k = 0; k < 3; k++)
-        sum += (T)v[at + k * z.width] * (T)v[at + k * z.width];
+        sum += (T)v[at + k * TABLE_BLOCK] * (T)v[at + k * TABLE_BLOCK];
     return sqrt(sum);
 }
 
@@ -301,21 +315,25 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         const divided at = divide(k, z.width);
         q[2 * at.by * z.width + at.rest] = (T)s[k];
         q[(2 * at.by + 1) * z.width + at.rest] =
-            root_of<T>(z, v, 3 * at.by * z.width + at.rest) - (T)z.eps;
+            root_of<T>(z, v, vectors_at(z.atoms, at.by, at.rest)) - (T)z.eps;
     }
 }
+/* A thread per channel up to the end of its block: those beyond the width write zeros. */
 template <class T>
 __global__ void __launch_bounds__(MESSAGE_THREADS)
     length_back(vector_sizes z, view<const T> dq, view<const T> v, view<T> ds, view<T> dv)
 {
-    for (int64_t k = thread_of_grid(); k < z.atoms * z.width; k += threads_of_grid()) {
-        const divided at = divide(k, z.width);
-        const int64_t x = 3 * at.by * z.width + at.rest;
-        const T root = root_of<T>(z, v, x);
-        const T by = root == 0 ? T(0) : (T)dq[(2 * at.by + 1) * z.width + at.rest] / root;
-        ds[k] = (T)dq[2 * at.by * z.width + at.rest];
+    for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
+        const divided at = divide(k, z.end);
+        const int64_t i = at.by, c = at.rest, x = vectors_at(z.atoms, i, c);
+        T by = 0;
+        if (c < z.width) {
+            const T root = root_of<T>(z, v, x);
+            by = root == 0 ? T(0) : (T)dq[(2 * i + 1) * z.width + c] / root;
+            ds[i * z.width + c] = (T)dq[2 * i * z.width + c];
+        }
         for (int a = 0; a < 3; a++)
-            dv[x + a * z.width] = (T)v[x + a * z.width] * by;
+            dv[x + a * TABLE_BLOCK] = (T)v[x + a * TABLE_BLOCK] * by;
     }
 }
 
@@ -340,16 +358,20 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
                 view<const T> matrix, view<T> t, view<T> w)
 {
     const mixing<T> x = mixing_of<T>(z, matrix);
-    for (int64_t k = thread_of_grid(); k < z.atoms * z.width; k += threads_of_grid()) {
-        const divided at = divide(k, z.width);
-        const int64_t p = 3 * at.by * z.width + at.rest;
-        const T o1 = o[p + z.width], o2 = o[p + 2 * z.width];
-        t[k] = (T)s[k] + (T)o[p];
+    for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
+        const divided at = divide(k, z.end);
+        const int64_t i = at.by, c = at.rest, p = 3 * i * z.width + c,
+                      to = vectors_at(z.atoms, i, c);
+        const bool is_there = c < z.width;
+        const T o1 = is_there ? (T)o[p + z.width] : T(0),
+                o2 = is_there ? (T)o[p + 2 * z.width] : T(0);
+        if (is_there)
+            t[i * z.width + c] = (T)s[i * z.width + c] + (T)o[p];
         for (int a = 0; a < 3; a++) {
             T sum = 0;
             for (int b = 0; b < 3; b++)
-                sum += x.m[3 * a + b] * (T)v[p + b * z.width];
-            w[p + a * z.width] = (T)v[p + a * z.width] * o1 + sum * o2;
+                sum += x.m[3 * a + b] * (T)v[to + b * TABLE_BLOCK];
+            w[to + a * TABLE_BLOCK] = (T)v[to + a * TABLE_BLOCK] * o1 + sum * o2;
         }
     }
 }
@@ -359,63 +381,70 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
               view<const T> matrix, view<T> go, view<T> dv)
 {
     const mixing<T> x = mixing_of<T>(z, matrix);
-    for (int64_t k = thread_of_grid(); k < z.atoms * z.width; k += threads_of_grid()) {
-        const divided at = divide(k, z.width);
-        const int64_t p = 3 * at.by * z.width + at.rest;
-        const T o1 = o[p + z.width], o2 = o[p + 2 * z.width];
+    for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
+        const divided at = divide(k, z.end);
+        const int64_t i = at.by, c = at.rest, p = 3 * i * z.width + c,
+                      to = vectors_at(z.atoms, i, c);
+        const bool is_there = c < z.width;
+        const T o1 = is_there ? (T)o[p + z.width] : T(0),
+                o2 = is_there ? (T)o[p + 2 * z.width] : T(0);
         T g1 = 0, g2 = 0;
         for (int a = 0; a < 3; a++) {
-            const T g = dw[p + a * z.width];
+            const T g = dw[to + a * TABLE_BLOCK];
             T mixed = 0, back = 0;
             for (int b = 0; b < 3; b++) {
-                mixed += x.m[3 * a + b] * (T)v[p + b * z.width];
-                back += x.m[3 * b + a] * (T)dw[p + b * z.width];
+                mixed += x.m[3 * a + b] * (T)v[to + b * TABLE_BLOCK];
+                back += x.m[3 * b + a] * (T)dw[to + b * TABLE_BLOCK];
             }
-            g1 += g * (T)v[p + a * z.width];
+            g1 += g * (T)v[to + a * TABLE_BLOCK];
             g2 += g * mixed;
-            dv[p + a * z.width] = g * o1 + back * o2;
+            dv[to + a * TABLE_BLOCK] = g * o1 + back * o2;
         }
-        go[p] = (T)ds[k];
-        go[p + z.width] = g1;
-        go[p + 2 * z.width] = g2;
+        if (is_there) {
+            go[p] = (T)ds[i * z.width + c];
+            go[p + z.width] = g1;
+            go[p + 2 * z.width] = g2;
+        }
     }
 }
 
-static struct vector_sizes vectors_of(const struct aster_args *a, int v)
+/* rows: a tensor [N, parts width] */
+static struct vector_sizes vectors_of(const struct aster_args *a, int rows, int parts)
 {
-    return {a->in[v].dim[0], a->in[v].dim[1] / 3, a->f[0], a->i[0] != 0};
+    const int64_t width = a->in[rows].dim[1] / parts;
+    return {a->in[rows].dim[0], width, aster_round_up(width, TABLE_BLOCK), a->f[0], a->i[0] != 0};
 }
 #define VECTORS_LAUNCH(kernel, z, ...)                                                             \
     do {                                                                                           \
         if ((z).atoms * (z).width > 0)                                                             \
-            ASTER_LAUNCH((kernel<T>), grid_of(a->device, (z).atoms * (z).width, MESSAGE_THREADS),  \
+            ASTER_LAUNCH((kernel<T>), grid_of(a->device, (z).atoms * (z).end, MESSAGE_THREADS),    \
                          MESSAGE_THREADS, 0, a->device, z, __VA_ARGS__);                           \
     } while (0)
 
 template <class T>
 static void vector_length(const struct aster_args *a)
 {
-    const vector_sizes z = vectors_of(a, 1);
+    const vector_sizes z = vectors_of(a, 0, 1);
     VECTORS_LAUNCH(length_kernel, z, in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0));
 }
 template <class T>
 static void vector_length_dx(const struct aster_args *a)
 {
-    const vector_sizes z = vectors_of(a, 1);
+    const vector_sizes z = vectors_of(a, 0, 2);
     VECTORS_LAUNCH(length_back, z, in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0),
                    out_view<T>(a, 1));
 }
 template <class T>
 static void vector_gate(const struct aster_args *a)
 {
-    const vector_sizes z = vectors_of(a, 1);
+    const vector_sizes z = vectors_of(a, 0, 1);
     VECTORS_LAUNCH(gate_kernel, z, in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 2),
                    in_view<T>(a, 3), out_view<T>(a, 0), out_view<T>(a, 1));
 }
 template <class T>
 static void vector_gate_dx(const struct aster_args *a)
 {
-    const vector_sizes z = vectors_of(a, 2);
+    const vector_sizes z = vectors_of(a, 0, 1);
     VECTORS_LAUNCH(gate_back, z, in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 2),
                    in_view<T>(a, 3), in_view<T>(a, 4), out_view<T>(a, 0), out_view<T>(a, 1));
 }

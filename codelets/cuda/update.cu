@@ -14,6 +14,10 @@ struct scale_terms {
     double given, clip_norm;
     view<const double> squares;
     bool clipped;
+    ASTER_DEV bool is_off() const /* what has no finite norm changes nothing */
+    {
+        return clipped && !isfinite((double)squares[0]);
+    }
     ASTER_DEV T get() const
     {
         return T(clipped ? aster_clip_scale(clip_norm, (double)squares[0]) : given);
@@ -37,6 +41,8 @@ template <class T>
 __global__ void __launch_bounds__(UPDATE_THREADS)
     adam_kernel(adam_terms<T> c, int64_t n, view<T> w, view<const T> g, view<T> m, view<T> v)
 {
+    if (c.scale.is_off())
+        return;
     const T scale = c.scale.get();
     for (int64_t k = thread_of_grid(); k < n; k += threads_of_grid()) {
         const T wk = w[k], gk = (T)g[k] * scale + c.decay * wk, old = m[k],
@@ -77,6 +83,8 @@ template <class T>
 __global__ void __launch_bounds__(UPDATE_THREADS)
     sgd_kernel(sgd_terms<T> c, int64_t n, view<T> w, view<const T> g, view<T> m)
 {
+    if (c.scale.is_off())
+        return;
     const T scale = c.scale.get();
     for (int64_t k = thread_of_grid(); k < n; k += threads_of_grid()) {
         const T wk = w[k], gk = (T)g[k] * scale + c.decay * wk, mk = c.momentum * (T)m[k] + gk;

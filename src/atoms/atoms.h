@@ -21,6 +21,7 @@ struct aster_structure {
     double energy;
     double *force;    /* [n][3], NULL without has_forces */
     double stress[6]; /* xx yy zz yz xz xy */
+    double *velocity; /* [n][3] in Angstrom / sqrt(amu / eV) Angstrom, or NULL */
 };
 /* n atoms with number 0 at 0, without a name; with_forces: room for them, and has_forces. */
 ASTER_CHECKED int aster_structure_new(struct aster_ctx *ctx, int64_t n, bool with_forces,
@@ -28,8 +29,9 @@ ASTER_CHECKED int aster_structure_new(struct aster_ctx *ctx, int64_t n, bool wit
 void aster_structure_free(struct aster_structure *s); /* and zeroes it */
 /* The first of these is an error whose message begins with where ("in.xyz:7: structure 'a'"): no
  * atoms; a number outside 1..max_number, or of no element; a position that is not finite; a cell
- * that is not finite, or absent, where an axis is periodic. is_flat, may be NULL: an axis is
- * periodic and the volume is below 1e-6, which a user should be warned of. */
+ * that is not finite, or absent, where an axis is periodic. is_flat, may be NULL: the periodic axes
+ * (of a crystal, a slab or a wire) span a volume, an area or a length below 1e-6 (A), which a user
+ * should be warned of. */
 ASTER_CHECKED int aster_structure_check(struct aster_ctx *ctx, const struct aster_structure *s,
                                         int max_number, const char *where, bool *is_flat);
 double aster_cell_volume(const double cell[9]); /* not negative */

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define FLAT_VOLUME 1e-6 /* Angstrom^3 */
+#define FLAT 1e-6 /* Angstrom^3, Angstrom^2 or Angstrom */
 
 int aster_structure_new(struct aster_ctx *ctx, int64_t n, bool with_forces,
                         struct aster_structure *out)
@@ -33,6 +33,7 @@ void aster_structure_free(struct aster_structure *s)
     aster_free(&s->number);
     aster_free(&s->position);
     aster_free(&s->force);
+    aster_free(&s->velocity);
     *s = (struct aster_structure){0};
 }
 
@@ -75,6 +76,30 @@ static int check_finite(struct aster_ctx *ctx, const struct aster_structure *s, 
     return 0;
 }
 
+/* The volume of three periodic axes, the area of two, the length of one; 1 for none. Axes that are
+ * not periodic may be anything, zeros too. */
+static double periodic_measure(const struct aster_structure *s)
+{
+    const double *axis[3];
+    int n = 0;
+    for (int k = 0; k < 3; k++)
+        if (s->pbc[k])
+            axis[n++] = s->cell + 3 * k;
+    if (n == 0)
+        return 1;
+    if (n == 1)
+        return sqrt(axis[0][0] * axis[0][0] + axis[0][1] * axis[0][1] + axis[0][2] * axis[0][2]);
+    if (n == 3)
+        return aster_cell_volume(s->cell);
+    double area2 = 0;
+    for (int k = 0; k < 3; k++) {
+        int i = (k + 1) % 3, j = (k + 2) % 3;
+        double d = axis[0][i] * axis[1][j] - axis[0][j] * axis[1][i];
+        area2 += d * d;
+    }
+    return sqrt(area2);
+}
+
 int aster_structure_check(struct aster_ctx *ctx, const struct aster_structure *s, int max_number,
                           const char *where, bool *is_flat)
 {
@@ -84,7 +109,7 @@ int aster_structure_check(struct aster_ctx *ctx, const struct aster_structure *s
         return aster_fail(ctx, ASTER_EFORMAT, "%s: has no atoms; one at least is expected", where);
     ASTER_TRY(check_number(ctx, s, max_number, where));
     ASTER_TRY(check_finite(ctx, s, where));
-    if (is_flat && (s->pbc[0] || s->pbc[1] || s->pbc[2]))
-        *is_flat = !(aster_cell_volume(s->cell) >= FLAT_VOLUME);
+    if (is_flat)
+        *is_flat = !(periodic_measure(s) >= FLAT);
     return 0;
 }

@@ -8,7 +8,7 @@
 static const struct aster_cli_option options[] = {
     {"precision", 0, "TYPE",
      "Number format of the weights written: f32, f64 or bf16; without it f32 for "
-     "a model trained here, and for others each tensor's own."},
+     "a model trained here and for a force field, and for others each tensor's own."},
     {"force", 0, NULL,
      "Replace OUT, and a config.json and tokenizer.json beside it, when they are there."},
     {"verbose", 'v', NULL, "Say where in the program an error came from."},
@@ -68,7 +68,8 @@ const struct aster_cli_command aster_cmd_convert = {
     "convert", "IN OUT [options]",
     "Converts weights. IN is the run folder of a training, a .h5 of it or a .safetensors that it "
     "was "
-    "converted to; or a model of others: its folder as it is downloaded, or its file of weights "
+    "converted to; a force field; or a model of others: its folder as it is downloaded, or its "
+    "file of weights "
     "(.safetensors, an index of shards, .pt, .pth, .bin, .h5). OUT ends in .h5 or .safetensors; a "
     "language model's config.json and tokenizer.json come to lie beside it.",
     options, convert};

@@ -3,7 +3,7 @@
  * estimated. */
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
-#include "flow/field_part.h"
+#include "flow/md.h"
 #include "flow/training.h"
 #include "flow/vnp.h"
 
@@ -200,6 +200,20 @@ static int check_structures(struct check *c, int i)
     return 0;
 }
 
+static int check_dynamics(struct check *c, int i)
+{
+    struct aster_md_options o;
+    ASTER_TRY(aster_md_options_read(&c->run, i, &o));
+    aster_str_printf(c->out, "%s, %lld steps of %g fs, %lld of each structure",
+                     aster_ensemble_name(o.ensemble), (long long)o.steps, o.timestep_fs,
+                     (long long)o.replicas);
+    for (int64_t k = 0; o.ensemble != ASTER_NVE && k < o.n_rungs; k++)
+        aster_str_printf(c->out, "%s%.5g", k ? ", " : "; K: ", o.temperature[k]);
+    aster_str_add(c->out, "\n");
+    aster_md_options_free(&o);
+    return 0;
+}
+
 /* The stage whose vectors stage i reads computes them in the run. */
 static int embedding_stage(const struct aster_run *run, int i)
 {
@@ -274,6 +288,20 @@ static int check_experiments(struct check *c, int i)
     return 0;
 }
 
+static int check_training(struct check *c, int i)
+{
+    struct aster_forcefield_config m;
+    int64_t shard;
+    ASTER_TRY(aster_stage_train_forcefield_ready(c->run.ctx, &c->run, i));
+    ASTER_TRY(aster_train_forcefield_look(&c->run, i, &m, &shard));
+    aster_str_printf(c->out,
+                     "a force field of %lld interactions of width %lld, %lld radial functions to "
+                     "%g A; shards of %lld structures\n",
+                     (long long)m.n_blocks, (long long)m.width, (long long)m.n_radial, m.cutoff,
+                     (long long)shard);
+    return 0;
+}
+
 static int check_nothing(struct check *c, int i)
 {
     aster_str_add(c->out, "\n");
@@ -298,7 +326,9 @@ static const struct {
               {"virnucpro", check_virnucpro},
               {"embed", check_embed},
               {"load-forcefield", check_forcefield},
-              {"read-structures", check_structures}};
+              {"read-structures", check_structures},
+              {"run-dynamics", check_dynamics},
+              {"train-forcefield", check_training}};
 
 static int check_stage(struct check *c, int i)
 {

@@ -45,34 +45,6 @@ static const struct aster_weight *find(const struct reader *r, const char *name)
     return aster_weightfile_find(r->f, full);
 }
 
-static void shape_text(int rank, const int64_t *dim, struct aster_str *out)
-{
-    aster_str_add(out, "[");
-    for (int k = 0; k < rank; k++)
-        aster_str_printf(out, k ? ", %lld" : "%lld", (long long)dim[k]);
-    aster_str_add(out, "]");
-}
-
-static bool is_real(enum aster_weight_type t)
-{
-    return t == ASTER_WEIGHT_F16 || t == ASTER_WEIGHT_BF16 || t == ASTER_WEIGHT_F32 ||
-           t == ASTER_WEIGHT_F64;
-}
-
-static int wrong_shape(const struct reader *r, const struct aster_weight *w, int rank,
-                       const int64_t *dim)
-{
-    struct aster_str found = {0}, expected = {0};
-    shape_text(w->rank, w->dim, &found);
-    shape_text(rank, dim, &expected);
-    int rc = aster_fail(r->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected f32 %s",
-                        r->path, ASTER_CUT(200, w->name), aster_weight_type_name(w->type),
-                        aster_str_get(&found), aster_str_get(&expected));
-    aster_str_free(&found);
-    aster_str_free(&expected);
-    return rc;
-}
-
 /* The tensor of that name and shape as t; out has room for it. */
 static int read_tensor(const struct reader *r, const char *name, int rank, const int64_t *dim,
                        enum aster_dtype t, void *out)
@@ -81,11 +53,7 @@ static int read_tensor(const struct reader *r, const char *name, int rank, const
     if (!w)
         return aster_fail(r->ctx, ASTER_EFORMAT, "%s: has no tensor '%s%s'", r->path, r->prefix,
                           name);
-    bool same = w->rank == rank && is_real(w->type);
-    for (int k = 0; same && k < rank; k++)
-        same = w->dim[k] == dim[k];
-    if (!same)
-        return wrong_shape(r, w, rank, dim);
+    ASTER_TRY(aster_weightfile_expect(r->f, w, rank, dim));
     ASTER_TRY(aster_weightfile_read(r->f, w, 0, w->n, t, out));
     for (int64_t k = 0; k < w->n; k++) {
         double x = t == ASTER_F64 ? ((double *)out)[k] : (double)((float *)out)[k];

@@ -3,6 +3,7 @@
 #include "flow/convert.h"
 
 #include "flow/embed_language.h"
+#include "flow/forcefield_file.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -176,6 +177,11 @@ int aster_convert(struct aster_ctx *ctx, const char *in, const char *out, enum a
                   bool replace)
 {
     bool trained;
+    struct stat st;
+    if (stat(in, &st) == 0 && S_ISREG(st.st_mode) && aster_forcefield_is(ctx, in))
+        return reals == ASTER_N_DTYPES || reals == ASTER_F32
+                   ? aster_forcefield_convert(ctx, in, out)
+                   : aster_fail(ctx, ASTER_EPARAM, "%s: a force field is written as f32", in);
     ASTER_TRY(is_trained(ctx, in, &trained));
     return trained ? convert_trained(ctx, in, out, reals)
                    : convert_pretrained(ctx, in, out, reals, replace);

@@ -228,15 +228,17 @@ static bool same_entries(const struct aster_embed_part *p, char **ids, const int
     return true;
 }
 
-/* What another memory limit or machine may have room for. */
-static bool is_about_memory(int64_t status)
-{
-    return status == ASTER_ELIMIT || status == ASTER_ENOMEM || status == ASTER_EDEVICE;
-}
+struct comparison {
+    const struct aster_embed_part *part;
+    const char *stage;
+    int64_t *n_failed;
+    struct aster_str *ledger;
+};
 
-static int compare(const struct aster_embed_part *p, const char *path, const char *stage,
-                   bool *done, int64_t *n_failed, struct aster_str *ledger)
+static int compare(void *arg, const char *path, bool *done)
 {
+    const struct comparison *c = arg;
+    const struct aster_embed_part *p = c->part;
     struct aster_h5 *f = NULL;
     char **ids = NULL, **reasons = NULL;
     int64_t first = -1, n = -1, n_ids = 0, n_reasons = 0, *length = NULL, *hash = NULL,
@@ -254,11 +256,11 @@ static int compare(const struct aster_embed_part *p, const char *path, const cha
     ASTER_GOTO(aster_h5_read(f, "status", ASTER_I64, n, &status), done);
     *done = n_ids == n && n_reasons == n && same_entries(p, ids, length, hash);
     for (int64_t i = 0; *done && i < n; i++)
-        *done = !is_about_memory(status[i]);
+        *done = !aster_store_try_again(status[i]);
     for (int64_t i = 0; *done && i < n; i++)
         if (status[i]) {
-            ++*n_failed;
-            aster_ledger_line(ledger, ids[i], stage, reasons[i]);
+            ++*c->n_failed;
+            aster_ledger_line(c->ledger, ids[i], c->stage, reasons[i]);
         }
 done:
     aster_h5_names_free(&ids, n_ids);
@@ -274,20 +276,7 @@ int aster_embed_part_done(struct aster_store *s, const struct aster_embed_part *
                           const char *stage, bool *done, int64_t *n_failed,
                           struct aster_str *ledger)
 {
-    char *path = NULL;
-    *done = false;
+    struct comparison c = {p, stage, n_failed, ledger};
     *n_failed = 0;
-    if (!aster_store_has(s, p->index))
-        return 0;
-    int rc = aster_store_get(s, p->index, &path);
-    if (rc == 0)
-        rc = compare(p, path, stage, done, n_failed, ledger);
-    aster_free(&path);
-    if (rc < 0 && rc != ASTER_ENOMEM) {
-        aster_log(p->ctx, ASTER_LOG_WARN, "%s; it is computed again", aster_ctx_message(p->ctx));
-        aster_ctx_clear(p->ctx);
-        *done = false;
-        rc = 0;
-    }
-    return rc;
+    return aster_store_compare(s, p->index, compare, &c, done);
 }

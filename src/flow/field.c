@@ -36,6 +36,7 @@ struct aster_field {
     struct aster_forcefield_config c;
     struct aster_program *program;
     struct aster_buffer *param, *constants;
+    bool is_view; /* these two are another's */
     int64_t room, most;
     struct aster_slots slots;
     struct place *place;
@@ -91,7 +92,8 @@ static int make(struct aster_field *f, const struct aster_forcefield_file *w)
     ASTER_TRY(aster_forcefield_program(
         f->ctx, &f->c, f->o.real, f->o.intervals ? ASTER_FORCEFIELD_FAST : ASTER_FORCEFIELD_FORCES,
         NULL, NULL, &f->program));
-    ASTER_TRY(read_weights(f, w));
+    if (w)
+        ASTER_TRY(read_weights(f, w));
     int n_places = PLACES_PER_WORKER * f->env->n_workers;
     ASTER_TRY(aster_alloc(f->ctx, n_places, sizeof *f->place, &f->place));
     ASTER_TRY(aster_slots_init(f->ctx, &f->slots, n_places));
@@ -110,15 +112,14 @@ static int make(struct aster_field *f, const struct aster_forcefield_file *w)
                                     (long long)f->env->memory_limit);
 }
 
-int aster_field_new(struct aster_ctx *ctx, struct aster_runtime *rt,
-                    const struct aster_forcefield_file *w, const struct aster_field_options *o,
-                    struct aster_field **out)
+static int field_new(struct aster_field *like, const struct aster_forcefield_file *w,
+                     struct aster_field **out)
 {
     struct aster_field *f = NULL;
     *out = NULL;
-    ASTER_TRY(aster_alloc(ctx, 1, sizeof *f, &f));
-    *f = (struct aster_field){
-        .ctx = ctx, .rt = rt, .env = aster_runtime_env(rt), .o = *o, .c = w->c};
+    ASTER_TRY(aster_alloc(like->ctx, 1, sizeof *f, &f));
+    *f = *like;
+    f->env = aster_runtime_env(f->rt);
     if (f->o.batch_atoms == 0)
         f->o.batch_atoms = f->env->n_gpus ? GPU_ATOMS : CORE_ATOMS;
     int rc = make(f, w);
@@ -126,6 +127,28 @@ int aster_field_new(struct aster_ctx *ctx, struct aster_runtime *rt,
         aster_field_free(&f);
     *out = f;
     return rc;
+}
+
+int aster_field_new(struct aster_ctx *ctx, struct aster_runtime *rt,
+                    const struct aster_forcefield_file *w, const struct aster_field_options *o,
+                    struct aster_field **out)
+{
+    return field_new(&(struct aster_field){.ctx = ctx, .rt = rt, .o = *o, .c = w->c}, w, out);
+}
+
+int aster_field_new_on(struct aster_ctx *ctx, struct aster_runtime *rt,
+                       const struct aster_forcefield_config *c, struct aster_buffer *param,
+                       struct aster_buffer *constants, const struct aster_field_options *o,
+                       struct aster_field **out)
+{
+    return field_new(&(struct aster_field){.ctx = ctx,
+                                           .rt = rt,
+                                           .o = *o,
+                                           .c = *c,
+                                           .param = param,
+                                           .constants = constants,
+                                           .is_view = true},
+                     NULL, out);
 }
 
 static void free_buffers(struct aster_field *f, struct place *p)
@@ -148,8 +171,10 @@ void aster_field_free(struct aster_field **fp)
         free_buffers(f, p);
         aster_free(&p->item);
     }
-    aster_buffer_free(f->rt, &f->param);
-    aster_buffer_free(f->rt, &f->constants);
+    if (!f->is_view) {
+        aster_buffer_free(f->rt, &f->param);
+        aster_buffer_free(f->rt, &f->constants);
+    }
     if (f->n_places)
         aster_slots_done(&f->slots);
     aster_program_free(&f->program);
@@ -204,8 +229,8 @@ int aster_field_bytes(const struct aster_field *f, int64_t n, int64_t n_atoms, i
 
 /* The list of edges decides who is a neighbour: rounding must not carry one beyond the cutoff,
  * where filters end. */
-static void put_vectors(const struct aster_field_item *x, double cutoff, enum aster_dtype real,
-                        void *to)
+void aster_field_vectors(const struct aster_field_item *x, double cutoff, enum aster_dtype real,
+                         void *to)
 {
     const double within = cutoff * (1 - 8 * (real == ASTER_F64 ? DBL_EPSILON : FLT_EPSILON));
     const struct aster_structure *s = x->structure;
@@ -269,7 +294,8 @@ static void fill(void *arg, void *const *out)
             dst[edge + e] = (int32_t)atom + x->edges->dst[x->first_edge + e];
             edge_owner[edge + e] = (int32_t)k;
         }
-        put_vectors(x, p->f->c.cutoff, real, in + p->at_vector + 3 * edge * aster_dtype_size(real));
+        aster_field_vectors(x, p->f->c.cutoff, real,
+                            in + p->at_vector + 3 * edge * aster_dtype_size(real));
         atom += n;
         edge += x->n_edges;
     }

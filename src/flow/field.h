@@ -25,12 +25,20 @@ struct aster_field_item {
     int64_t odd_atom;
     double energy;
     double *atomic, *force, *virial; /* [n], [n][3], [9]: filled where they are not NULL */
+    bool is_alone;                   /* of field_batches.h: its task had no other */
+    int64_t needs;                   /* bytes, where no task may have so many */
 };
 
 struct aster_field;
 ASTER_CHECKED int aster_field_new(struct aster_ctx *ctx, struct aster_runtime *rt,
                                   const struct aster_forcefield_file *w,
                                   const struct aster_field_options *o, struct aster_field **out);
+/* The same on the parameters of an exact program and its constants, which stay the caller's and may
+ * change between submissions. o->intervals is 0. */
+ASTER_CHECKED int aster_field_new_on(struct aster_ctx *ctx, struct aster_runtime *rt,
+                                     const struct aster_forcefield_config *c,
+                                     struct aster_buffer *param, struct aster_buffer *constants,
+                                     const struct aster_field_options *o, struct aster_field **out);
 void aster_field_free(struct aster_field **f); /* waits for what is computed */
 int64_t aster_field_batch_atoms(const struct aster_field *f);
 /* Bytes that a task may have beside others, or with all the memory to itself; those that one of
@@ -49,6 +57,9 @@ ASTER_CHECKED int aster_field_submit(struct aster_field *f, int64_t n,
 /* One item that needs more than its room: nothing else is computed meanwhile. Waits for it. */
 ASTER_CHECKED int aster_field_submit_alone(struct aster_field *f, struct aster_field_item *item,
                                            void (*done)(void *arg), void *arg);
+/* The vectors of an item's edges, [n_edges][3]: no longer than the cutoff after rounding. */
+void aster_field_vectors(const struct aster_field_item *x, double cutoff, enum aster_dtype real,
+                         void *to);
 /* A function in a worker, as a task: neighbours, for instance. done may be NULL. */
 ASTER_CHECKED int aster_field_work(struct aster_field *f, const char *name, void (*work)(void *arg),
                                    void (*done)(void *arg), void *arg);

@@ -46,16 +46,6 @@ static uint64_t hash_of(const char *id, const struct aster_structure *s)
                          : h;
 }
 
-void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, int32_t status,
-                            const char *reason)
-{
-    if (x->status)
-        return;
-    x->status = status;
-    if (aster_strdup(ctx, reason, &x->reason) < 0 && ctx)
-        aster_ctx_clear(ctx);
-}
-
 int aster_field_part_add(struct aster_field_part *p, const char *id, struct aster_structure *s,
                          const char *fault)
 {
@@ -310,46 +300,40 @@ static int load_rest(struct loaded *l)
     return aster_h5_read(l->f, "atomic", ASTER_F64, n, &l->atomic);
 }
 
-/* What another memory limit or machine may have room for. */
-static bool is_about_memory(int64_t status)
-{
-    return status == ASTER_ELIMIT || status == ASTER_ENOMEM || status == ASTER_EDEVICE;
-}
-
 static bool is_same(const struct aster_field_part *p, const struct loaded *l)
 {
     if (l->first != p->first || l->n != p->n)
         return false;
     for (int64_t i = 0; i < p->n; i++)
         if (l->hash[i] != (int64_t)p->entry[i].hash || strcmp(l->ids[i], p->entry[i].id) != 0 ||
-            is_about_memory(l->status[i]))
+            aster_store_try_again(l->status[i]))
             return false;
     return true;
+}
+
+struct comparison {
+    const struct aster_field_part *part;
+    int64_t *n_failed;
+};
+
+static int compare(void *arg, const char *path, bool *done)
+{
+    const struct comparison *c = arg;
+    struct loaded l = {0};
+    int rc = load_marks(c->part->ctx, path, &l);
+    *done = rc == 0 && is_same(c->part, &l);
+    for (int64_t i = 0; *done && i < l.n; i++)
+        *c->n_failed += l.status[i] != 0;
+    loaded_free(&l);
+    return rc;
 }
 
 int aster_field_part_done(struct aster_store *s, const struct aster_field_part *p, bool *done,
                           int64_t *n_failed)
 {
-    char *path = NULL;
-    struct loaded l = {0};
-    *done = false;
+    struct comparison c = {p, n_failed};
     *n_failed = 0;
-    if (!aster_store_has(s, p->index))
-        return 0;
-    int rc = aster_store_get(s, p->index, &path);
-    if (rc == 0)
-        rc = load_marks(p->ctx, path, &l);
-    *done = rc == 0 && is_same(p, &l);
-    for (int64_t i = 0; *done && i < l.n; i++)
-        *n_failed += l.status[i] != 0;
-    loaded_free(&l);
-    aster_free(&path);
-    if (rc < 0 && rc != ASTER_ENOMEM) {
-        aster_log(p->ctx, ASTER_LOG_WARN, "%s; it is computed again", aster_ctx_message(p->ctx));
-        aster_ctx_clear(p->ctx);
-        rc = 0;
-    }
-    return rc;
+    return aster_store_compare(s, p->index, compare, &c, done);
 }
 
 static int visit_all(const struct loaded *l,

@@ -4,7 +4,7 @@
 #ifndef ASTER_FIELD_PART_H
 #define ASTER_FIELD_PART_H
 
-#include "flow/field.h"
+#include "flow/field_group.h"
 #include "flow/store.h"
 #include "io/structures.h"
 
@@ -14,6 +14,21 @@ struct aster_structure_source {
     char **path;
 };
 void aster_structure_source_free(struct aster_structure_source **s);
+/* All structures of a source: zeroed but for what is set by the caller. */
+struct aster_structure_reader {
+    struct aster_ctx *ctx;
+    const struct aster_structure_source *source;
+    int64_t max_number; /* largest atomic number of the force field */
+    /* its own */
+    int64_t file, n_flat; /* n_flat: periodic structures without volume */
+    struct aster_structures *reader;
+    struct aster_str fault;
+};
+/* 1, 0 at the end. With at->fault there is nothing to compute, whatever s holds. */
+ASTER_CHECKED int aster_structure_reader_next(struct aster_structure_reader *r,
+                                              struct aster_structure *s,
+                                              struct aster_structures_place *at);
+void aster_structure_reader_close(struct aster_structure_reader *r);
 struct aster_forcefield_source {
     char *path;
     enum aster_dtype real;
@@ -22,6 +37,9 @@ struct aster_forcefield_source {
     char sha256[65];
 };
 void aster_forcefield_source_free(struct aster_forcefield_source **s);
+/* Of the tables of filters that a stage asks for with filters and intervals; 0: none */
+int64_t aster_field_intervals(const struct aster_run *run, int stage,
+                              const struct aster_forcefield_source *model);
 
 /* ---- a part ---- */
 /* Sums of differences from the labels that a structure brought along */
@@ -29,24 +47,13 @@ struct aster_field_errors {
     double energy;                             /* ours - theirs; NaN without a label */
     double force_squares, force_sum, n_forces; /* over components; n_forces 0 without labels */
 };
-struct aster_field_entry {
-    char *id;
-    struct aster_structure s; /* empty where it could not be read */
-    uint64_t hash;
-    int32_t status;
-    char *reason; /* of a status that is not 0 */
-    struct aster_field_item item;
-    bool is_tried; /* alone */
-};
 struct aster_field_part {
     struct aster_ctx *ctx;
     int64_t index, first, n, cap, n_atoms; /* first: number of the first structure, from 0 */
     struct aster_field_entry *entry;
     double *atomic, *force, *virial; /* flat, by entry */
     const char *device;              /* kinds of devices that compute */
-    int64_t pending;                 /* tasks without result */
-    void *chunks;                    /* neighbour lists, of the stage's */
-    int64_t n_chunks;
+    struct aster_field_group group;  /* once it is computed */
     struct aster_field_part *next;
 };
 ASTER_CHECKED int aster_field_part_new(struct aster_ctx *ctx, int64_t index, int64_t first,
@@ -55,9 +62,6 @@ void aster_field_part_free(struct aster_field_part **p);
 /* Takes the structure, also when it fails. fault: NULL, or why there is none. */
 ASTER_CHECKED int aster_field_part_add(struct aster_field_part *p, const char *id,
                                        struct aster_structure *s, const char *fault);
-/* The first reason of an entry stays. ctx may be NULL. */
-void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, int32_t status,
-                            const char *reason);
 /* Room for results */
 ASTER_CHECKED int aster_field_part_room(struct aster_field_part *p);
 ASTER_CHECKED int aster_field_part_commit(struct aster_store *s, struct aster_field_part *p);
@@ -80,6 +84,9 @@ ASTER_CHECKED int aster_field_part_read(struct aster_ctx *ctx, struct aster_stor
                                         int (*visit)(void *arg, const struct aster_field_kept *k),
                                         void *arg);
 
+/* The stress, (W + W^T) / 2 V in the order xx yy zz yz xz xy; false where there is no volume */
+bool aster_field_stress(const struct aster_structure *s, const double virial[9], double out[6]);
+
 /* ---- the files of a finished run ---- */
 struct aster_field_output {
     struct aster_run *run;
@@ -100,5 +107,10 @@ int aster_stage_load_forcefield_ready(struct aster_ctx *ctx, void *run, int stag
 int aster_stage_read_structures(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_read_structures_ready(struct aster_ctx *ctx, void *run, int stage);
 int aster_stage_evaluate_structures(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_train_forcefield(struct aster_ctx *ctx, void *run, int stage);
+int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *run, int stage);
+/* What such a stage would train, and how many structures make a shard. */
+ASTER_CHECKED int aster_train_forcefield_look(struct aster_run *run, int stage,
+                                              struct aster_forcefield_config *c, int64_t *shard);
 
 #endif

@@ -3,99 +3,32 @@
  * extxyz, a table. */
 #include "config.h"
 #include "flow/field_part.h"
+#include "flow/textfile.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-struct text_file { /* written beside its place */
-    char *path;
-    FILE *file;
-    struct aster_str buffer;
-};
 struct writer {
     struct aster_field_output *o;
     struct aster_ctx *ctx;
     int64_t number; /* of the entry in the input */
     struct aster_h5 *h5;
     struct aster_structures_out *out;
-    struct text_file xyz, table;
+    struct aster_textfile xyz, table;
     struct aster_str devices, ledger; /* of all parts */
 };
 
-/* ---- text files ---- */
-
-static int text_open(struct writer *w, const char *name, struct text_file *t)
-{
-    struct aster_str tmp = {0};
-    ASTER_TRY(aster_run_path(w->o->run, name, &t->path));
-    aster_str_printf(&tmp, "%s.tmp", t->path);
-    int rc = aster_str_ok(w->ctx, &tmp);
-    if (rc == 0) {
-        t->file = fopen(tmp.s, "wb");
-        if (!t->file)
-            rc = aster_fail(w->ctx, ASTER_EIO, "%s: cannot be made: %s", tmp.s, strerror(errno));
-    }
-    aster_str_free(&tmp);
-    return rc;
-}
-
-static int text_flush(struct writer *w, struct text_file *t)
-{
-    ASTER_TRY(aster_str_ok(w->ctx, &t->buffer));
-    size_t n = (size_t)t->buffer.len;
-    if (n && fwrite(t->buffer.s, 1, n, t->file) != n)
-        return aster_fail(w->ctx, ASTER_EIO, "%s.tmp: cannot be written: %s", t->path,
-                          strerror(errno));
-    aster_str_free(&t->buffer);
-    return 0;
-}
-
-static int text_commit(struct writer *w, struct text_file *t)
-{
-    struct aster_str tmp = {0};
-    if (!t->file)
-        return 0;
-    int rc = text_flush(w, t);
-    if (rc == 0 && (fflush(t->file) || fsync(fileno(t->file))))
-        rc = aster_fail(w->ctx, ASTER_EIO, "%s.tmp: cannot be written: %s", t->path,
-                        strerror(errno));
-    if (fclose(t->file) && rc == 0)
-        rc = aster_fail(w->ctx, ASTER_EIO, "%s.tmp: cannot be written: %s", t->path,
-                        strerror(errno));
-    t->file = NULL;
-    aster_str_printf(&tmp, "%s.tmp", t->path);
-    if (rc == 0)
-        rc = aster_str_ok(w->ctx, &tmp);
-    if (rc == 0 && rename(tmp.s, t->path))
-        rc = aster_fail(w->ctx, ASTER_EIO, "%s: cannot be put in place: %s", t->path,
-                        strerror(errno));
-    aster_str_free(&tmp);
-    return rc;
-}
-
-static void text_free(struct text_file *t)
-{
-    if (t->file)
-        fclose(t->file);
-    aster_str_free(&t->buffer);
-    aster_free(&t->path);
-}
-
 /* ---- an entry ---- */
 
-/* (W + W^T) / 2 V in the order xx yy zz yz xz xy; false where there is no volume */
-static bool stress_of(const struct aster_field_kept *k, double out[6])
+bool aster_field_stress(const struct aster_structure *s, const double virial[9], double out[6])
 {
     static const int voigt[6][2] = {{0, 0}, {1, 1}, {2, 2}, {1, 2}, {0, 2}, {0, 1}};
-    double volume = aster_cell_volume(k->s.cell);
-    if (!(k->s.pbc[0] || k->s.pbc[1] || k->s.pbc[2]) || !(volume >= 1e-6))
+    double volume = aster_cell_volume(s->cell);
+    if (!(s->pbc[0] || s->pbc[1] || s->pbc[2]) || !(volume >= 1e-6))
         return false;
     for (int i = 0; i < 6; i++) {
         int a = voigt[i][0], b = voigt[i][1];
-        out[i] = (k->virial[3 * a + b] + k->virial[3 * b + a]) / 2 / volume;
+        out[i] = (virial[3 * a + b] + virial[3 * b + a]) / 2 / volume;
     }
     return true;
 }
@@ -176,7 +109,7 @@ static int add_entry(void *arg, const struct aster_field_kept *k)
         aster_ledger_line(&w->ledger, k->id, w->o->stage, k->reason);
     if (k->status == 0) {
         count(w->o, k);
-        s.has_stress = w->o->stress && stress_of(k, s.stress);
+        s.has_stress = w->o->stress && aster_field_stress(&s, k->virial, s.stress);
         if (w->o->h5)
             ASTER_TRY(add_h5(w, k, &s));
         if (w->o->extxyz)
@@ -195,9 +128,9 @@ static int begin(struct writer *w)
     char *path = NULL;
     const int64_t none = 0;
     if (w->o->extxyz)
-        ASTER_TRY(text_open(w, "evaluated.extxyz", &w->xyz));
+        ASTER_TRY(aster_textfile_open(w->o->run, "evaluated.extxyz", &w->xyz));
     if (w->o->csv) {
-        ASTER_TRY(text_open(w, "energies.csv", &w->table));
+        ASTER_TRY(aster_textfile_open(w->o->run, "energies.csv", &w->table));
         aster_str_add(&w->table.buffer,
                       "number,id,atoms,state,energy_eV,energy_per_atom_eV,largest_force_eV_A");
         if (w->o->stress)
@@ -248,15 +181,13 @@ static int write_all(struct writer *w)
     ASTER_TRY(begin(w));
     for (int64_t k = 0; k < w->o->n_parts; k++) {
         ASTER_TRY(aster_field_part_read(w->ctx, w->o->store, k, add_entry, w));
-        if (w->o->extxyz)
-            ASTER_TRY(text_flush(w, &w->xyz));
-        if (w->o->csv)
-            ASTER_TRY(text_flush(w, &w->table));
+        ASTER_TRY(aster_textfile_flush(&w->xyz));
+        ASTER_TRY(aster_textfile_flush(&w->table));
         ASTER_TRY(aster_ledger_add(w->o->run, &w->ledger));
         aster_str_free(&w->ledger);
     }
-    ASTER_TRY(text_commit(w, &w->xyz));
-    ASTER_TRY(text_commit(w, &w->table));
+    ASTER_TRY(aster_textfile_commit(&w->xyz));
+    ASTER_TRY(aster_textfile_commit(&w->table));
     return end_h5(w);
 }
 
@@ -266,8 +197,8 @@ int aster_field_write(struct aster_field_output *o)
     int rc = write_all(&w);
     aster_structures_out_free(&w.out);
     aster_h5_close(&w.h5);
-    text_free(&w.xyz);
-    text_free(&w.table);
+    aster_textfile_free(&w.xyz);
+    aster_textfile_free(&w.table);
     aster_str_free(&w.devices);
     aster_str_free(&w.ledger);
     return rc;

@@ -174,42 +174,14 @@ static int find_sizes(struct aster_forcefield_file *w, struct aster_h5 *h5)
 
 /* ---- tensors ---- */
 
-static void shape_text(int rank, const int64_t *dim, struct aster_str *out)
-{
-    aster_str_add(out, "[");
-    for (int k = 0; k < rank; k++)
-        aster_str_printf(out, k ? ", %lld" : "%lld", (long long)dim[k]);
-    aster_str_add(out, "]");
-}
-
-static bool is_real(enum aster_weight_type t)
-{
-    return t == ASTER_WEIGHT_F16 || t == ASTER_WEIGHT_BF16 || t == ASTER_WEIGHT_F32 ||
-           t == ASTER_WEIGHT_F64;
-}
-
 static int check_tensor(const struct aster_forcefield_file *w, const char *name, int rank,
                         const int64_t *dim)
 {
     const struct aster_weight *t = find(w, name);
-    struct aster_str found = {0}, expected = {0};
     if (!t)
         return aster_fail(w->ctx, ASTER_EFORMAT, "%s: has no tensor '%s%s'",
                           aster_weightfile_path(w->f), w->prefix, name);
-    bool same = t->rank == rank && is_real(t->type);
-    for (int k = 0; same && k < rank; k++)
-        same = t->dim[k] == dim[k];
-    if (same)
-        return 0;
-    shape_text(t->rank, t->dim, &found);
-    shape_text(rank, dim, &expected);
-    int rc = aster_fail(
-        w->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected real numbers %s",
-        aster_weightfile_path(w->f), ASTER_CUT(200, t->name), aster_weight_type_name(t->type),
-        aster_str_get(&found), aster_str_get(&expected));
-    aster_str_free(&found);
-    aster_str_free(&expected);
-    return rc;
+    return aster_weightfile_expect(w->f, t, rank, dim);
 }
 
 static bool is_known(const struct aster_forcefield_file *w, const struct aster_program *p,
@@ -330,92 +302,6 @@ int aster_forcefield_read(const struct aster_forcefield_file *w, const struct as
                     aster_weightfile_path(w->f), buffers[info->offset + i], (long long)i);
     }
     return 0;
-}
-
-/* ---- writing ---- */
-
-static int write_tensor(struct aster_h5 *f, const struct aster_param_info *info,
-                        const float *values, bool is_trained)
-{
-    char path[128];
-    int64_t dim[ASTER_MAX_RANK];
-    aster_param_reference_shape(info, dim);
-    snprintf(path, sizeof path, "params/%s", info->name);
-    ASTER_TRY(aster_h5_write_plain(f, path, ASTER_F32, info->rank, dim, values));
-    ASTER_TRY(aster_h5_attr_set_i64(f, path, "trainable", is_trained));
-    return aster_h5_attr_set_i64(f, path, "used", 1);
-}
-
-static int write_param(struct aster_ctx *ctx, struct aster_h5 *f, enum aster_dtype t,
-                       const struct aster_param_info *info, const void *flat)
-{
-    void *theirs = NULL;
-    float *narrow = NULL;
-    int rc;
-    ASTER_GOTO(aster_alloc(ctx, info->n, (size_t)aster_dtype_size(t), &theirs), done);
-    ASTER_GOTO(aster_alloc(ctx, info->n, sizeof *narrow, &narrow), done);
-    aster_param_to_reference(info, t, flat, theirs);
-    for (int64_t k = 0; k < info->n; k++)
-        narrow[k] = t == ASTER_F64 ? (float)((double *)theirs)[k] : ((float *)theirs)[k];
-    rc = write_tensor(f, info, narrow, true);
-done:
-    aster_free(&theirs);
-    aster_free(&narrow);
-    return rc;
-}
-
-static int write_constants(struct aster_ctx *ctx, struct aster_h5 *f,
-                           const struct aster_param_info *info, const double *buffers)
-{
-    float *narrow = NULL;
-    ASTER_TRY(aster_alloc(ctx, info->n, sizeof *narrow, &narrow));
-    for (int64_t k = 0; k < info->n; k++)
-        narrow[k] = (float)buffers[info->offset + k];
-    int rc = write_tensor(f, info, narrow, false);
-    aster_free(&narrow);
-    return rc;
-}
-
-static int write_sizes(struct aster_h5 *f, const struct aster_forcefield_config *c,
-                       const char *name)
-{
-    const struct {
-        const char *name;
-        int64_t value;
-    } sizes[] = {{"format_version", 1},
-                 {"hidden_dim", c->width},
-                 {"num_interactions", c->n_blocks},
-                 {"num_rbf", c->n_radial},
-                 {"max_z", c->max_number}};
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
-        ASTER_TRY(aster_h5_attr_set_i64(f, "/", sizes[k].name, sizes[k].value));
-    ASTER_TRY(aster_h5_attr_set_f64(f, "/", "cutoff", c->cutoff));
-    ASTER_TRY(aster_h5_attr_set_f64(f, "/", "norm_eps", c->norm_eps));
-    ASTER_TRY(aster_h5_attr_set_str(f, "/", "mixing",
-                                    c->mixing == ASTER_MIXING_FREE ? "compat" : "isotropic"));
-    ASTER_TRY(aster_h5_attr_set_str(f, "/", "cutoff_on",
-                                    c->cutoff_on == ASTER_CUTOFF_FEATURES ? "features" : "filter"));
-    ASTER_TRY(aster_h5_attr_set_str(f, "/", "model_name", name));
-    return aster_h5_attr_set_str(f, "/", "units", "eV, Angstrom");
-}
-
-int aster_forcefield_save(struct aster_ctx *ctx, const char *path,
-                          const struct aster_forcefield_config *c, const char *name,
-                          const struct aster_program *p, const void *params, const double *buffers)
-{
-    struct aster_h5 *f = NULL;
-    int rc;
-    ASTER_GOTO(aster_h5_create(ctx, path, &f), done);
-    ASTER_GOTO(write_sizes(f, c, name), done);
-    for (int k = 0; k < aster_program_n_params(p); k++)
-        ASTER_GOTO(write_param(ctx, f, aster_program_real(p), aster_program_param(p, k), params),
-                   done);
-    for (int k = 0; k < aster_program_n_buffers(p); k++)
-        ASTER_GOTO(write_constants(ctx, f, aster_program_buffer(p, k), buffers), done);
-    rc = aster_h5_commit(&f);
-done:
-    aster_h5_close(&f);
-    return rc;
 }
 
 void aster_forcefield_radial(const struct aster_forcefield_config *c, const struct aster_program *p,

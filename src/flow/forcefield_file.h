@@ -21,7 +21,8 @@ ASTER_CHECKED int aster_forcefield_open(struct aster_ctx *ctx, const char *path,
 ASTER_CHECKED int aster_forcefield_read(const struct aster_forcefield_file *w,
                                         const struct aster_program *p, void *params,
                                         double *buffers);
-/* Writes the parameters of a program of c as f32, in the layout that is read. */
+/* Writes the parameters of a program of c as f32, in the layout that is read: safetensors where
+ * the path ends so, else HDF5. */
 ASTER_CHECKED int aster_forcefield_save(struct aster_ctx *ctx, const char *path,
                                         const struct aster_forcefield_config *c, const char *name,
                                         const struct aster_program *p, const void *params,
@@ -29,6 +30,10 @@ ASTER_CHECKED int aster_forcefield_save(struct aster_ctx *ctx, const char *path,
 /* Evenly spaced centers from 0 to the cutoff, equal widths, as a new model has them. */
 void aster_forcefield_radial(const struct aster_forcefield_config *c, const struct aster_program *p,
                              double *buffers);
+/* Whether a file has the tensors of a force field; one that cannot be read has none. */
+bool aster_forcefield_is(struct aster_ctx *ctx, const char *path);
+/* Sizes, options and tensors of one file as another, f32. */
+ASTER_CHECKED int aster_forcefield_convert(struct aster_ctx *ctx, const char *in, const char *out);
 void aster_forcefield_close(struct aster_forcefield_file *w);
 
 #endif

@@ -14,9 +14,23 @@
 #define RED  "#d62728"
 
 /* ---- training: history.csv ---- */
-enum column { TRAIN_LOSS, VAL_LOSS, ACCURACY, PRECISION, RECALL, F1, MCC, AUC, N_COLUMNS };
+enum { N_PANELS = 6, N_COLUMNS = 2 + N_PANELS, TRAIN_LOSS = 0, VAL_LOSS = 1 };
+struct panels { /* of a labelling model, of a force field */
+    const char *title[N_PANELS];
+    int file[N_PANELS], page[N_PANELS]; /* their order */
+};
+static const struct panels panels[2] = {
+    {{"Accuracy", "Precision", "Recall", "F1", "MCC", "AUC"},
+     {0, 1, 2, 3, 4, 5},
+     {3, 1, 2, 4, 5, 0}},
+    {{"Force RMSE, eV/A", "Force MAE, eV/A", "Mean angle, degrees", "Energy RMSE, eV",
+      "Energy MAE, eV", "Learning rate"},
+     {0, 1, 2, 3, 4, 5},
+     {0, 1, 2, 3, 4, 5}},
+};
 struct curves {
     int64_t n;
+    const struct panels *panels;
     double *x, *y[N_COLUMNS], best; /* x: epochs from 1; best: the last that was the best so far */
 };
 
@@ -34,16 +48,22 @@ static int read_curves(struct aster_ctx *ctx, const char *dir, struct curves *c)
     *c = (struct curves){.best = NAN};
     ASTER_TRY(aster_history_read(ctx, dir, &h));
     c->n = h.n;
+    c->panels = &panels[h.is_field];
     ASTER_GOTO(aster_alloc(ctx, h.n, sizeof *c->x, &c->x), done);
     for (int k = 0; k < N_COLUMNS; k++)
         ASTER_GOTO(aster_alloc(ctx, h.n, sizeof *c->y[k], &c->y[k]), done);
     for (int64_t i = 0; i < h.n; i++) {
         const struct aster_epoch *e = &h.e[i];
-        const double y[N_COLUMNS] = {e->train_loss, e->val_loss, e->val.accuracy, e->val.precision,
-                                     e->val.recall, e->val.f1,   e->val.mcc,      e->val.auc};
+        const struct aster_metrics *m = &e->val;
+        const struct aster_field_metrics *f = &e->field;
+        const double y[2][N_PANELS] = {
+            {m->accuracy, m->precision, m->recall, m->f1, m->mcc, m->auc},
+            {f->force_rmse, f->force_mae, f->angle_mean, f->energy_rmse, f->energy_mae, e->lr}};
         c->x[i] = (double)e->epoch + 1;
-        for (int k = 0; k < N_COLUMNS; k++)
-            c->y[k][i] = y[k];
+        c->y[TRAIN_LOSS][i] = e->train_loss;
+        c->y[VAL_LOSS][i] = e->val_loss;
+        for (int k = 0; k < N_PANELS; k++)
+            c->y[2 + k][i] = y[h.is_field][k];
         if (e->best)
             c->best = c->x[i];
     }
@@ -63,15 +83,12 @@ static void loss_panel(struct aster_str *s, struct aster_box box, const struct c
 
 static void metric_panel(struct aster_str *s, struct aster_box box, const struct curves *c, int k)
 {
-    static const char *const titles[N_COLUMNS] = {"",       "",   "Accuracy", "Precision",
-                                                  "Recall", "F1", "MCC",      "AUC"};
-    const struct aster_series series = {"validation", BLUE, c->n, c->x, c->y[k]};
-    aster_svg_curves(s, box, titles[k], "epoch", "", 1, &series, c->best);
+    const struct aster_series series = {"validation", BLUE, c->n, c->x, c->y[2 + k]};
+    aster_svg_curves(s, box, c->panels->title[k], "epoch", "", 1, &series, c->best);
 }
 
 static int training_files(struct aster_ctx *ctx, const char *dir, const struct curves *c)
 {
-    static const int shown[6] = {ACCURACY, PRECISION, RECALL, F1, MCC, AUC};
     struct aster_str s = {0};
     aster_svg_begin(&s, 800, 480);
     loss_panel(&s, (struct aster_box){0, 0, 800, 480}, c);
@@ -79,9 +96,9 @@ static int training_files(struct aster_ctx *ctx, const char *dir, const struct c
     aster_str_free(&s);
     ASTER_TRY(rc);
     aster_svg_begin(&s, 1050, 720);
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < N_PANELS; k++)
         metric_panel(&s, (struct aster_box){350.0 * (k % 3), 360.0 * (k / 3), 350, 350}, c,
-                     shown[k]);
+                     c->panels->file[k]);
     rc = aster_svg_finish(ctx, &s, dir, "metric_curves.svg", NULL);
     aster_str_free(&s);
     return rc;
@@ -90,16 +107,15 @@ static int training_files(struct aster_ctx *ctx, const char *dir, const struct c
 /* On a page each panel is a picture of its own: they wrap on a narrow screen. */
 static int training_page(struct aster_ctx *ctx, const struct curves *c, struct aster_str *page)
 {
-    static const int shown[6] = {F1, PRECISION, RECALL, MCC, AUC, ACCURACY};
     int rc = 0;
-    for (int k = -1; k < 6 && rc == 0; k++) {
+    for (int k = -1; k < N_PANELS && rc == 0; k++) {
         struct aster_str s = {0};
         struct aster_box box = {0, 0, k < 1 ? 535 : 350, k < 1 ? 320 : 250};
         aster_svg_begin(&s, box.w, box.h);
         if (k < 0)
             loss_panel(&s, box, c);
         else
-            metric_panel(&s, box, c, shown[k]);
+            metric_panel(&s, box, c, c->panels->page[k]);
         rc = aster_svg_finish(ctx, &s, NULL, NULL, page);
         aster_str_free(&s);
     }
@@ -210,6 +226,40 @@ int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir, struct aster_
 {
     ASTER_TRY(confusion_plot(ctx, dir, page));
     return error_plot(ctx, dir, page);
+}
+
+/* force_errors.csv: bins with their upper ends */
+int aster_plots_forces(struct aster_ctx *ctx, const char *dir, struct aster_str *page)
+{
+    enum { MOST = 40 };
+    static const char *const color = BLUE;
+    struct aster_csv *c = NULL;
+    struct aster_str s = {0};
+    char *path = NULL, labels[MOST][24];
+    const char *const *f, *groups[MOST];
+    double values[MOST];
+    int64_t n = 0;
+    ASTER_TRY(aster_path_join(ctx, dir, "force_errors.csv", &path));
+    int rc = aster_csv_open(ctx, path, &c);
+    while (rc == 0 && n < MOST && (rc = aster_csv_next(c, &f)) == 1) {
+        rc = 0;
+        if (aster_csv_n_columns(c) < 2)
+            continue;
+        snprintf(labels[n], sizeof labels[n], "%.20s", f[0]);
+        groups[n] = labels[n];
+        values[n++] = (double)whole(f[1]);
+    }
+    if (rc == 0) {
+        aster_svg_begin(&s, 640, 380);
+        aster_svg_bars(&s, (struct aster_box){0, 0, 640, 380},
+                       "Errors of forces, components of the validation part", "up to, eV/A",
+                       "components", n, groups, 1, &color, values, 0);
+        rc = aster_svg_finish(ctx, &s, dir, "force_errors.svg", page);
+    }
+    aster_csv_close(&c);
+    aster_str_free(&s);
+    aster_free(&path);
+    return rc;
 }
 
 /* ---- predictions ---- */

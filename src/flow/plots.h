@@ -12,9 +12,18 @@ ASTER_CHECKED int aster_plots_training(struct aster_ctx *ctx, const char *dir,
 /* confusion_matrix.svg error_histogram.svg */
 ASTER_CHECKED int aster_plots_evaluation(struct aster_ctx *ctx, const char *dir,
                                          struct aster_str *page);
+/* force_errors.svg */
+ASTER_CHECKED int aster_plots_forces(struct aster_ctx *ctx, const char *dir,
+                                     struct aster_str *page);
 /* workers.svg, and timeline.svg where tasks were recorded */
 ASTER_CHECKED int aster_plots_workers(struct aster_ctx *ctx, const char *dir,
                                       struct aster_str *page);
+/* potential_energy.svg total_energy.svg temperature.svg of the first copies */
+ASTER_CHECKED int aster_plots_dynamics(struct aster_ctx *ctx, const char *dir,
+                                       struct aster_str *page);
+/* exchange.svg */
+ASTER_CHECKED int aster_plots_exchange(struct aster_ctx *ctx, const char *dir,
+                                       struct aster_str *page);
 /* Histograms over n loops, on the page only. */
 ASTER_CHECKED int aster_plots_predictions(struct aster_ctx *ctx, int64_t n, const double *length,
                                           const double *confidence, struct aster_str *page);

@@ -111,6 +111,7 @@ static int cards(struct aster_page *p, const struct aster_runfile *f)
                              *const protein_labels[] = {"loops exact", "ends within 2",
                                                         "false alarms"};
     const char *best = aster_runfile_get(f, "facts", "best validation F1"),
+               *speed = aster_runfile_get(f, "facts", "speed"),
                *with_loop = aster_runfile_get(f, "facts", "sequences with a loop");
     aster_str_add(&p->s, "<div class=\"cards\">\n");
     ASTER_TRY(json_cards(p, "metrics.json", 5, residue, residue_labels, "%.4f"));
@@ -119,6 +120,11 @@ static int cards(struct aster_page *p, const struct aster_runfile *f)
         char text[32];
         snprintf(text, sizeof text, "%.*s", (int)strcspn(best, " "), best);
         aster_page_card(p, text, "best validation F1");
+    }
+    if (speed) {
+        char text[32];
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(speed, " "), speed);
+        aster_page_card(p, text, "ns/day of each copy");
     }
     if (with_loop)
         aster_page_card(p, with_loop, "sequences with a loop");
@@ -272,7 +278,12 @@ static int body(struct aster_page *p, const struct aster_runfile *f)
     section(p, f, "facts", "Results", false);
     ASTER_TRY(comparison(p));
     ASTER_TRY(drawn(p, "history.csv", "Training; dashed: the best epoch", aster_plots_training));
+    ASTER_TRY(drawn(p, "force_errors.csv", "Forces at the best epoch", aster_plots_forces));
     ASTER_TRY(drawn(p, "confusion_matrix.csv", "Predicted against true", aster_plots_evaluation));
+    ASTER_TRY(drawn(p, "thermo.csv", "The first copies, by number", aster_plots_dynamics));
+    ASTER_TRY(drawn(p, "exchange.csv", "Exchanges of temperature", aster_plots_exchange));
+    ASTER_TRY(aster_page_csv(p, "exchange.csv", "Pairs of temperatures"));
+    ASTER_TRY(aster_page_csv(p, "copies.csv", "Copies"));
     aster_str_add(&p->s, "<div class=\"side\">\n");
     ASTER_TRY(aster_page_json(p, "metrics.json", "Residue metrics"));
     ASTER_TRY(aster_page_json(p, "sequence_metrics.json", "Protein metrics"));

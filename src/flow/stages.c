@@ -3,7 +3,7 @@
  * and runs. */
 #include "flow/embed_language.h"
 #include "flow/embed_part.h"
-#include "flow/field_part.h"
+#include "flow/md.h"
 #include "flow/vnp.h"
 
 #include <string.h>
@@ -349,6 +349,127 @@ static const struct aster_opt evaluate_structures_opts[] = {
     BOOL("csv", "true", "Write energies.csv, a line for each structure."),
     END};
 
+static const struct aster_opt run_dynamics_opts[] = {
+    STAGE("forcefield", NULL, "forcefield", "The force field."),
+    STAGE("input", NULL, "structures", "Structures to move."),
+    CHOICE(
+        "ensemble", "nve", "nve|langevin|npt|exchange",
+        "Constant energy; constant temperature by Langevin's thermostat; also constant pressure, "
+        "by stochastic rescaling of the cell; or temperatures exchanged between copies of a "
+        "structure."),
+    INT("steps", "1000", 1, 1e12, "", "Steps to take."),
+    REAL("timestep", "0.5", 0, 1000, "fs", "Length of a step."),
+    INT("replicas", "1", 1, 1e6, "", "Copies of each structure."),
+    INT("seed", "0", 0, 9007199254740992, "",
+        "Of all random numbers. They also depend on the structure's place in the input, the copy "
+        "and the step."),
+    CHOICE("velocities", "auto", "auto|file|temperature|zero",
+           "First velocities: those of the input where it has some, else drawn; of the input; "
+           "drawn from temperature; none."),
+    BOOL("remove_momentum", "true", "Take the motion of the whole out of drawn velocities."),
+    BOOL("remove_rotation", "true", "Also its rotation, where nothing is periodic."),
+    REAL("temperature", "300", 0, 1e6, "K",
+         "Of first velocities and thermostats; of an exchange "
+         "the lowest."),
+    REAL("friction", "0.001", 0, 1000, "1/fs", "Of the thermostat."),
+    REAL("pressure", "0", -1e6, 1e6, "GPa", "npt: pressure from outside."),
+    REAL("compressibility", "0.5", 0, 1e9, "1/GPa",
+         "npt: of the substance, about; with barostat_time it says how fast the cell follows."),
+    REAL("barostat_time", "500", 0, 1e9, "fs", "npt: how long the cell takes to follow."),
+    REALS("temperatures", "", 0, 1e6, "K", "exchange: all temperatures, rising."),
+    REAL("highest_temperature", "0", 0, 1e6, "K",
+         "exchange: as many temperatures as replicas, in equal ratios from temperature to this "
+         "one; 0: temperatures says them."),
+    INT("exchange_interval", "100", 1, 1e9, "steps", "exchange: from one attempt to the next."),
+    INT("log_interval", "10", 1, 1e9, "steps", "Between lines of thermo.csv."),
+    INT("frame_interval", "100", 0, 1e9, "steps", "Between frames of the trajectory; 0: none."),
+    INT("checkpoint", "1000", 1, 1e9, "steps", "Between commits: what a kill can lose."),
+    INT("batch_atoms", "0", 0, 1e8, "atoms",
+        "Atoms of one task, about; larger structures go alone. 0: chosen. Changes no result."),
+    CHOICE("filters", "auto", "auto|table|exact",
+           "Filters of the messages: looked up in a table of distances, or computed for each pair; "
+           "auto: a table in f32, exact in f64."),
+    INT("intervals", "512", 16, 65536, "", "Intervals of such a table, from 0 to the cutoff."),
+    BOOL("h5", "true", "Write trajectory.h5, in the layout of data sets."),
+    BOOL("extxyz", "true", "Write trajectory.extxyz."),
+    END};
+
+static const struct aster_opt train_forcefield_opts[] = {
+    STAGE("data", NULL, "structures", "Structures with energies and forces."),
+    STAGE("validation", "", "structures",
+          "Structures to validate on; without them a share of data does."),
+    FIL("init_weights", "", NULL,
+        "Weights to begin with: .h5, .safetensors or a PyTorch archive; their sizes then count "
+        "instead of those here. Empty: drawn by seed."),
+    INT("hidden_dim", "128", 4, 16384, "", "Width: features of an atom."),
+    INT("num_interactions", "3", 1, 1000, "", "Message-passing blocks."),
+    INT("num_rbf", "20", 1, 16384, "", "Radial functions."),
+    REAL("cutoff", "5.0", 0, 1000, "A", "Farthest neighbours."),
+    INT("max_z", "118", 1, 118, "", "Highest atomic number that has an embedding."),
+    CHOICE("mixing", "compat", "compat|isotropic",
+           "How vectors are mixed: by free matrices (energies depend on how a molecule is turned), "
+           "or by a third of their traces (they do not)."),
+    CHOICE("cutoff_on", "features", "features|filter",
+           "What goes to zero at the cutoff: the radial functions, as published, or the filter "
+           "(energies then have no jump there)."),
+    REAL("norm_eps", "0.0", 0, 1, "",
+         "Rounds the kink of vector lengths at 0; 1e-4 is usual, 0 as published."),
+    CHOICE("loss", "mse", "mse|mae|huber", "What is minimised, of energies and of forces."),
+    REAL("huber_delta", "1.0", 0, 1e+06, "", "huber: errors above it count linearly."),
+    REAL("energy_weight", "1.0", 0, 1e+09, "", "Weight of the energies of structures."),
+    REAL("force_weight", "100.0", 0, 1e+09, "", "Weight of the components of forces."),
+    REAL("angular_weight", "10.0", 0, 1e+09, "",
+         "Weight of the directions of forces, 1 - cos of the angle."),
+    REAL("train_ratio", "0.9", 0, 1, "",
+         "Share of the structures that is trained on, rounded down; the rest validates."),
+    INT("epochs", "100", 1, 100000, "", "At most so many passes over the training part."),
+    INT("batch_size", "32", 1, 65536, "structures",
+        "Structures of one optimizer step, on all devices together."),
+    INT("shards", "8", 1, 256, "",
+        "Gradient shards of a batch, each a task; part of the result, independent of the devices."),
+    CHOICE("optimizer", "adamw", "adamw|adam|sgd|rmsprop", "Optimizer."),
+    REAL("learning_rate", "0.001", 0, 10, "", "Learning rate at its height."),
+    REAL("weight_decay", "0.00001", 0, 10, "",
+         "Weight decay; decoupled for adamw, else added to the gradient."),
+    REAL("beta1", "0.9", 0, 1, "", "adam, adamw: decay of the first moment."),
+    REAL("beta2", "0.999", 0, 1, "", "adam, adamw: decay of the second moment."),
+    REAL("alpha", "0.99", 0, 1, "", "rmsprop: decay of the squares."),
+    REAL("eps", "1e-8", 0, 1, "", "Added to the root of the second moment."),
+    REAL("momentum", "0.9", 0, 1, "", "sgd: momentum."),
+    REAL("clip_norm", "1.0", 0, 1e+09, "", "Scale gradients down to this norm; 0: off."),
+    CHOICE("scheduler", "warmup_cosine",
+           "warmup_cosine|cosine|step|exponential|reduce_on_plateau|none",
+           "Learning-rate schedule: warmup_cosine rises step by step, then falls once per epoch; "
+           "the others change once per epoch."),
+    INT("warmup_steps", "1000", 0, 1e+09, "steps",
+        "warmup_cosine: steps of the rise, from min_lr."),
+    REAL("min_lr", "1e-7", 0, 10, "",
+         "Where a cosine ends, and the lowest rate of reduce_on_plateau."),
+    INT("step_size", "30", 1, 100000, "epochs", "step: epochs between reductions."),
+    REAL("gamma", "0.1", 0, 1, "", "step, exponential: factor of a reduction."),
+    REAL("plateau_factor", "0.5", 0, 1, "", "reduce_on_plateau: factor of a reduction."),
+    INT("plateau_patience", "10", 0, 100000, "epochs",
+        "reduce_on_plateau: bad epochs that are borne."),
+    REAL("plateau_threshold", "0.0001", 0, 1, "",
+         "reduce_on_plateau: relative gain that counts as better."),
+    INT("patience", "20", 0, 100000, "epochs",
+        "Stop after so many epochs without a better value; 0: never."),
+    CHOICE("monitor", "val_loss",
+           "val_loss|val_force_rmse|val_force_mae|val_energy_rmse|val_energy_mae|train_loss",
+           "Value, lower is better, that selects the best epoch, steers reduce_on_plateau and "
+           "stops early."),
+    INT("save_top_k", "1", 1, 64, "", "Best states kept; with 1 only best_model.h5."),
+    INT("checkpoint_steps", "0", 0, 1e+09, "steps",
+        "Checkpoint every so many steps besides each epoch's end; 0: none between."),
+    CHOICE("precision", "f32", "f32|f64", "Number format of weights and activations."),
+    INT("seed", "42", 0, 9007199254740991.0, "",
+        "Seed of the split, initial weights and order; the result does not depend on the devices."),
+    INT("window", "2", 1, 64, "steps", "Steps in flight."),
+    BOOL("tensorboard", "true", "Write TensorBoard event files."),
+    INT("log_interval", "10", 0, 1e+09, "seconds",
+        "Seconds between log lines where there is no dashboard; 0: none."),
+    END};
+
 static const struct aster_stage_kind kinds[] = {
     {"read-table", "proteins", "Reads and cleans a table of proteins.", read_table_opts,
      aster_stage_read_table, NULL},
@@ -394,6 +515,11 @@ static const struct aster_stage_kind kinds[] = {
      aster_stage_read_structures, aster_stage_read_structures_ready},
     {"evaluate-structures", "none", "Computes energies, forces and stress of every structure.",
      evaluate_structures_opts, aster_stage_evaluate_structures, NULL},
+    {"run-dynamics", "none", "Moves copies of every structure in time.", run_dynamics_opts,
+     aster_stage_run_dynamics, aster_stage_run_dynamics_ready},
+    {"train-forcefield", "forcefield",
+     "Trains a force field on energies and forces; gives its best state.", train_forcefield_opts,
+     aster_stage_train_forcefield, aster_stage_train_forcefield_ready},
 };
 
 int aster_stage_n_kinds(void)

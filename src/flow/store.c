@@ -160,6 +160,32 @@ int aster_store_get(struct aster_store *s, int64_t index, char **out)
     return rc;
 }
 
+int aster_store_compare(struct aster_store *s, int64_t index,
+                        int (*compare)(void *arg, const char *path, bool *done), void *arg,
+                        bool *done)
+{
+    struct aster_ctx *ctx = s->run->ctx;
+    char *path = NULL;
+    *done = false;
+    if (!aster_store_has(s, index))
+        return 0;
+    int rc = aster_store_get(s, index, &path);
+    if (rc == 0)
+        rc = compare(arg, path, done);
+    aster_free(&path);
+    if (rc == 0 || rc == ASTER_ENOMEM)
+        return rc;
+    aster_log(ctx, ASTER_LOG_WARN, "%s; it is computed again", aster_ctx_message(ctx));
+    aster_ctx_clear(ctx);
+    *done = false;
+    return 0;
+}
+
+bool aster_store_try_again(int64_t status)
+{
+    return status == ASTER_ELIMIT || status == ASTER_ENOMEM || status == ASTER_EDEVICE;
+}
+
 static void remove_files(const char *dir)
 {
     DIR *d = opendir(dir);

@@ -18,6 +18,13 @@ ASTER_CHECKED int aster_store_put(struct aster_store *s, int64_t index,
 /* The path of a part that is there, the caller's to free. ASTER_EFORMAT when the file is not what
  * was committed. */
 ASTER_CHECKED int aster_store_get(struct aster_store *s, int64_t index, char **path);
+/* Whether there is a part and compare finds it to be what would be made anew, sets done; where it
+ * cannot be read, which is warned of, it is not. */
+ASTER_CHECKED int aster_store_compare(struct aster_store *s, int64_t index,
+                                      int (*compare)(void *arg, const char *path, bool *done),
+                                      void *arg, bool *done);
+/* Whether a status is about what another memory limit or machine may have room for */
+bool aster_store_try_again(int64_t status);
 void aster_store_close(struct aster_store **s);
 /* Removes all parts of a run; called when the files made of them are in place. */
 void aster_store_remove_all(struct aster_run *run);

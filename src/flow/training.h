@@ -8,6 +8,7 @@
 struct aster_history {
     int64_t n, cap;
     struct aster_epoch *e;
+    bool is_field; /* of a force field: set before anything is added */
 };
 ASTER_CHECKED int aster_history_read(struct aster_ctx *ctx, const char *dir,
                                      struct aster_history *out); /* empty when there is none */

@@ -194,7 +194,9 @@ int aster_structures_next(struct aster_structures *r, struct aster_structure *ou
     if (rc > 0)
         rc = aster_str_ok(r->own, &k->fault) < 0 ? ASTER_ENOMEM : 1;
     r->name.len = 0;
-    aster_str_add(&r->name, out->name ? out->name : "");
+    aster_str_add(&r->name, out->name                       ? out->name
+                            : rc > 0 && r->group && !r->xyz ? r->group[k->index]
+                                                            : "");
     if (rc <= 0 || k->fault.len)
         aster_structure_free(out);
     if (rc <= 0)

@@ -33,9 +33,13 @@ enum aster_structures_format aster_structures_format(const struct aster_structur
 void aster_structures_close(struct aster_structures **r);
 
 /* ---- writing ---- */
-/* One frame of extxyz: 17 digits, and whatever of cell, pbc, energy, forces and stress there is. */
+/* One frame of extxyz: 17 digits, and whatever of cell, pbc, energy, forces, stress and velocities
+ * (as momenta) there is. */
 ASTER_CHECKED int aster_structure_add_extxyz(struct aster_ctx *ctx, struct aster_str *out,
                                              const struct aster_structure *s);
+/* more: keys and values for the second line, each with a blank behind it. */
+ASTER_CHECKED int aster_structure_add_frame(struct aster_ctx *ctx, struct aster_str *out,
+                                            const struct aster_structure *s, const char *more);
 /* An open HDF5 file (aster_h5_create) in the ragged layout; structures are appended in parts. */
 struct aster_h5;
 struct aster_structures_out;

@@ -24,9 +24,12 @@ static int check_written(struct aster_ctx *ctx, const struct aster_structure *s)
                (!s->has_stress || isfinite(s->stress[k % 6]));
     for (int64_t k = 0; s->has_forces && k < 3 * s->n; k++)
         good = good && isfinite(s->force[k]);
+    for (int64_t k = 0; s->velocity && k < 3 * s->n; k++)
+        good = good && isfinite(s->velocity[k]);
     return good ? 0
                 : aster_fail(ctx, ASTER_ENUMERIC,
-                             "%s: has a cell, energy, force or stress that is not finite", where);
+                             "%s: has a cell, energy, force, stress or velocity that is not finite",
+                             where);
 }
 
 static void add_number(struct aster_str *out, const char *before, double x)
@@ -55,16 +58,35 @@ static void add_name(struct aster_str *out, const char *name)
     aster_str_add(out, "\" ");
 }
 
+static void add_atom(struct aster_str *out, const struct aster_structure *s, int64_t i)
+{
+    double mass = aster_element_mass(s->number[i]);
+    aster_str_printf(out, "%-2s", aster_element_symbol(s->number[i]));
+    for (int k = 0; k < 3; k++)
+        add_number(out, " ", s->position[3 * i + k]);
+    for (int k = 0; s->has_forces && k < 3; k++)
+        add_number(out, " ", s->force[3 * i + k]);
+    for (int k = 0; s->velocity && k < 3; k++)
+        add_number(out, " ", mass * s->velocity[3 * i + k]);
+    aster_str_add(out, "\n");
+}
+
 int aster_structure_add_extxyz(struct aster_ctx *ctx, struct aster_str *out,
                                const struct aster_structure *s)
+{
+    return aster_structure_add_frame(ctx, out, s, "");
+}
+
+int aster_structure_add_frame(struct aster_ctx *ctx, struct aster_str *out,
+                              const struct aster_structure *s, const char *more)
 {
     const double *t = s->stress, full[9] = {t[0], t[5], t[4], t[5], t[1], t[3], t[4], t[3], t[2]};
     ASTER_TRY(check_written(ctx, s));
     aster_str_printf(out, "%" PRId64 "\n", s->n);
     if (s->has_cell)
         add_numbers(out, "Lattice", s->cell);
-    aster_str_add(out, s->has_forces ? "Properties=species:S:1:pos:R:3:forces:R:3 "
-                                     : "Properties=species:S:1:pos:R:3 ");
+    aster_str_printf(out, "Properties=species:S:1:pos:R:3%s%s ", s->has_forces ? ":forces:R:3" : "",
+                     s->velocity ? ":momenta:R:3" : "");
     if (s->name && *s->name)
         add_name(out, s->name);
     if (s->has_energy) {
@@ -73,16 +95,11 @@ int aster_structure_add_extxyz(struct aster_ctx *ctx, struct aster_str *out,
     }
     if (s->has_stress)
         add_numbers(out, "stress", full);
+    aster_str_add(out, more);
     aster_str_printf(out, "pbc=\"%c %c %c\"\n", s->pbc[0] ? 'T' : 'F', s->pbc[1] ? 'T' : 'F',
                      s->pbc[2] ? 'T' : 'F');
-    for (int64_t i = 0; i < s->n; i++) {
-        aster_str_printf(out, "%-2s", aster_element_symbol(s->number[i]));
-        for (int k = 0; k < 3; k++)
-            add_number(out, " ", s->position[3 * i + k]);
-        for (int k = 0; s->has_forces && k < 3; k++)
-            add_number(out, " ", s->force[3 * i + k]);
-        aster_str_add(out, "\n");
-    }
+    for (int64_t i = 0; i < s->n; i++)
+        add_atom(out, s, i);
     return aster_str_ok(ctx, out);
 }
 

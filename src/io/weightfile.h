@@ -49,6 +49,10 @@ const struct aster_weight *aster_weightfile_tensor(const struct aster_weightfile
                                                    int64_t i); /* in file order; NULL beyond */
 const struct aster_weight *aster_weightfile_find(const struct aster_weightfile *f,
                                                  const char *name); /* NULL if absent */
+/* That a tensor is of real numbers, of 16 bits at least, and has this shape. */
+ASTER_CHECKED int aster_weightfile_expect(const struct aster_weightfile *f,
+                                          const struct aster_weight *w, int rank,
+                                          const int64_t *dim);
 /* count elements in row-major order, from element first on, converted to t; bf16 rounds to nearest
  * even. A value that t cannot hold is an error. Several threads may read. */
 ASTER_CHECKED int aster_weightfile_read(const struct aster_weightfile *f,

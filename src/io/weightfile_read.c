@@ -183,3 +183,33 @@ int aster_weightfile_bytes(const struct aster_weightfile *f, const struct aster_
     *out = p->dense ? p->first : NULL;
     return p->dense && w->n ? check_member(p) : 0;
 }
+
+/* ---- what a reader expects ---- */
+
+static void shape_text(int rank, const int64_t *dim, struct aster_str *out)
+{
+    aster_str_add(out, "[");
+    for (int k = 0; k < rank; k++)
+        aster_str_printf(out, k ? ", %lld" : "%lld", (long long)dim[k]);
+    aster_str_add(out, "]");
+}
+
+int aster_weightfile_expect(const struct aster_weightfile *f, const struct aster_weight *w,
+                            int rank, const int64_t *dim)
+{
+    struct aster_str found = {0}, expected = {0};
+    bool same = w->rank == rank && w->type <= ASTER_WEIGHT_F64;
+    for (int k = 0; same && k < rank; k++)
+        same = w->dim[k] == dim[k];
+    if (same)
+        return 0;
+    shape_text(w->rank, w->dim, &found);
+    shape_text(rank, dim, &expected);
+    int rc = aster_fail(
+        f->ctx, ASTER_EFORMAT, "%s: tensor '%.*s' is %s %s, expected real numbers %s",
+        aster_weightfile_path(f), ASTER_CUT(200, w->name), aster_weight_type_name(w->type),
+        aster_str_get(&found), aster_str_get(&expected));
+    aster_str_free(&found);
+    aster_str_free(&expected);
+    return rc;
+}

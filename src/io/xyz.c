@@ -18,9 +18,9 @@ struct aster_xyz {
     /* of the frame that is read */
     struct aster_record *record;
     struct aster_xyz_header header;
-    int64_t n, cap, position_cap, force_cap;
+    int64_t n, cap, position_cap, force_cap, velocity_cap;
     int32_t *number;
-    double *position, *force;
+    double *position, *force, *velocity;
 };
 
 int aster_xyz_open(struct aster_ctx *ctx, const char *path, struct aster_xyz **out)
@@ -40,7 +40,8 @@ static void forget_frame(struct aster_xyz *x)
     aster_free(&x->number);
     aster_free(&x->position);
     aster_free(&x->force);
-    x->n = x->cap = x->position_cap = x->force_cap = 0;
+    aster_free(&x->velocity);
+    x->n = x->cap = x->position_cap = x->force_cap = x->velocity_cap = 0;
 }
 
 void aster_xyz_close(struct aster_xyz **xp)
@@ -168,15 +169,22 @@ static int make_room(struct aster_xyz *x)
         aster_grow(x->ctx, 3 * (x->n + 1), sizeof *x->position, &x->position_cap, &x->position));
     if (x->header.column.force >= 0)
         ASTER_TRY(aster_grow(x->ctx, 3 * (x->n + 1), sizeof *x->force, &x->force_cap, &x->force));
+    if (x->header.column.velocity >= 0 || x->header.column.momentum >= 0)
+        return aster_grow(x->ctx, 3 * (x->n + 1), sizeof *x->velocity, &x->velocity_cap,
+                          &x->velocity);
     return 0;
 }
 
 /* What the word in a column says; after a fault nothing more is looked at. */
 static void take_word(struct aster_xyz *x, int64_t column, const char *word)
 {
-    static const char *const names[2][3] = {
-        {"x", "y", "z"}, {"the force along x", "the force along y", "the force along z"}};
+    static const char *const names[3][3] = {
+        {"x", "y", "z"},
+        {"the force along x", "the force along y", "the force along z"},
+        {"the velocity along x", "the velocity along y", "the velocity along z"}};
     const struct aster_xyz_columns *c = &x->header.column;
+    const int64_t begin[3] = {c->position, c->force, c->velocity >= 0 ? c->velocity : c->momentum};
+    double *const all[3] = {x->position, x->force, x->velocity};
     int64_t i = x->n;
     if (column == c->species || column == c->number) {
         int z = element(word);
@@ -186,9 +194,9 @@ static void take_word(struct aster_xyz *x, int64_t column, const char *word)
             blame_word(x, i, "the element", word, "what the other column says");
         x->number[i] = z;
     }
-    for (int which = 0; which < 2; which++) {
-        int64_t first = which ? c->force : c->position, k = column - first;
-        double *to = which ? x->force : x->position;
+    for (int which = 0; which < 3; which++) {
+        int64_t first = begin[which], k = column - first;
+        double *to = all[which];
         if (first < 0 || k < 0 || k > 2)
             continue;
         if (aster_parse_f64(word, &to[3 * i + k]) < 0)
@@ -245,9 +253,18 @@ static int read_atoms(struct aster_xyz *x, int64_t n)
 
 /* ---- frames ---- */
 
+/* Momenta become velocities. */
+static void divide(struct aster_xyz *x)
+{
+    const struct aster_xyz_columns *c = &x->header.column;
+    for (int64_t k = 0; c->velocity < 0 && c->momentum >= 0 && k < 3 * x->n; k++)
+        x->velocity[k] /= aster_element_mass(x->number[k / 3]);
+}
+
 static int hand_over(struct aster_xyz *x, struct aster_structure *out)
 {
     struct aster_xyz_header *h = &x->header;
+    divide(x);
     *out = (struct aster_structure){.name = h->name,
                                     .n = x->n,
                                     .number = x->number,
@@ -257,13 +274,14 @@ static int hand_over(struct aster_xyz *x, struct aster_structure *out)
                                     .has_forces = x->force != NULL,
                                     .has_stress = h->has_stress,
                                     .energy = h->energy,
-                                    .force = x->force};
+                                    .force = x->force,
+                                    .velocity = x->velocity};
     memcpy(out->cell, h->cell, sizeof out->cell);
     memcpy(out->pbc, h->pbc, sizeof out->pbc);
     memcpy(out->stress, h->stress, sizeof out->stress);
     h->name = NULL;
     x->number = NULL;
-    x->position = x->force = NULL;
+    x->position = x->force = x->velocity = NULL;
     forget_frame(x);
     return 1;
 }
@@ -334,6 +352,8 @@ int aster_xyz_next(struct aster_xyz *x, struct aster_structure *out, struct aste
     if (!is_bad(x))
         ASTER_TRY(look_behind(x, n));
     if (is_bad(x)) {
+        out->name = x->header.name; /* what is known of it */
+        x->header.name = NULL;
         forget_frame(x);
         ASTER_TRY(skip_to_count(x));
         return 1;

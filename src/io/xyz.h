@@ -8,7 +8,7 @@
 /* Which columns of an atom's line say what; -1: none does. */
 struct aster_xyz_columns {
     bool listed; /* by Properties: then a line has exactly n */
-    int64_t n, species, number, position, force;
+    int64_t n, species, number, position, force, velocity, momentum;
 };
 struct aster_xyz_header {
     struct aster_xyz_columns column;

@@ -244,9 +244,10 @@ static bool place_property(struct keys *k, const char *name, char type, int64_t 
         char type;
         int64_t columns;
         int which;
-    } known[] = {{"species", 'S', 1, 0}, {"Z", 'I', 1, 1},      {"numbers", 'I', 1, 1},
-                 {"pos", 'R', 3, 2},     {"forces", 'R', 3, 3}, {"force", 'R', 3, 3}};
-    int64_t *at[] = {&c->species, &c->number, &c->position, &c->force};
+    } known[] = {{"species", 'S', 1, 0},    {"Z", 'I', 1, 1},      {"numbers", 'I', 1, 1},
+                 {"pos", 'R', 3, 2},        {"forces", 'R', 3, 3}, {"force", 'R', 3, 3},
+                 {"velocities", 'R', 3, 4}, {"momenta", 'R', 3, 5}};
+    int64_t *at[] = {&c->species, &c->number, &c->position, &c->force, &c->velocity, &c->momentum};
     for (size_t m = 0; m < sizeof known / sizeof *known; m++) {
         if (strcmp(name, known[m].name) != 0)
             continue;
@@ -273,7 +274,7 @@ static bool take_properties(struct keys *k, char *value)
     struct aster_xyz_columns *c = &k->h->column;
     char *list = value ? value : "", *name, type;
     int64_t columns = 0;
-    *c = (struct aster_xyz_columns){true, 0, -1, -1, -1, -1};
+    *c = (struct aster_xyz_columns){true, 0, -1, -1, -1, -1, -1, -1};
     while (*list) {
         char *here = list;
         if (!next_property(&list, &name, &type, &columns)) {
@@ -381,7 +382,7 @@ int aster_xyz_header_read(struct aster_ctx *ctx, char *line, struct aster_xyz_he
     struct keys k = {.h = out, .why = why};
     char *key, *value;
     int more, rc = 1;
-    *out = (struct aster_xyz_header){.column = {false, 4, 0, -1, 1, -1}};
+    *out = (struct aster_xyz_header){.column = {false, 4, 0, -1, 1, -1, -1, -1}};
     if (!is_text(line)) {
         aster_str_add(why, "the second line is no UTF-8 text");
         return 0;

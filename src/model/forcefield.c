@@ -304,7 +304,7 @@ static aster_val energies(struct field *f, struct aster_forcefield_probe *probe)
     return readout(f, x.s);
 }
 
-/* ---- the same from tables, all three components of a vector in one row ---- */
+/* ---- the same from tables, all three components of a vector in one value ---- */
 
 static aster_val fast_message(struct field *f, int64_t k, aster_val s, aster_val *v)
 {

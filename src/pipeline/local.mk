@@ -2,4 +2,4 @@
 libaster_a_SOURCES += src/pipeline/pipeline.c src/pipeline/mistake.c src/pipeline/yaml.c src/pipeline/machine_file.c src/pipeline/typed.c \
 	src/pipeline/parameter.c src/pipeline/reference.c src/pipeline/stage_check.c src/pipeline/resolve.c src/pipeline/find.c \
 	src/pipeline/graph.c src/pipeline/job.c
-noinst_HEADERS += src/asterism.h src/pipeline/pipeline.h src/pipeline/internal.h src/pipeline/machine_file.h
+noinst_HEADERS += src/pipeline/pipeline.h src/pipeline/internal.h src/pipeline/machine_file.h

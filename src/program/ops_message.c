@@ -26,6 +26,28 @@ static int set_rows(struct aster_program *p, struct op *o, int k, aster_sz rows,
         (aster_sz[]){rows, factor == 1 ? width : aster_size_mul(p, aster_size(p, factor), width)});
 }
 
+static int64_t blocks_of(const struct aster_program *p, aster_sz width)
+{
+    return (p->size[width].n + TABLE_BLOCK - 1) / TABLE_BLOCK;
+}
+
+/* Whether v is [ceil(width / 16), rows, 3, 16] */
+static bool is_vectors(struct aster_program *p, aster_val v, aster_sz rows, aster_sz width)
+{
+    return p->size[width].kind == SIZE_CONST && aster_is_real(p, v) && aster_val_rank(p, v) == 4 &&
+           aster_size_is(p, aster_val_dim(p, v, 0), blocks_of(p, width)) &&
+           aster_size_same(p, aster_val_dim(p, v, 1), rows) &&
+           aster_size_is(p, aster_val_dim(p, v, 2), 3) &&
+           aster_size_is(p, aster_val_dim(p, v, 3), TABLE_BLOCK);
+}
+
+static int set_vectors(struct aster_program *p, struct op *o, int k, aster_sz rows, aster_sz width)
+{
+    return aster_op_set_out(p, o, k, aster_program_real(p), 4,
+                            (aster_sz[]){aster_size(p, blocks_of(p, width)), rows, aster_size(p, 3),
+                                         aster_size(p, TABLE_BLOCK)});
+}
+
 /* A derivative that nobody asked for is that of 0. */
 static aster_val or_zero(struct aster_program *p, aster_val d, aster_val like)
 {
@@ -112,10 +134,10 @@ static int infer_message(struct aster_program *p, struct op *o)
         !aster_size_same(p, aster_val_dim(p, starts, 0),
                          aster_size_add(p, atoms, aster_size(p, 1))))
         return aster_infer_fail(p, o, "links i32 [2 E] and starts i32 [N + 1] are expected");
-    if (o->n_in == 6 && !is_rows(p, o->in[5], atoms, width, 3))
-        return aster_infer_fail(p, o, "v [N, 3 F] is expected");
-    int64_t blocks = (p->size[width].n + TABLE_BLOCK - 1) / TABLE_BLOCK,
-            parts = o->n_in == 6 ? 3 : 2;
+    if (o->n_in == 6 && !is_vectors(p, o->in[5], atoms, width))
+        return aster_infer_fail(p, o, "vectors [ceil(F / %d), N, 3, %d] are expected", TABLE_BLOCK,
+                                TABLE_BLOCK);
+    int64_t blocks = blocks_of(p, width), parts = o->n_in == 6 ? 3 : 2;
     if (!aster_is_real(p, table) || aster_val_rank(p, table) != 5 ||
         !aster_size_is(p, aster_val_dim(p, table, 0), blocks) ||
         aster_size_is(p, aster_val_dim(p, table, 1), 1) ||
@@ -125,7 +147,7 @@ static int infer_message(struct aster_program *p, struct op *o)
         return aster_infer_fail(p, o, "a table [%lld, knots, 2, %lld, %d] is expected",
                                 (long long)blocks, (long long)parts, TABLE_BLOCK);
     ASTER_TRY(set_rows(p, o, 0, atoms, width, 1));
-    return set_rows(p, o, 1, atoms, width, 3);
+    return set_vectors(p, o, 1, atoms, width);
 }
 
 aster_val aster_emit_message(struct aster_program *p, const struct aster_message *m,
@@ -148,7 +170,7 @@ static int infer_message_dx(struct aster_program *p, struct op *o)
     ASTER_TRY(set_rows(p, o, 0, aster_val_dim(p, o->in[3], 0), aster_size(p, 4), 1));
     if (o->i[0])
         ASTER_TRY(set_rows(p, o, 1, atoms, width, 1));
-    return o->i[0] && o->n_in == 8 ? set_rows(p, o, 2, atoms, width, 3) : 0;
+    return o->i[0] && o->n_in == 8 ? set_vectors(p, o, 2, atoms, width) : 0;
 }
 
 static void grad_message(struct aster_program *p, const struct op *o, const bool *want,
@@ -196,8 +218,9 @@ const struct op_desc aster_desc_message_dx = {
 static int infer_length(struct aster_program *p, struct op *o)
 {
     if (!is_matrix(p, o->in[0]) ||
-        !is_rows(p, o->in[1], aster_val_dim(p, o->in[0], 0), aster_val_dim(p, o->in[0], 1), 3))
-        return aster_infer_fail(p, o, "s [N, F] and v [N, 3 F] are expected");
+        !is_vectors(p, o->in[1], aster_val_dim(p, o->in[0], 0), aster_val_dim(p, o->in[0], 1)))
+        return aster_infer_fail(p, o, "s [N, F] and vectors [ceil(F / %d), N, 3, %d] are expected",
+                                TABLE_BLOCK, TABLE_BLOCK);
     return set_rows(p, o, 0, aster_val_dim(p, o->in[0], 0), aster_val_dim(p, o->in[0], 1), 2);
 }
 
@@ -212,9 +235,10 @@ aster_val aster_emit_vector_length(struct aster_program *p, aster_val s, aster_v
 
 static int infer_length_dx(struct aster_program *p, struct op *o)
 {
-    struct value q = *aster_value(p, o->in[0]), v = *aster_value(p, o->in[1]);
-    ASTER_TRY(set_rows(p, o, 0, q.dim[0], aster_size_div(p, q.dim[1], 2), 1));
-    return set_rows(p, o, 1, v.dim[0], v.dim[1], 1);
+    struct value q = *aster_value(p, o->in[0]);
+    aster_sz width = aster_size_div(p, q.dim[1], 2);
+    ASTER_TRY(set_rows(p, o, 0, q.dim[0], width, 1));
+    return set_vectors(p, o, 1, q.dim[0], width);
 }
 
 static void grad_length(struct aster_program *p, const struct op *o, const bool *want,
@@ -247,11 +271,14 @@ static int infer_gate(struct aster_program *p, struct op *o)
         return aster_infer_fail(p, o, "s [N, F] is expected");
     aster_sz atoms = aster_val_dim(p, s, 0), width = aster_val_dim(p, s, 1),
              three = aster_size(p, 3);
-    if (!is_rows(p, o->in[1], atoms, width, 3) || !is_rows(p, o->in[2], atoms, width, 3) ||
+    if (!is_vectors(p, o->in[1], atoms, width) || !is_rows(p, o->in[2], atoms, width, 3) ||
         !is_rows(p, o->in[3], three, three, 1))
-        return aster_infer_fail(p, o, "v and o [N, 3 F] and a matrix [3, 3] are expected");
+        return aster_infer_fail(p, o,
+                                "vectors [ceil(F / %d), N, 3, %d], o [N, 3 F] and a matrix [3, 3] "
+                                "are expected",
+                                TABLE_BLOCK, TABLE_BLOCK);
     ASTER_TRY(set_rows(p, o, 0, atoms, width, 1));
-    return set_rows(p, o, 1, atoms, width, 3);
+    return set_vectors(p, o, 1, atoms, width);
 }
 
 aster_val aster_emit_vector_gate(struct aster_program *p, const struct aster_gate *g,
@@ -270,9 +297,9 @@ aster_val aster_emit_vector_gate(struct aster_program *p, const struct aster_gat
 
 static int infer_gate_dx(struct aster_program *p, struct op *o)
 {
-    struct value v = *aster_value(p, o->in[2]);
-    ASTER_TRY(set_rows(p, o, 0, v.dim[0], v.dim[1], 1));
-    return set_rows(p, o, 1, v.dim[0], v.dim[1], 1);
+    struct value s = *aster_value(p, o->in[0]);
+    ASTER_TRY(set_rows(p, o, 0, s.dim[0], s.dim[1], 3));
+    return set_vectors(p, o, 1, s.dim[0], s.dim[1]);
 }
 
 static void grad_gate(struct aster_program *p, const struct op *o, const bool *want,

@@ -134,11 +134,17 @@ static int limit_gpus(struct aster_ctx *ctx, const struct chosen *c)
 static int start(struct aster_runtime *rt, const struct chosen *c)
 {
     struct starpu_conf conf;
+    if (starpu_is_initialized())
+        return aster_fail(rt->env.ctx, ASTER_EPARAM,
+                          "this process runs a job or has a calculator open already; one at a "
+                          "time is possible");
     if (starpu_conf_init(&conf) != 0)
         return aster_fail(rt->env.ctx, ASTER_EDEVICE,
                           "StarPU: the library and its header are of different versions");
     conf.precedence_over_environment_variables = 1;
     conf.sched_policy_name = rt->scheduler;
+    if (c->n_gpus == 0)
+        idle_policy(rt->scheduler, &conf);
     conf.ncpus = c->cpus;
     conf.ncuda = c->n_gpus;
     if (!rt->simulate && c->n_gpus > 0) {
@@ -322,6 +328,7 @@ void aster_runtime_free(struct aster_runtime **rtp)
     if (rt->started) {
         starpu_task_wait_for_all();
         gpu_workers_stop(rt);
+        idle_end();
         starpu_shutdown();
     }
     for (int k = 0; rt->env.worker && k < rt->env.n_workers; k++)

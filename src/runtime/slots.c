@@ -5,7 +5,11 @@
 int aster_slots_init(struct aster_ctx *ctx, struct aster_slots *s, int n)
 {
     ASTER_TRY(aster_gate_new(ctx, &s->gate));
-    ASTER_TRY(aster_alloc(ctx, n, sizeof *s->free_list, &s->free_list));
+    int rc = aster_alloc(ctx, n, sizeof *s->free_list, &s->free_list);
+    if (rc < 0) {
+        aster_gate_free(&s->gate);
+        return rc;
+    }
     s->n = s->n_free = n;
     for (int k = 0; k < n; k++)
         s->free_list[k] = n - 1 - k;

@@ -20,6 +20,11 @@
 struct aster_runtime;
 ASTER_CHECKED int gpu_workers_start(struct aster_runtime *rt);
 void gpu_workers_stop(struct aster_runtime *rt);
+/* Before the start: has idle workers wait under the policy of that name, where it is one that this
+ * can be done for. Before the end: they wait no longer. */
+struct starpu_conf;
+void idle_policy(const char *name, struct starpu_conf *conf);
+void idle_end(void);
 
 struct aster_sampled {
     double at, busy_s;

@@ -27,26 +27,33 @@ static int scalars_of(struct progress *p, struct scalar *out)
         {"best", false, &p->best},
         {"best_epoch", true, &p->best_epoch},
         {"without_better", true, &p->without_better},
+        {"skipped", true, &p->skipped},
     };
     memcpy(out, list, sizeof list);
     return (int)(sizeof list / sizeof *list);
 }
 enum { MAX_SCALARS = 16 };
 
-static int write_head(struct aster_h5 *f, const struct snapshot *s, const char *isa)
+static int write_model(struct aster_h5 *f, const struct snapshot *s)
 {
     struct aster_str model = {0};
     model_to_json(s->model, &model);
     int rc = aster_h5_attr_set_str(f, "/", "model", aster_str_get(&model));
     aster_str_free(&model);
     ASTER_TRY(rc);
-    ASTER_TRY(aster_h5_attr_set_i64(f, "/", "asterism_checkpoint", FORMAT));
     ASTER_TRY(aster_h5_attr_set_str(f, "/", "encoding", s->encoding));
-    ASTER_TRY(aster_h5_attr_set_str(f, "/", "provenance", s->provenance));
-    ASTER_TRY(aster_h5_attr_set_str(f, "/", "config", s->config));
-    ASTER_TRY(aster_h5_attr_set_str(f, "/", "isa", isa));
     ASTER_TRY(aster_h5_attr_set_f64(f, "/", "class_weight_0", s->class_weights[0]));
     return aster_h5_attr_set_f64(f, "/", "class_weight_1", s->class_weights[1]);
+}
+
+static int write_head(struct aster_h5 *f, const struct snapshot *s, const char *isa)
+{
+    if (s->model)
+        ASTER_TRY(write_model(f, s));
+    ASTER_TRY(aster_h5_attr_set_i64(f, "/", "asterism_checkpoint", FORMAT));
+    ASTER_TRY(aster_h5_attr_set_str(f, "/", "provenance", s->provenance));
+    ASTER_TRY(aster_h5_attr_set_str(f, "/", "config", s->config));
+    return aster_h5_attr_set_str(f, "/", "isa", isa);
 }
 
 static int write_progress(struct aster_h5 *f, const struct progress *progress)
@@ -100,7 +107,9 @@ static int read_progress(struct aster_ctx *ctx, struct aster_h5 *f, const char *
     struct aster_h5_shape shape;
     int n = scalars_of(p, list);
     for (int k = 0; k < n; k++)
-        if (list[k].is_int)
+        if (list[k].at == &p->skipped && !aster_h5_attr_has(f, "/", list[k].name))
+            p->skipped = 0; /* of an earlier version: none were */
+        else if (list[k].is_int)
             ASTER_TRY(aster_h5_attr_i64(f, "/", list[k].name, list[k].at));
         else
             ASTER_TRY(aster_h5_attr_f64(f, "/", list[k].name, list[k].at));

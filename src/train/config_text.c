@@ -2,6 +2,7 @@
 /* A training configuration as text, one "name: value" per line: what must be the same for a resume
  * to give the same bits. */
 #include "train/internal.h"
+#include "train/learner.h"
 
 #include <string.h>
 
@@ -27,21 +28,13 @@ static void real(struct aster_str *out, const char *name, double v)
     aster_str_printf(out, "%s: %.17g\n", name, v);
 }
 
-int config_text(struct aster_ctx *ctx, const struct aster_train_config *c,
-                const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
-                int64_t n_val, const struct aster_sample *val, struct aster_str *out)
+void aster_learner_text(const struct aster_train_config *c, struct aster_str *out)
 {
-    static const char *const optimizers[] = {"adam", "adamw", "sgd"}, *const schedules[] = {
-                                                                          "reduce_on_plateau",
-                                                                          "cosine", "none"};
-    aster_str_add(out, "model: ");
-    model_to_json(&c->model, out);
-    aster_str_printf(out, "\nencoding: %s\nprecision: %s\n", enc->name,
-                     aster_precision_name(c->real, c->model.products));
-    integer(out, "batch_size", c->batch_size);
-    integer(out, "shards", c->shards);
-    aster_str_printf(out, "bn: %s\noptimizer: %s\n", c->bn == ASTER_BN_SYNC ? "sync" : "local",
-                     optimizers[c->optimizer]);
+    static const char *const optimizers[] = {"adam", "adamw", "sgd", "rmsprop"},
+                             *const schedules[] = {
+                                 "reduce_on_plateau", "cosine",       "none", "step",
+                                 "exponential",       "warmup_cosine"};
+    aster_str_printf(out, "optimizer: %s\n", optimizers[c->optimizer]);
     real(out, "learning_rate", c->learning_rate);
     real(out, "weight_decay", c->weight_decay);
     real(out, "beta1", c->beta1);
@@ -50,13 +43,33 @@ int config_text(struct aster_ctx *ctx, const struct aster_train_config *c,
     real(out, "momentum", c->momentum);
     real(out, "clip_norm", c->clip_norm);
     aster_str_printf(out, "scheduler: %s\n", schedules[c->schedule]);
-    if (c->schedule == ASTER_SCHEDULE_COSINE)
+    if (c->schedule == ASTER_SCHEDULE_COSINE || c->schedule == ASTER_SCHEDULE_WARMUP)
         integer(out, "epochs", c->epochs);
+    if (c->schedule == ASTER_SCHEDULE_WARMUP)
+        integer(out, "warmup_steps", c->warmup_steps);
+    if (c->schedule == ASTER_SCHEDULE_STEP)
+        integer(out, "step_size", c->step_size);
+    if (c->schedule == ASTER_SCHEDULE_STEP || c->schedule == ASTER_SCHEDULE_EXPONENTIAL)
+        real(out, "gamma", c->gamma);
     real(out, "plateau_factor", c->plateau_factor);
     real(out, "plateau_threshold", c->plateau_threshold);
     real(out, "min_lr", c->min_lr);
     integer(out, "plateau_patience", c->plateau_patience);
     integer(out, "patience", c->patience);
+}
+
+int config_text(struct aster_ctx *ctx, const struct aster_train_config *c,
+                const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
+                int64_t n_val, const struct aster_sample *val, struct aster_str *out)
+{
+    aster_str_add(out, "model: ");
+    model_to_json(&c->model, out);
+    aster_str_printf(out, "\nencoding: %s\nprecision: %s\n", enc->name,
+                     aster_precision_name(c->real, c->model.products));
+    integer(out, "batch_size", c->batch_size);
+    integer(out, "shards", c->shards);
+    aster_str_printf(out, "bn: %s\n", c->bn == ASTER_BN_SYNC ? "sync" : "local");
+    aster_learner_text(c, out);
     aster_str_printf(out, "loss_weights: [%.17g, %.17g]\nseed: %llu\nmonitor: %s\nmode: %s\n",
                      c->class_weights[0], c->class_weights[1], (unsigned long long)c->seed,
                      c->monitor, c->monitor_max ? "max" : "min");

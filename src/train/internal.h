@@ -88,6 +88,7 @@ enum { TOP_MAX = 64 };
 struct progress {               /* the part of a checkpoint that is not parameters */
     int64_t epoch, batch, step; /* epochs done, batches of this epoch done, optimizer steps done */
     double loss_sum;            /* of this epoch's batches, in order */
+    int64_t skipped;            /* of them: without a finite loss */
     double lr;
     double plateau_best;
     int64_t plateau_bad;
@@ -112,15 +113,19 @@ struct verdict {
     int64_t dropped;
     bool stop;
 };
+/* The rate of the next step; n_batches: steps of an epoch. */
+double progress_rate(const struct aster_train_config *c, int64_t n_batches,
+                     const struct progress *p);
 void progress_epoch(const struct aster_train_config *c, const struct monitor *m,
                     const struct aster_epoch *e, struct progress *p, struct verdict *v);
 
 /* ---- checkpoint.c, weights.c ---- */
 struct snapshot { /* host copies; m, v may be NULL */
     const struct aster_program *program;
-    const struct aster_model_config *model;
-    const char *encoding, *config, *provenance;
+    const struct aster_model_config *model; /* NULL, and with it these two: none of ours */
+    const char *encoding;
     const double *class_weights;
+    const char *config, *provenance;
     enum aster_optimizer optimizer;
     void *params, *m, *v;
     double *buffers;

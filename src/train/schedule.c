@@ -37,6 +37,22 @@ static double val_auc(const struct aster_epoch *e)
 {
     return e->val.auc;
 }
+static double val_energy_rmse(const struct aster_epoch *e)
+{
+    return e->field.energy_rmse;
+}
+static double val_energy_mae(const struct aster_epoch *e)
+{
+    return e->field.energy_mae;
+}
+static double val_force_rmse(const struct aster_epoch *e)
+{
+    return e->field.force_rmse;
+}
+static double val_force_mae(const struct aster_epoch *e)
+{
+    return e->field.force_mae;
+}
 static double train_loss(const struct aster_epoch *e)
 {
     return e->train_loss;
@@ -54,6 +70,10 @@ static const struct {
     {"val_f1_macro", val_f1_macro},
     {"val_mcc", val_mcc},
     {"val_auc", val_auc},
+    {"val_energy_rmse", val_energy_rmse},
+    {"val_energy_mae", val_energy_mae},
+    {"val_force_rmse", val_force_rmse},
+    {"val_force_mae", val_force_mae},
     {"train_loss", train_loss},
 };
 enum { N_MONITORS = sizeof monitors / sizeof *monitors };
@@ -124,6 +144,23 @@ static double cosine(const struct aster_train_config *c, int64_t epoch)
            (c->learning_rate - c->min_lr) * (1 + cos(pi * (double)epoch / (double)c->epochs)) / 2;
 }
 
+/* Epochs of the cosine: those that ended with the rise behind them */
+static int64_t cosine_epochs(const struct aster_train_config *c, int64_t n_batches, int64_t epoch)
+{
+    int64_t first = aster_max64(1, (c->warmup_steps + n_batches - 1) / n_batches);
+    return aster_max64(0, epoch - first + 1);
+}
+
+double progress_rate(const struct aster_train_config *c, int64_t n_batches,
+                     const struct progress *p)
+{
+    const struct aster_warmup w = {c->min_lr, c->learning_rate, c->min_lr, c->warmup_steps,
+                                   c->epochs};
+    return c->schedule == ASTER_SCHEDULE_WARMUP
+               ? aster_warmup_rate(&w, p->step, cosine_epochs(c, n_batches, p->epoch))
+               : p->lr;
+}
+
 /* Keeps the list of the best epochs, best first; of equal ones the earlier is better. */
 static void rank(const struct aster_train_config *c, bool max, int64_t epoch, double value,
                  struct progress *p, struct verdict *v)
@@ -168,4 +205,8 @@ void progress_epoch(const struct aster_train_config *c, const struct monitor *m,
         plateau(c, value, p);
     else if (c->schedule == ASTER_SCHEDULE_COSINE)
         p->lr = cosine(c, e->epoch + 1);
+    else if (c->schedule == ASTER_SCHEDULE_STEP)
+        p->lr = c->learning_rate * pow(c->gamma, (double)((e->epoch + 1) / c->step_size));
+    else if (c->schedule == ASTER_SCHEDULE_EXPONENTIAL)
+        p->lr = c->learning_rate * pow(c->gamma, (double)(e->epoch + 1));
 }

@@ -21,12 +21,12 @@ static int submit_encode(struct trainer *tr, struct step *st, int64_t chunk,
     for (int64_t s = 0; s < st->n_shards; s++) {
         const struct planned *plan = st->plan[s];
         struct aster_encode_task t = {
-            .enc = tr->enc,
-            .real = tr->c->real,
-            .time_major = aster_model_time_major(tr->c->model.kind),
+            .enc = tr->l.enc,
+            .real = tr->l.c->real,
+            .time_major = aster_model_time_major(tr->l.c->model.kind),
             .with_labels = true,
             .n = plan->n,
-            .n_positions = tr->c->model.max_length,
+            .n_positions = tr->l.c->model.max_length,
             .samples = st->samples + s * chunk,
             .counted = counted,
             .x = plan->x,
@@ -35,7 +35,7 @@ static int submit_encode(struct trainer *tr, struct step *st, int64_t chunk,
             .status = st->status + s * chunk,
             .input = input[s],
         };
-        ASTER_TRY(aster_cl_encode(tr->env, &t));
+        ASTER_TRY(aster_cl_encode(tr->l.env, &t));
     }
     return 0;
 }
@@ -48,19 +48,21 @@ static int submit_segment(struct trainer *tr, struct step *st, int segment, int6
     planned_task(plan, segment, "train", &t);
     t.shard = s;
     t.at[ASTER_ROLE_INPUT] = input[s];
-    t.at[ASTER_ROLE_PARAM] = tr->param;
+    t.at[ASTER_ROLE_PARAM] = tr->l.param;
     t.at[ASTER_ROLE_OUTPUT] = tr->output[s];
     t.at[ASTER_ROLE_GRAD] = tr->grad[s];
-    t.at[ASTER_ROLE_AUX] = tr->running ? tr->aux[s] : NULL;
+    t.at[ASTER_ROLE_AUX] = tr->l.running ? tr->aux[s] : NULL;
     t.at[ASTER_ROLE_ARENA] = tr->scratch ? tr->scratch : tr->arena[s];
     if (segment > 0) /* shard 0's part has become the sum over all */
         t.at[ASTER_ROLE_SYNC_IN] = tr->sync[(segment - 1) % 2][0];
     if (segment + 1 < plan->n_segments)
         t.at[ASTER_ROLE_SYNC_OUT] = tr->sync[segment % 2][s];
     t.one_kind = true;
-    t.info = (struct aster_run_info){
-        .seed = tr->c->seed, .step = step, .sample0 = s * chunk, .status = st->status + s * chunk};
-    return aster_cl_program(tr->env, &t);
+    t.info = (struct aster_run_info){.seed = tr->l.c->seed,
+                                     .step = step,
+                                     .sample0 = s * chunk,
+                                     .status = st->status + s * chunk};
+    return aster_cl_program(tr->l.env, &t);
 }
 
 static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, int64_t step,
@@ -74,7 +76,7 @@ static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, in
             break;
         enum aster_dtype t = aster_plan_sync_dtype(first->plan, k);
         ASTER_TRY(
-            aster_cl_sum(tr->env, t, aster_plan_sync_bytes(first->plan, k) / aster_dtype_size(t),
+            aster_cl_sum(tr->l.env, t, aster_plan_sync_bytes(first->plan, k) / aster_dtype_size(t),
                          (int)st->n_shards, (const struct aster_buffer *const *)tr->sync[k % 2]));
     }
     return 0;
@@ -82,33 +84,10 @@ static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, in
 
 static int submit_update(struct trainer *tr, int64_t n_shards, int64_t step, double lr)
 {
-    const struct aster_train_config *c = tr->c;
-    ASTER_TRY(aster_cl_add_tree(tr->env, c->real, tr->n_param, (int)n_shards,
-                                (const struct aster_buffer *const *)tr->grad));
-    if (tr->norm)
-        ASTER_TRY(aster_cl_norm(tr->env, c->real, tr->n_param, tr->grad[0], tr->norm));
-    struct aster_update_task t = {
-        .kind = c->optimizer,
-        .real = c->real,
-        .n = tr->n_param,
-        .update = {.lr = lr,
-                   .beta1 = c->beta1,
-                   .beta2 = c->beta2,
-                   .eps = c->eps,
-                   .weight_decay = c->weight_decay,
-                   .momentum = c->momentum,
-                   .step = step + 1,
-                   .grad_scale = 1},
-        .clip_norm = c->clip_norm,
-        .param = tr->param,
-        .grad = tr->grad[0],
-        .m = tr->m,
-        .v = tr->v,
-        .norm = tr->norm,
-    };
-    ASTER_TRY(aster_cl_update(tr->env, &t));
-    if (tr->running)
-        ASTER_TRY(aster_cl_ema(tr->env, tr->n_running, BN_MOMENTUM, tr->running, tr->aux[0]));
+    ASTER_TRY(aster_learner_sum(&tr->l, n_shards, tr->grad));
+    ASTER_TRY(aster_learner_update(&tr->l, tr->grad[0], step, lr));
+    if (tr->l.running)
+        ASTER_TRY(aster_cl_ema(tr->l.env, tr->l.n_running, BN_MOMENTUM, tr->l.running, tr->aux[0]));
     return 0;
 }
 
@@ -120,52 +99,52 @@ static void copy_loss(void *arg, const void *const *in)
     struct trainer *tr = st->tr;
     for (int64_t s = 0; s < st->n_shards; s++)
         st->loss[s] = *(const double *)((const char *)in[s] + st->plan[s]->loss);
-    double loss = tr->batch_loss[st->batch] = aster_tree_sum(st->n_shards, st->loss);
-    int rc = atomic_load(&tr->env->failed);
+    double loss = tr->l.batch_loss[st->batch] = aster_tree_sum(st->n_shards, st->loss);
+    int rc = atomic_load(&tr->l.env->failed);
     for (int64_t k = 0; k < st->n && rc == 0; k++)
         if (st->status[k] < 0)
             rc = aster_fail(
-                tr->ctx, st->status[k],
+                tr->l.ctx, st->status[k],
                 "training sample %lld of %lld cannot be read (code %d): its encoding failed",
-                (long long)(st->samples[k] - tr->samples + 1), (long long)tr->n_train,
+                (long long)(st->samples[k] - tr->samples + 1), (long long)tr->l.n_train,
                 (int)st->status[k]);
     if (rc == 0 && !isfinite(loss))
         rc = aster_fail(
-            tr->ctx, ASTER_ENUMERIC,
+            tr->l.ctx, ASTER_ENUMERIC,
             "epoch %lld, batch %lld: the loss is %g; lower learning_rate or set clip_norm",
             (long long)st->epoch, (long long)st->batch, loss);
     if (rc < 0)
-        atomic_store(&tr->failed, rc);
+        atomic_store(&tr->l.failed, rc);
 }
 
 static void step_done(void *arg)
 {
     struct step *st = arg;
-    atomic_fetch_add(&st->tr->samples_done, st->n);
-    aster_slots_give(&st->tr->slots, st->slot);
+    atomic_fetch_add(&st->tr->l.samples_done, st->n);
+    aster_slots_give(&st->tr->l.slots, st->slot);
 }
 
 static int submit_step(struct trainer *tr, struct step *st, int64_t step, double lr)
 {
-    int64_t chunk = chunk_of(st->n, tr->c->shards);
+    int64_t chunk = chunk_of(st->n, tr->l.c->shards);
     struct aster_buffer *const *input = tr->input[step % tr->n_sets];
     ASTER_TRY(submit_encode(tr, st, chunk, input));
     ASTER_TRY(submit_program(tr, st, chunk, step, input));
     ASTER_TRY(submit_update(tr, st->n_shards, step, lr));
     return aster_cl_commit(
-        tr->env, &(struct aster_commit_task){.name = "loss",
-                                             .n = (int)st->n_shards,
-                                             .in = (const struct aster_buffer *const *)tr->output,
-                                             .copy = copy_loss,
-                                             .done = step_done,
-                                             .arg = st});
+        tr->l.env, &(struct aster_commit_task){.name = "loss",
+                                               .n = (int)st->n_shards,
+                                               .in = (const struct aster_buffer *const *)tr->output,
+                                               .copy = copy_loss,
+                                               .done = step_done,
+                                               .arg = st});
 }
 
 int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step, double lr,
                  int64_t n, const int64_t *order)
 {
-    struct step *st = &tr->steps[aster_slots_take(&tr->slots)];
-    int64_t chunk = chunk_of(n, tr->c->shards);
+    struct step *st = &tr->steps[aster_slots_take(&tr->l.slots)];
+    int64_t chunk = chunk_of(n, tr->l.c->shards);
     int rc = 0;
     st->epoch = epoch;
     st->batch = batch;
@@ -184,13 +163,13 @@ int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step,
     if (rc == 0)
         rc = submit_step(tr, st, step, lr);
     if (rc < 0) { /* what was submitted of it ends first */
-        aster_runtime_wait(tr->rt);
-        aster_slots_give(&tr->slots, st->slot);
+        aster_runtime_wait(tr->l.rt);
+        aster_slots_give(&tr->l.slots, st->slot);
     }
     return rc;
 }
 
 void trainer_wait(struct trainer *tr)
 {
-    aster_slots_wait(&tr->slots);
+    aster_slots_wait(&tr->l.slots);
 }

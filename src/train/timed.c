@@ -18,10 +18,10 @@ static int one_step(struct walk *w, int64_t *samples)
         w->batch = 0;
     }
     if (w->batch == 0)
-        aster_shuffle(tr->c->seed, aster_fnv1a64("shuffle", 7) + (uint64_t)w->epoch, tr->n_train,
-                      w->order);
-    ASTER_TRY(atomic_load(&tr->failed));
-    ASTER_TRY(trainer_step(tr, w->epoch, w->batch, w->step, tr->c->learning_rate, w->size,
+        aster_shuffle(tr->l.c->seed, aster_fnv1a64("shuffle", 7) + (uint64_t)w->epoch,
+                      tr->l.n_train, w->order);
+    ASTER_TRY(atomic_load(&tr->l.failed));
+    ASTER_TRY(trainer_step(tr, w->epoch, w->batch, w->step, tr->l.c->learning_rate, w->size,
                            w->order + w->batch * w->size));
     *samples += w->size;
     w->batch++;
@@ -35,25 +35,15 @@ static int steps(struct walk *w, int64_t n, int64_t *samples)
     for (int64_t k = 0; k < n && rc == 0; k++)
         rc = one_step(w, samples);
     trainer_wait(w->tr);
-    return rc < 0 ? rc : atomic_load(&w->tr->failed);
-}
-
-static void first_parameters(struct trainer *tr)
-{
-    aster_program_init_params(tr->program, tr->c->seed, aster_buffer_open(tr->param, true));
-    aster_buffer_close(tr->param);
-    if (!tr->running)
-        return;
-    aster_program_init_buffers(tr->program, aster_buffer_open(tr->running, true));
-    aster_buffer_close(tr->running);
+    return rc < 0 ? rc : atomic_load(&w->tr->l.failed);
 }
 
 static int timed(struct walk *w, int64_t warmup, struct aster_timing *out)
 {
-    struct aster_runtime *rt = w->tr->rt;
+    struct aster_runtime *rt = w->tr->l.rt;
     struct aster_usage before;
     int64_t ignored = 0;
-    first_parameters(w->tr);
+    ASTER_TRY(trainer_first(&w->tr->l));
     ASTER_TRY(steps(w, warmup, &ignored));
     double start = aster_runtime_now(rt);
     aster_runtime_usage(rt, start, start, &before); /* StarPU's counters begin here */
@@ -62,7 +52,7 @@ static int timed(struct walk *w, int64_t warmup, struct aster_timing *out)
     out->seconds = end - start;
     aster_runtime_usage(rt, start, end, &out->usage);
     int64_t last = w->batch > 0 ? w->batch - 1 : 0;
-    out->loss = w->tr->batch_loss[last];
+    out->loss = w->tr->l.batch_loss[last];
     return 0;
 }
 

@@ -15,7 +15,14 @@ ASTER_CHECKED int aster_encoding_table(struct aster_ctx *ctx, const char *name,
                                        struct aster_encoding *out);
 
 /* ---- training ---- */
-enum aster_schedule { ASTER_SCHEDULE_PLATEAU, ASTER_SCHEDULE_COSINE, ASTER_SCHEDULE_NONE };
+enum aster_schedule {
+    ASTER_SCHEDULE_PLATEAU,
+    ASTER_SCHEDULE_COSINE,
+    ASTER_SCHEDULE_NONE,
+    ASTER_SCHEDULE_STEP,        /* times gamma every step_size epochs */
+    ASTER_SCHEDULE_EXPONENTIAL, /* times gamma every epoch */
+    ASTER_SCHEDULE_WARMUP       /* aster_warmup_rate, step by step */
+};
 enum aster_bn_mode { ASTER_BN_SYNC, ASTER_BN_LOCAL };
 
 struct aster_train_config {
@@ -30,7 +37,9 @@ struct aster_train_config {
     enum aster_schedule schedule;
     double plateau_factor, plateau_threshold, min_lr;
     int64_t plateau_patience; /* patience / 2 in the reference */
-    int64_t patience;         /* early stop; 0: off */
+    double gamma;
+    int64_t step_size, warmup_steps;
+    int64_t patience; /* early stop; 0: off */
     double class_weights[2];
     uint64_t seed;
     const char *monitor; /* val_f1, val_loss, val_accuracy ... */
@@ -54,10 +63,18 @@ struct aster_warmup {
 /* step counts from 0; done: epochs that ended when their last step was at steps or later */
 double aster_warmup_rate(const struct aster_warmup *w, int64_t step, int64_t done);
 
+/* How far energies and forces are from the labels: eV, eV/A, degrees. */
+struct aster_field_metrics {
+    double energy_rmse, energy_mae, force_rmse, force_mae, force_rmse_axis[3];
+    double angle_mean, angle_max; /* between forces and their labels, where neither is nearly 0 */
+};
+
 struct aster_epoch { /* one line of history.csv */
     int64_t epoch;   /* from 0 */
     double train_loss, val_loss, lr, seconds;
-    struct aster_metrics val;
+    struct aster_metrics val;         /* of a labelling model */
+    struct aster_field_metrics field; /* of a force field */
+    int64_t skipped;                  /* batches that changed nothing */
     bool best;
 };
 

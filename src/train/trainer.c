@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The buffers of training: made once, reused by every step. */
-#include "train/trainer.h"
+#include "train/validation.h"
 
 struct sizes {
     int64_t bytes[ASTER_N_CLASSES], sync;
@@ -33,7 +33,7 @@ int trainer_check(struct aster_ctx *ctx, const struct aster_train_config *c, int
  * each. */
 static int look_at_batch(struct trainer *tr, int64_t n, struct sizes *most)
 {
-    int64_t chunk = chunk_of(n, tr->c->shards), rest = n % chunk;
+    int64_t chunk = chunk_of(n, tr->l.c->shards), rest = n % chunk;
     for (int k = 0; k < 2; k++) {
         const struct planned *p;
         if (k == 1 && rest == 0)
@@ -50,29 +50,21 @@ static int look_at_batch(struct trainer *tr, int64_t n, struct sizes *most)
 
 static int make_many(struct trainer *tr, int64_t bytes, struct aster_buffer ***out)
 {
-    ASTER_TRY(aster_alloc(tr->ctx, tr->shards, sizeof **out, out));
+    ASTER_TRY(aster_alloc(tr->l.ctx, tr->shards, sizeof **out, out));
     for (int64_t s = 0; s < tr->shards; s++)
-        ASTER_TRY(aster_buffer_new(tr->rt, bytes, &(*out)[s]));
+        ASTER_TRY(aster_buffer_new(tr->l.rt, bytes, &(*out)[s]));
     return 0;
 }
 
 static int make_buffers(struct trainer *tr, const struct sizes *z)
 {
-    int64_t real = aster_dtype_size(tr->c->real), params = tr->n_param * real;
-    ASTER_TRY(aster_buffer_new(tr->rt, params, &tr->param));
-    ASTER_TRY(aster_buffer_new(tr->rt, params, &tr->m));
-    if (tr->c->optimizer != ASTER_OPTIMIZER_SGD)
-        ASTER_TRY(aster_buffer_new(tr->rt, params, &tr->v));
-    if (tr->c->clip_norm > 0)
-        ASTER_TRY(aster_buffer_new(tr->rt, sizeof(double), &tr->norm));
+    int64_t real = aster_dtype_size(tr->l.c->real), params = tr->l.n_param * real;
     ASTER_TRY(make_many(tr, params, &tr->grad));
     ASTER_TRY(make_many(tr, z->bytes[ASTER_CLASS_OUTPUT], &tr->output));
-    if (tr->n_running > 0) {
-        ASTER_TRY(aster_buffer_new(tr->rt, tr->n_running * (int64_t)sizeof(double), &tr->running));
-        ASTER_TRY(make_many(tr, tr->n_running * (int64_t)sizeof(double), &tr->aux));
-    }
+    if (tr->l.n_running > 0)
+        ASTER_TRY(make_many(tr, tr->l.n_running * (int64_t)sizeof(double), &tr->aux));
     if (z->n_segments == 1) {
-        ASTER_TRY(aster_buffer_new_scratch(tr->rt, z->bytes[ASTER_CLASS_ARENA], &tr->scratch));
+        ASTER_TRY(aster_buffer_new_scratch(tr->l.rt, z->bytes[ASTER_CLASS_ARENA], &tr->scratch));
     } else {
         ASTER_TRY(make_many(tr, z->bytes[ASTER_CLASS_ARENA], &tr->arena));
         for (int k = 0; k < 2; k++)
@@ -85,54 +77,79 @@ static int make_buffers(struct trainer *tr, const struct sizes *z)
 
 static int make_steps(struct trainer *tr)
 {
-    tr->n_steps = (int)aster_max64(1, aster_min64(tr->c->window, 64));
-    ASTER_TRY(aster_slots_init(tr->ctx, &tr->slots, tr->n_steps));
-    ASTER_TRY(aster_alloc(tr->ctx, tr->n_steps, sizeof *tr->steps, &tr->steps));
+    tr->n_steps = (int)aster_max64(1, aster_min64(tr->l.c->window, 64));
+    ASTER_TRY(aster_slots_init(tr->l.ctx, &tr->l.slots, tr->n_steps));
+    ASTER_TRY(aster_alloc(tr->l.ctx, tr->n_steps, sizeof *tr->steps, &tr->steps));
     for (int k = 0; k < tr->n_steps; k++) {
         struct step *st = &tr->steps[k];
         st->tr = tr;
         st->slot = k;
-        ASTER_TRY(aster_alloc(tr->ctx, tr->shards, sizeof *st->plan, &st->plan));
-        ASTER_TRY(aster_alloc(tr->ctx, tr->c->batch_size, sizeof *st->samples, &st->samples));
-        ASTER_TRY(aster_alloc(tr->ctx, tr->c->batch_size, sizeof *st->status, &st->status));
-        ASTER_TRY(aster_alloc(tr->ctx, tr->shards, sizeof *st->loss, &st->loss));
+        ASTER_TRY(aster_alloc(tr->l.ctx, tr->shards, sizeof *st->plan, &st->plan));
+        ASTER_TRY(aster_alloc(tr->l.ctx, tr->l.c->batch_size, sizeof *st->samples, &st->samples));
+        ASTER_TRY(aster_alloc(tr->l.ctx, tr->l.c->batch_size, sizeof *st->status, &st->status));
+        ASTER_TRY(aster_alloc(tr->l.ctx, tr->shards, sizeof *st->loss, &st->loss));
     }
     return 0;
 }
 
 static int trainer_start(struct trainer *tr)
 {
-    const struct aster_train_config *c = tr->c;
+    const struct aster_train_config *c = tr->l.c;
     struct aster_model_loss loss = {.class_weights = {c->class_weights[0], c->class_weights[1]},
                                     .sync_bn = c->bn == ASTER_BN_SYNC};
     struct sizes z = {0};
     ASTER_TRY(
-        aster_model_program(tr->ctx, &c->model, c->real, ASTER_USE_TRAIN, &loss, &tr->program));
-    tr->plans = (struct plans){.ctx = tr->ctx,
-                               .program = tr->program,
+        aster_model_program(tr->l.ctx, &c->model, c->real, ASTER_USE_TRAIN, &loss, &tr->l.program));
+    tr->plans = (struct plans){.ctx = tr->l.ctx,
+                               .program = tr->l.program,
                                .length = c->model.max_length,
                                .cut = aster_model_time_major(c->model.kind)};
-    tr->n_param = aster_program_class_n(tr->program, ASTER_CLASS_PARAM);
-    tr->n_running = aster_program_class_n(tr->program, ASTER_CLASS_BUFFER);
-    int64_t full = aster_min64(c->batch_size, tr->n_train), last = tr->n_train % full;
-    tr->n_batches = chunk_of(tr->n_train, full);
+    int64_t full = aster_min64(c->batch_size, tr->l.n_train), last = tr->l.n_train % full;
+    tr->l.n_batches = chunk_of(tr->l.n_train, full);
     ASTER_TRY(look_at_batch(tr, full, &z));
     if (last)
         ASTER_TRY(look_at_batch(tr, last, &z));
     tr->n_sets = c->window > 1 ? INPUT_SETS : 1;
-    int64_t before = atomic_load(&tr->env->memory_used);
+    int64_t before = atomic_load(&tr->l.env->memory_used);
+    ASTER_TRY(aster_learner_make(&tr->l, false));
     ASTER_TRY(make_buffers(tr, &z));
-    int64_t need = atomic_load(&tr->env->memory_used) - before;
-    if (before + need > tr->env->memory_limit)
-        return aster_fail(tr->ctx, ASTER_ELIMIT,
+    int64_t need = atomic_load(&tr->l.env->memory_used) - before;
+    if (before + need > tr->l.env->memory_limit)
+        return aster_fail(tr->l.ctx, ASTER_ELIMIT,
                           "training with batch_size %lld needs %.1f MB, %.1f MB of the memory "
                           "limit are free; lower batch_size%s",
                           (long long)c->batch_size, (double)need / 1e6,
-                          (double)(tr->env->memory_limit - before) / 1e6,
+                          (double)(tr->l.env->memory_limit - before) / 1e6,
                           z.n_segments == 1 ? " or raise shards" : "");
-    ASTER_TRY(aster_alloc(tr->ctx, tr->n_batches, sizeof *tr->batch_loss, &tr->batch_loss));
     return make_steps(tr);
 }
+
+int trainer_first(struct aster_learner *l)
+{
+    aster_program_init_params(l->program, l->c->seed, aster_buffer_open(l->param, true));
+    aster_buffer_close(l->param);
+    if (l->running) {
+        aster_program_init_buffers(l->program, aster_buffer_open(l->running, true));
+        aster_buffer_close(l->running);
+    }
+    return 0;
+}
+
+static int one_step(struct aster_learner *l, int64_t epoch, int64_t batch, int64_t step, double lr,
+                    int64_t n, const int64_t *order)
+{
+    return trainer_step((struct trainer *)l, epoch, batch, step, lr, n, order);
+}
+
+static int validate(struct aster_learner *l, const struct aster_train_hooks *hooks,
+                    struct aster_epoch *e)
+{
+    struct trainer *tr = (struct trainer *)l;
+    return validation_run(tr->validation, e->epoch, hooks, &e->val_loss, &e->val);
+}
+
+static const struct aster_learner_kind labeller = {
+    .start = trainer_first, .step = one_step, .validate = validate};
 
 int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct aster_train_config *c,
                 const struct aster_encoding *enc, int64_t n_train, const struct aster_sample *train,
@@ -141,12 +158,13 @@ int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct as
     *out = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     struct trainer *tr = *out;
-    tr->ctx = ctx;
-    tr->rt = rt;
-    tr->env = aster_runtime_env(rt);
-    tr->c = c;
-    tr->enc = enc;
-    tr->n_train = n_train;
+    tr->l.kind = &labeller;
+    tr->l.ctx = ctx;
+    tr->l.rt = rt;
+    tr->l.env = aster_runtime_env(rt);
+    tr->l.c = c;
+    tr->l.enc = enc;
+    tr->l.n_train = n_train;
     tr->samples = train;
     int rc = trainer_start(tr);
     if (rc < 0)
@@ -157,7 +175,7 @@ int trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt, const struct as
 static void free_many(struct trainer *tr, struct aster_buffer ***list)
 {
     for (int64_t s = 0; *list && s < tr->shards; s++)
-        aster_buffer_free(tr->rt, &(*list)[s]);
+        aster_buffer_free(tr->l.rt, &(*list)[s]);
     aster_free(list);
 }
 
@@ -166,7 +184,8 @@ void trainer_free(struct trainer **trp)
     struct trainer *tr = *trp;
     if (!tr)
         return;
-    aster_runtime_wait(tr->rt);
+    aster_runtime_wait(tr->l.rt);
+    validation_free(&tr->validation);
     for (int k = 0; tr->steps && k < tr->n_steps; k++) {
         aster_free(&tr->steps[k].plan);
         aster_free(&tr->steps[k].samples);
@@ -174,13 +193,7 @@ void trainer_free(struct trainer **trp)
         aster_free(&tr->steps[k].loss);
     }
     aster_free(&tr->steps);
-    aster_slots_done(&tr->slots);
-    aster_buffer_free(tr->rt, &tr->param);
-    aster_buffer_free(tr->rt, &tr->m);
-    aster_buffer_free(tr->rt, &tr->v);
-    aster_buffer_free(tr->rt, &tr->norm);
-    aster_buffer_free(tr->rt, &tr->running);
-    aster_buffer_free(tr->rt, &tr->scratch);
+    aster_buffer_free(tr->l.rt, &tr->scratch);
     free_many(tr, &tr->grad);
     free_many(tr, &tr->output);
     free_many(tr, &tr->aux);
@@ -190,7 +203,6 @@ void trainer_free(struct trainer **trp)
     for (int k = 0; k < INPUT_SETS; k++)
         free_many(tr, &tr->input[k]);
     plans_done(&tr->plans);
-    aster_program_free(&tr->program);
-    aster_free(&tr->batch_loss);
+    aster_learner_done(&tr->l);
     aster_free(trp);
 }

@@ -4,6 +4,7 @@
 #define ASTER_TRAIN_TRAINER_H
 
 #include "train/internal.h"
+#include "train/learner.h"
 
 enum { INPUT_SETS = 2 }; /* the next batch is encoded while this one is computed */
 
@@ -18,26 +19,16 @@ struct step { /* a slot: one step in flight */
 };
 
 struct trainer {
-    struct aster_ctx *ctx;
-    struct aster_runtime *rt;
-    struct aster_cl_env *env;
-    const struct aster_train_config *c;
-    const struct aster_encoding *enc;
-    struct aster_program *program;
+    struct aster_learner l; /* first member */
     struct plans plans;
-    int64_t n_train, n_batches, shards; /* shards: of a full batch, at most */
+    int64_t shards; /* of a full batch, at most */
     const struct aster_sample *samples;
-    int64_t n_param, n_running; /* elements */
-    struct aster_buffer *param, *m, *v, *norm, *running;
     struct aster_buffer **grad, **output, **aux, **arena, **sync[2], **input[INPUT_SETS];
     struct aster_buffer *scratch; /* the arena of programs of one segment */
     int n_sets;
-    struct aster_slots slots;
     struct step *steps;
     int n_steps;
-    double *batch_loss;           /* of the epoch that runs */
-    _Atomic int64_t samples_done; /* of the epoch that runs */
-    _Atomic int failed; /* the code of a step that went wrong; the context has the sentence */
+    struct validation *validation; /* NULL: none */
 };
 
 /* Whether n_train (> 0) samples can be cut into such batches and shards. */
@@ -52,5 +43,7 @@ void trainer_free(struct trainer **tr);
 ASTER_CHECKED int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step,
                                double lr, int64_t n, const int64_t *order);
 void trainer_wait(struct trainer *tr); /* for all losses */
+/* Initial parameters and running statistics. */
+int trainer_first(struct aster_learner *l);
 
 #endif

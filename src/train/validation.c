@@ -19,25 +19,25 @@ struct validation {
 int validation_new(struct trainer *tr, int64_t n, const struct aster_sample *val,
                    struct validation **out)
 {
-    const struct aster_train_config *c = tr->c;
+    const struct aster_train_config *c = tr->l.c;
     struct validation *v;
     int rc;
     *out = NULL;
-    ASTER_TRY(aster_alloc(tr->ctx, 1, sizeof *v, &v));
+    ASTER_TRY(aster_alloc(tr->l.ctx, 1, sizeof *v, &v));
     *v = (struct validation){
         .tr = tr, .samples = val, .n = n, .n_batches = chunk_of(n, c->batch_size)};
     pthread_mutex_init(&v->lock, NULL);
-    ASTER_GOTO(aster_alloc(tr->ctx, v->n_batches, sizeof *v->batch_loss, &v->batch_loss), fail);
-    ASTER_GOTO(eval_program(tr->ctx, &c->model, c->real, c->class_weights, &v->program), fail);
+    ASTER_GOTO(aster_alloc(tr->l.ctx, v->n_batches, sizeof *v->batch_loss, &v->batch_loss), fail);
+    ASTER_GOTO(eval_program(tr->l.ctx, &c->model, c->real, c->class_weights, &v->program), fail);
     struct predictor_setup s = {.program = v->program,
-                                .param = tr->param,
-                                .running = tr->running,
+                                .param = tr->l.param,
+                                .running = tr->l.running,
                                 .model = c->model,
                                 .real = c->real,
                                 .part = chunk_of(aster_min64(c->batch_size, n), c->shards),
                                 .fixed_part = true,
                                 .with_loss = true};
-    ASTER_GOTO(predictor_make(tr->ctx, tr->rt, tr->enc, &s, &v->predictor), fail);
+    ASTER_GOTO(predictor_make(tr->l.ctx, tr->l.rt, tr->l.enc, &s, &v->predictor), fail);
     *out = v;
     return 0;
 fail:
@@ -61,7 +61,7 @@ void validation_free(struct validation **vp)
 static int add_sample(struct validation *v, const struct aster_sample *s, const float *probs,
                       int32_t status)
 {
-    struct aster_ctx *ctx = v->tr->ctx;
+    struct aster_ctx *ctx = v->tr->l.ctx;
     long long number = s - v->samples + 1;
     if (status == ASTER_ENUMERIC)
         return aster_fail(ctx, status,
@@ -82,7 +82,7 @@ static void batch_done(void *arg, int64_t n, const struct aster_sample *samples,
 {
     struct validation *v = arg;
     pthread_mutex_lock(&v->lock);
-    v->batch_loss[(samples - v->samples) / v->tr->c->batch_size] = loss;
+    v->batch_loss[(samples - v->samples) / v->tr->l.c->batch_size] = loss;
     for (int64_t k = 0; k < n && v->rc == 0; k++)
         v->rc = add_sample(v, &samples[k], probs[k], status[k]);
     v->samples_done += n;
@@ -91,7 +91,7 @@ static void batch_done(void *arg, int64_t n, const struct aster_sample *samples,
 
 static int submit_all(struct validation *v, int64_t epoch, const struct aster_train_hooks *hooks)
 {
-    int64_t batch = v->tr->c->batch_size;
+    int64_t batch = v->tr->l.c->batch_size;
     for (int64_t first = 0; first < v->n; first += batch) {
         if (hooks && hooks->stop && hooks->stop(hooks->arg))
             return ASTER_ESTOP;
@@ -126,5 +126,5 @@ int validation_run(struct validation *v, int64_t epoch, const struct aster_train
     for (int64_t k = 0; k < v->n_batches; k++)
         sum += v->batch_loss[k];
     *loss = sum / (double)v->n_batches;
-    return aster_residues_result(v->tr->ctx, &v->residues, metrics);
+    return aster_residues_result(v->tr->l.ctx, &v->residues, metrics);
 }

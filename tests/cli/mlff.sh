@@ -138,7 +138,7 @@ H 0 0 0
 END
 evaluate faults 2 "faults of structures are theirs" input=faults.xyz
 for pair in "element:Xx" "nan:nan" "heavy:20" "nothing:no atoms" "flat:volume" "short:1 of 2"; do
-    grep "structure .*'${pair%%:*}'" faults/failed_items.tsv | grep -qF -- "${pair#*:}"
+    grep "^${pair%%:*}.*structure .*'${pair%%:*}'" faults/failed_items.tsv | grep -qF -- "${pair#*:}"
     ok $? "named: ${pair%%:*}"
 done
 grep -q '^1,good,3,done,' faults/energies.csv && grep -q '^7,together,2,done,' faults/energies.csv

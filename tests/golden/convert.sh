@@ -34,6 +34,18 @@ report $? "to HDF5 and back again: the same bytes"
 ! convert esm a/esm.h5
 report $? "another model does not come beside it"
 said "config.json: is there and belongs to another model" "and the message says why"
+"$tests/random-forcefield" field.h5 mixing=isotropic cutoff_on=filter
+convert field.h5 field.safetensors && convert field.safetensors back.h5 && convert back.h5 again.safetensors && cmp -s field.safetensors again.safetensors
+report $? "a force field to safetensors and back: the same bytes"
+printf '3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n' >water.xyz
+for w in field.h5 field.safetensors back.h5; do
+    "$program" run mlff-evaluate weights="$w" input=water.xyz precision=f64 --quiet --out "run-$w" >out 2>err
+done
+test -s run-field.h5/energies.csv && cmp -s run-field.h5/energies.csv run-field.safetensors/energies.csv && cmp -s run-field.h5/energies.csv run-back.h5/energies.csv
+report $? "with all that it says of itself: the same energies"
+! convert field.h5 x.h5 --precision bf16
+report $? "a force field in bf16"
+said "field.h5: a force field is written as f32" "is refused"
 ! convert a/config.json x.h5
 report $? "a text is no weights"
 head -c 60000 a/model.h5 >cut.h5

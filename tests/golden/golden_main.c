@@ -4,9 +4,13 @@
 
 #include "golden/kernels.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#if defined __GLIBC__
+#include <malloc.h>
+#endif
 
 /* ---- errors ---- */
 
@@ -91,7 +95,7 @@ static int usage(const char *name, bool has_weights)
             "  --dtype T    what is computed (default all three); bf16: matrices in bf16, the rest "
             "f32\n"
             "  --poison     kernels start from NaN and may not change their inputs\n"
-            "  --perturb    one weight is moved by 1%%: to see that this is noticed\n"
+            "  --perturb    one weight is moved a little: to see that this is noticed\n"
             "%s"
             "  -v           every compared quantity to stderr\n",
             name, has_weights ? "[--weights PATH] " : "",
@@ -126,6 +130,16 @@ static int parse(int argc, char **argv, bool has_weights, struct golden_options 
     return k < argc ? k : -1;
 }
 
+/* Arenas come and go with each run of a program: their pages are not given back in between. */
+static void keep_memory(void)
+{
+#if defined __GLIBC__
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
 int golden_main(int argc, char **argv, const struct golden_program *program)
 {
     struct golden_options o = {.isa = "auto", .f32 = true, .f64 = true, .bf16 = true};
@@ -141,6 +155,7 @@ int golden_main(int argc, char **argv, const struct golden_program *program)
         aster_ctx_free(&ctx);
         return 1;
     }
+    keep_memory();
     aster_kernel_thread_init();
     o.be = golden_kernels(isa);
     if (o.poison)

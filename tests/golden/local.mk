@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 noinst_PROGRAMS += tests/golden-rcl tests/golden-metrics tests/golden-weightfiles
 noinst_HEADERS += tests/golden/rcl_file.h tests/golden/rcl_net.h tests/golden/rcl_check.h tests/golden/rcl_limits.h
-GOLDEN_RCL = tests/golden/golden_rcl.c tests/golden/rcl_file.c tests/golden/rcl_net.c tests/golden/rcl_check.c
+GOLDEN_RCL = tests/golden/golden_rcl.c tests/golden/golden_main.c tests/golden/rcl_file.c tests/golden/rcl_net.c tests/golden/rcl_check.c
 noinst_HEADERS += tests/golden/kernels.h tests/golden/golden_main.h
 tests_golden_rcl_SOURCES = $(GOLDEN_RCL) tests/golden/kernels.c
 tests_golden_metrics_SOURCES = tests/golden/golden_metrics.c
@@ -35,4 +35,10 @@ tests_golden_mlff_SOURCES = $(GOLDEN_MLFF) tests/golden/kernels.c
 dist_check_SCRIPTS += tests/golden/mlff.sh
 SANITIZE_TESTS += tests/golden/mlff.sh
 noinst_PROGRAMS += tests/random-forcefield
-tests_random_forcefield_SOURCES = tests/golden/random_forcefield.c
+noinst_HEADERS += tests/golden/drawn_forcefield.h
+tests_random_forcefield_SOURCES = tests/golden/random_forcefield.c tests/golden/drawn_forcefield.c
+noinst_PROGRAMS += tests/md-trajectory
+tests_md_trajectory_SOURCES = tests/golden/md_trajectory.c
+tests_md_trajectory_LDADD = $(IO_LDADD)
+dist_check_SCRIPTS += tests/golden/md.sh
+SANITIZE_TESTS += tests/golden/md.sh

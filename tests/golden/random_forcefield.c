@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* random-forcefield FILE.h5 [NAME=VALUE ...]: weights of a force field that are drawn, for tests
  * and timings. */
-#include "flow/forcefield_file.h"
+#include "golden/drawn_forcefield.h"
 
 #include <string.h>
 
@@ -38,31 +38,6 @@ static bool parse(const char *text, struct request *r)
     return true;
 }
 
-static int write(struct aster_ctx *ctx, const struct request *r, const char *path)
-{
-    struct aster_program *p = NULL;
-    float *params = NULL;
-    double *buffers = NULL;
-    int rc;
-    ASTER_GOTO(
-        aster_forcefield_program(ctx, &r->c, ASTER_F32, ASTER_FORCEFIELD_ENERGY, NULL, NULL, &p),
-        done);
-    ASTER_GOTO(
-        aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), sizeof *params, &params),
-        done);
-    ASTER_GOTO(
-        aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_BUFFER), sizeof *buffers, &buffers),
-        done);
-    aster_program_init_params(p, (uint64_t)r->seed, params);
-    aster_forcefield_radial(&r->c, p, buffers);
-    rc = aster_forcefield_save(ctx, path, &r->c, "random", p, params, buffers);
-done:
-    aster_program_free(&p);
-    aster_free(&params);
-    aster_free(&buffers);
-    return rc;
-}
-
 int main(int argc, char **argv)
 {
     struct request r = {{16, 2, 8, 20, 4, ASTER_MIXING_FREE, ASTER_CUTOFF_FEATURES, 0, 0}, 1, 4};
@@ -75,7 +50,7 @@ int main(int argc, char **argv)
     r.c.cutoff = (double)r.cutoff;
     if (aster_ctx_new(&ctx) < 0)
         return 1;
-    int rc = write(ctx, &r, argv[1]);
+    int rc = draw_forcefield(ctx, &r.c, (uint64_t)r.seed, argv[1]);
     if (rc < 0)
         fprintf(stderr, "random-forcefield: %s\n", aster_ctx_message(ctx));
     aster_ctx_free(&ctx);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Proves that the runtime starts quietly within the CPU mask, counts its tasks, refuses a task that
- * can never fit, and frees all. */
+ * can never fit, leaves the cores alone while there are none, and frees all. */
 #include "lib/tap.h"
 #include "runtime/runtime.h"
 
@@ -182,6 +182,16 @@ static void test_refusals(struct aster_ctx *ctx)
     }
 }
 
+/* On an otherwise idle machine, workers that ask all the time would use all of it. */
+static void test_idle(void)
+{
+    usleep(20000); /* they look about for a moment first */
+    double cpu = aster_cpu_process();
+    usleep(200000);
+    cpu = aster_cpu_process() - cpu;
+    tap_ok(cpu < 0.05, "without tasks for 0.2 s, %.4f s of CPU", cpu);
+}
+
 /* Everything that is written to stderr from now on, in memory. */
 static int catch_stderr(int *old)
 {
@@ -216,6 +226,7 @@ int main(void)
                aster_runtime_backend(rt) == aster_backend_cpu(aster_isa_best()) &&
                aster_runtime_starpu_version(rt)[0] == '1',
            "what it says about itself");
+    test_idle();
     test_buffers();
     test_too_large(ctx);
     test_counters(workers);

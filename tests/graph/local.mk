@@ -9,3 +9,6 @@ SANITIZE_TESTS += tests/graph-schedule tests/graph-runtime
 check_PROGRAMS += tests/graph-embed
 tests_graph_embed_SOURCES = tests/graph/graph_embed.c $(RANDOM_MODEL)
 SANITIZE_TESTS += tests/graph-embed
+check_PROGRAMS += tests/graph-forcefield
+tests_graph_forcefield_SOURCES = tests/graph/graph_forcefield.c
+SANITIZE_TESTS += tests/graph-forcefield

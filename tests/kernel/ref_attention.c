@@ -74,6 +74,7 @@ static void ref_attention_dx(struct kt_case *c)
     }
 }
 
+/* groups (two where calls are slow), queries, keys, width */
 static const int64_t shapes[][4] = {{1, 1, 1, 1},    {2, 5, 7, 3},     {3, 64, 64, 16},
                                     {2, 17, 33, 64}, {4, 100, 100, 8}, {0, 3, 3, 4},
                                     {2, 1, 70, 32},  {2, 65, 1, 16},   {1, 130, 129, 40},
@@ -107,7 +108,7 @@ void kt_op_attention(struct kt *t)
 {
     for (int k = 0; k < N_SHAPES; k++)
         for (int variant = 0; variant < N_VARIANTS; variant++) {
-            const int64_t *s = shapes[k];
+            const int64_t s[] = {kt_cut(shapes[k][0], 2), shapes[k][1], shapes[k][2], shapes[k][3]};
             if (variant >= 2 && s[1] != s[2])
                 continue;
             struct kt_case *c = inputs(t, s, variant);
@@ -122,7 +123,7 @@ void kt_op_attention_dx(struct kt *t)
 {
     for (int k = 0; k < N_SHAPES; k++)
         for (int variant = 0; variant < N_VARIANTS; variant++) {
-            const int64_t *s = shapes[k];
+            const int64_t s[] = {kt_cut(shapes[k][0], 2), shapes[k][1], shapes[k][2], shapes[k][3]};
             /* the only key's probability does not change: dq is 0 but for rounding, and no scale
              * for it */
             if ((variant >= 2 && s[1] != s[2]) || (s[2] == 1 && s[1] > 1))

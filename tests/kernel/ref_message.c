@@ -5,6 +5,28 @@
 #include <math.h>
 #include <string.h>
 
+/* Where component a of channel k of atom i's vectors is */
+static int64_t vector_at(int64_t atoms, int64_t i, int a, int64_t k)
+{
+    return ((k / 16 * atoms + i) * 3 + a) * 16 + k % 16;
+}
+
+/* Vectors of n channels: 0 beyond the last */
+static double *vectors_in(struct kt_case *c, int batch, int64_t atoms, int64_t n)
+{
+    double *v = kt_in(c, KT_REAL, batch, KT_DIMS((n + 15) / 16, atoms, 3, 16));
+    for (int64_t i = 0; i < atoms; i++)
+        for (int64_t k = n; k % 16; k++)
+            for (int a = 0; a < 3; a++)
+                v[vector_at(atoms, i, a, k)] = 0;
+    return v;
+}
+
+static void vectors_out(struct kt_case *c, int batch, int64_t atoms, int64_t n)
+{
+    kt_out(c, KT_REAL, batch, KT_DIMS((n + 15) / 16, atoms, 3, 16));
+}
+
 /* ---- messages ---- */
 
 /* A graph in which every edge has its edge back: seeds say which atoms are joined. */
@@ -69,7 +91,7 @@ static void look_up(const struct kt_case *c, const struct kt_tensor *table, doub
 
 /* at: the first of s, edge, table, link, starts, v */
 struct problem {
-    int64_t n_edges, width, parts;
+    int64_t n_atoms, n_edges, width, parts;
     const double *s, *edge, *v;
     const struct kt_tensor *link, *table;
     int at;
@@ -77,7 +99,8 @@ struct problem {
 
 static struct problem problem_of(const struct kt_case *c, int at)
 {
-    struct problem p = {.n_edges = c->in[at + 1].dim[0],
+    struct problem p = {.n_atoms = c->in[at].dim[0],
+                        .n_edges = c->in[at + 1].dim[0],
                         .width = c->in[at].dim[1],
                         .parts = c->in[at + 2].dim[3],
                         .s = c->in[at].v,
@@ -114,10 +137,10 @@ static void ref_message(struct kt_case *c)
                 look_up(c, p.table, d, q, k, &phi[q], &slope);
             c->out[0].v[i * n + k] += p.s[j * n + k] * phi[0];
             for (int a = 0; a < 3; a++) {
-                double *y = &c->out[1].v[(3 * i + a) * n + k];
+                double *y = &c->out[1].v[vector_at(p.n_atoms, i, a, k)];
                 *y += p.edge[4 * e + a] * phi[p.parts - 1];
                 if (p.v)
-                    *y += p.v[(3 * j + a) * n + k] * phi[1];
+                    *y += p.v[vector_at(p.n_atoms, j, a, k)] * phi[1];
             }
         }
     }
@@ -141,13 +164,13 @@ static void ref_message_dx(struct kt_case *c)
                 look_up(c, p.table, p.edge[4 * first + 3], q, k, &phi[q], &slope[q]);
             double dd = p.s[j * n + k] * gs[i * n + k] * slope[0];
             for (int a = 0; a < 3; a++) {
-                double g = gv[(3 * i + a) * n + k];
+                double g = gv[vector_at(p.n_atoms, i, a, k)];
                 dd += p.edge[4 * e + a] * g * slope[p.parts - 1];
                 if (p.v)
-                    dd += p.v[(3 * j + a) * n + k] * g * slope[1];
-                c->out[0].v[4 * e + a] += phi[p.parts - 1] * g;
+                    dd += p.v[vector_at(p.n_atoms, j, a, k)] * g * slope[1];
+                c->out[0].v[4 * first + a] += (first < e ? -1 : 1) * phi[p.parts - 1] * g;
                 if (c->n_out > 2)
-                    c->out[2].v[(3 * j + a) * n + k] += phi[1] * g;
+                    c->out[2].v[vector_at(p.n_atoms, j, a, k)] += phi[1] * g;
             }
             c->out[0].v[4 * first + 3] += dd;
             if (c->n_out > 1)
@@ -173,8 +196,14 @@ static void graph_in(struct kt *t, struct kt_case *c, const struct graph *g, str
                        : kind == 2 ? 1.5 * (double)knot / (double)g->knots
                                    : kt_uniform(t, 0, 1.5);
             edge[4 * k + 3] = edge[4 * e->back[k] + 3] = d;
+            for (int a = 0; a < 3; a++)
+                edge[4 * e->back[k] + a] = -edge[4 * k + a];
         }
-    kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(blocks, g->knots + 1, 2, parts, 16));
+    double *table = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(blocks, g->knots + 1, 2, parts, 16));
+    for (int64_t k = (blocks - 1) * (g->knots + 1) * 2 * parts * 16;
+         k < blocks * (g->knots + 1) * 2 * parts * 16; k++)
+        if (16 * (blocks - 1) + k % 16 >= g->width)
+            table[k] = 0;
     double *link = kt_in(c, ASTER_I32, KT_NO_BATCH, KT_DIMS(2 * e->n));
     double *starts = kt_in(c, ASTER_I32, KT_NO_BATCH, KT_DIMS(g->atoms + 1));
     for (int64_t k = 0; k < e->n; k++) {
@@ -185,7 +214,7 @@ static void graph_in(struct kt *t, struct kt_case *c, const struct graph *g, str
     for (int64_t i = 0; i < g->atoms; i++)
         starts[i + 1] += starts[i];
     if (has_vectors)
-        kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(g->atoms, 3 * g->width));
+        vectors_in(c, KT_NO_BATCH, g->atoms, g->width);
 }
 
 static struct kt_case *graph_case(struct kt *t, const struct graph *g, int vectors, int wanted)
@@ -203,7 +232,7 @@ void kt_op_message(struct kt *t)
             struct kt_case *c = graph_case(t, g, vectors, 1);
             graph_in(t, c, g, &e, vectors);
             kt_like(c, true, &c->in[0]);
-            kt_out(c, KT_REAL, KT_NO_BATCH, KT_DIMS(g->atoms, 3 * g->width));
+            vectors_out(c, KT_NO_BATCH, g->atoms, g->width);
             kt_run(c, ref_message);
         }
 }
@@ -218,7 +247,7 @@ void kt_op_message_dx(struct kt *t)
             struct kt_case *c = graph_case(t, g, vectors, atoms);
             c->i[0] = atoms;
             kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(g->atoms, g->width));
-            kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(g->atoms, 3 * g->width));
+            vectors_in(c, KT_NO_BATCH, g->atoms, g->width);
             graph_in(t, c, g, &e, vectors);
             kt_out(c, KT_REAL, KT_NO_BATCH, KT_DIMS(e.n, 4));
             if (atoms)
@@ -302,38 +331,41 @@ enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
 static void ref_length(struct kt_case *c)
 {
-    int64_t n = c->in[0].dim[1];
+    int64_t atoms = c->in[0].dim[0], n = c->in[0].dim[1];
     double eps = c->f[0];
-    for (int64_t i = 0; i < c->in[0].dim[0]; i++)
+    for (int64_t i = 0; i < atoms; i++)
         for (int64_t k = 0; k < n; k++) {
-            const double *v = c->in[1].v + 3 * i * n + k;
+            double sum = eps * eps;
+            for (int a = 0; a < 3; a++)
+                sum += pow(c->in[1].v[vector_at(atoms, i, a, k)], 2);
             c->out[0].v[2 * i * n + k] = c->in[0].v[i * n + k];
-            c->out[0].v[(2 * i + 1) * n + k] =
-                sqrt(v[0] * v[0] + v[n] * v[n] + v[2 * n] * v[2 * n] + eps * eps) - eps;
+            c->out[0].v[(2 * i + 1) * n + k] = sqrt(sum) - eps;
         }
 }
 
 static void ref_length_dx(struct kt_case *c)
 {
-    int64_t n = c->in[1].dim[1] / 3;
+    int64_t atoms = c->in[0].dim[0], n = c->in[0].dim[1] / 2;
     double eps = c->f[0];
-    for (int64_t i = 0; i < c->in[1].dim[0]; i++)
+    for (int64_t i = 0; i < atoms; i++)
         for (int64_t k = 0; k < n; k++) {
-            const double *v = c->in[1].v + 3 * i * n + k;
-            double root = sqrt(v[0] * v[0] + v[n] * v[n] + v[2 * n] * v[2 * n] + eps * eps);
+            double sum = eps * eps;
+            for (int a = 0; a < 3; a++)
+                sum += pow(c->in[1].v[vector_at(atoms, i, a, k)], 2);
             c->out[0].v[i * n + k] = c->in[0].v[2 * i * n + k];
-            for (int64_t a = 0; a < 3; a++)
-                c->out[1].v[(3 * i + a) * n + k] =
-                    root > 0 ? c->in[0].v[(2 * i + 1) * n + k] * v[a * n] / root : 0;
+            for (int a = 0; a < 3 && sum > 0; a++) {
+                int64_t at = vector_at(atoms, i, a, k);
+                c->out[1].v[at] = c->in[0].v[(2 * i + 1) * n + k] * c->in[1].v[at] / sqrt(sum);
+            }
         }
 }
 
 /* Some vectors are zero. */
-static void vectors_in(struct kt_case *c, int64_t rows, int64_t n)
+static void lengths_in(struct kt_case *c, int64_t rows, int64_t n)
 {
-    double *v = kt_in(c, KT_REAL, 0, KT_DIMS(rows, 3 * n));
-    for (int64_t a = 0; rows > 0 && a < 3; a++)
-        v[a * n] = 0;
+    double *v = vectors_in(c, 1, rows, n);
+    for (int a = 0; rows > 0 && a < 3; a++)
+        v[vector_at(rows, 0, a, 0)] = 0;
 }
 
 void kt_op_vector_length(struct kt *t)
@@ -343,7 +375,7 @@ void kt_op_vector_length(struct kt *t)
             kt_case_new(t, "%d atoms, %d channels", (int)sizes[k][0], (int)sizes[k][1]);
         c->f[0] = k % 2 ? 0 : 0.125;
         kt_in(c, KT_REAL, 0, KT_DIMS(sizes[k][0], sizes[k][1]));
-        vectors_in(c, sizes[k][0], sizes[k][1]);
+        lengths_in(c, sizes[k][0], sizes[k][1]);
         kt_out(c, KT_REAL, 0, KT_DIMS(sizes[k][0], 2 * sizes[k][1]));
         kt_run(c, ref_length);
     }
@@ -356,9 +388,9 @@ void kt_op_vector_length_dx(struct kt *t)
             kt_case_new(t, "%d atoms, %d channels", (int)sizes[k][0], (int)sizes[k][1]);
         c->f[0] = k % 2 ? 0 : 0.125;
         kt_in(c, KT_REAL, 0, KT_DIMS(sizes[k][0], 2 * sizes[k][1]));
-        vectors_in(c, sizes[k][0], sizes[k][1]);
+        lengths_in(c, sizes[k][0], sizes[k][1]);
         kt_out(c, KT_REAL, 0, KT_DIMS(sizes[k][0], sizes[k][1]));
-        kt_out(c, KT_REAL, 0, KT_DIMS(sizes[k][0], 3 * sizes[k][1]));
+        vectors_out(c, 1, sizes[k][0], sizes[k][1]);
         kt_run(c, ref_length_dx);
     }
 }
@@ -372,35 +404,38 @@ static double element(const struct kt_case *c, const double *m, int a, int b)
 
 static void ref_gate(struct kt_case *c)
 {
-    int64_t n = c->in[0].dim[1];
-    for (int64_t i = 0; i < c->in[0].dim[0]; i++)
+    int64_t atoms = c->in[0].dim[0], n = c->in[0].dim[1];
+    for (int64_t i = 0; i < atoms; i++)
         for (int64_t k = 0; k < n; k++) {
-            const double *v = c->in[1].v + 3 * i * n + k, *o = c->in[2].v + 3 * i * n + k;
+            const double *o = c->in[2].v + 3 * i * n + k;
             c->out[0].v[i * n + k] = c->in[0].v[i * n + k] + o[0];
             for (int a = 0; a < 3; a++) {
-                double sum = v[a * n] * o[n];
+                double *w = &c->out[1].v[vector_at(atoms, i, a, k)];
+                *w = c->in[1].v[vector_at(atoms, i, a, k)] * o[n];
                 for (int b = 0; b < 3; b++)
-                    sum += element(c, c->in[3].v, a, b) * v[b * n] * o[2 * n];
-                c->out[1].v[(3 * i + a) * n + k] = sum;
+                    *w += element(c, c->in[3].v, a, b) * c->in[1].v[vector_at(atoms, i, b, k)] *
+                          o[2 * n];
             }
         }
 }
 
 static void ref_gate_dx(struct kt_case *c)
 {
-    int64_t n = c->in[0].dim[1];
-    for (int64_t i = 0; i < c->in[0].dim[0]; i++)
+    int64_t atoms = c->in[0].dim[0], n = c->in[0].dim[1];
+    for (int64_t i = 0; i < atoms; i++)
         for (int64_t k = 0; k < n; k++) {
-            const double *g = c->in[1].v + 3 * i * n + k, *v = c->in[2].v + 3 * i * n + k,
-                         *o = c->in[3].v + 3 * i * n + k;
-            double *go = c->out[0].v + 3 * i * n + k, *dv = c->out[1].v + 3 * i * n + k;
+            const double *o = c->in[3].v + 3 * i * n + k;
+            double *go = c->out[0].v + 3 * i * n + k;
             go[0] = c->in[0].v[i * n + k];
             for (int a = 0; a < 3; a++) {
-                go[n] += g[a * n] * v[a * n];
-                dv[a * n] += g[a * n] * o[n];
+                int64_t at = vector_at(atoms, i, a, k);
+                double g = c->in[1].v[at];
+                go[n] += g * c->in[2].v[at];
+                c->out[1].v[at] += g * o[n];
                 for (int b = 0; b < 3; b++) {
-                    go[2 * n] += g[a * n] * element(c, c->in[4].v, a, b) * v[b * n];
-                    dv[b * n] += g[a * n] * element(c, c->in[4].v, a, b) * o[2 * n];
+                    int64_t other = vector_at(atoms, i, b, k);
+                    go[2 * n] += g * element(c, c->in[4].v, a, b) * c->in[2].v[other];
+                    c->out[1].v[other] += g * element(c, c->in[4].v, a, b) * o[2 * n];
                 }
             }
         }
@@ -414,11 +449,11 @@ void kt_op_vector_gate(struct kt *t)
             kt_case_new(t, "%d atoms, %d channels, isotropic %d", (int)rows, (int)n, k % 2);
         c->i[0] = k % 2;
         kt_in(c, KT_REAL, 0, KT_DIMS(rows, n));
-        kt_in(c, KT_REAL, 0, KT_DIMS(rows, 3 * n));
+        vectors_in(c, 1, rows, n);
         kt_in(c, KT_REAL, 0, KT_DIMS(rows, 3 * n));
         kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(3, 3));
         kt_like(c, true, &c->in[0]);
-        kt_like(c, true, &c->in[1]);
+        vectors_out(c, 1, rows, n);
         kt_run(c, ref_gate);
     }
 }
@@ -431,11 +466,12 @@ void kt_op_vector_gate_dx(struct kt *t)
             kt_case_new(t, "%d atoms, %d channels, isotropic %d", (int)rows, (int)n, k % 2);
         c->i[0] = k % 2;
         kt_in(c, KT_REAL, 0, KT_DIMS(rows, n));
-        for (int j = 0; j < 3; j++)
-            kt_in(c, KT_REAL, 0, KT_DIMS(rows, 3 * n));
+        for (int v = 0; v < 2; v++)
+            vectors_in(c, 1, rows, n);
+        kt_in(c, KT_REAL, 0, KT_DIMS(rows, 3 * n));
         kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(3, 3));
-        kt_like(c, true, &c->in[2]);
-        kt_like(c, true, &c->in[2]);
+        kt_out(c, KT_REAL, 0, KT_DIMS(rows, 3 * n));
+        vectors_out(c, 1, rows, n);
         kt_run(c, ref_gate_dx);
     }
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files between our program and the libraries that own the formats: each side must read what the other meant. Usage: peers.py PEERS-FILES DIR ASTERISM RANDOM-LANGUAGE"""
+"""Files between our program and the libraries that own the formats: each side must read what the other meant. Usage: peers.py PEERS-FILES DIR ASTERISM RANDOM-LANGUAGE RANDOM-FORCEFIELD EXAMPLES LIBRARY"""
 import json
 import os
 import subprocess
@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import safetensors
 import safetensors.numpy
+
+import field
 
 program, folder = sys.argv[1:3]
 count = failed = 0
@@ -276,6 +278,51 @@ def ase_structures():
     ok(status == 0 and lines["symbols"]["text"] == symbols[1:] and holds(lines["masses"], masses[1:119]), "our elements and masses are ASE's")
 
 
+def simulate(name, frames, *arguments):
+    """A run of mlff-md with a drawn force field from frames that ASE writes: its folder."""
+    import ase.io
+
+    asterism, draw = sys.argv[3], os.path.join(os.path.dirname(sys.argv[4]), "random-forcefield")
+    subprocess.run([draw, path("field.h5"), "seed=3"], check=True)
+    ase.io.write(path(f"{name}.xyz"), frames, format="extxyz")
+    subprocess.run([asterism, "run", "mlff-md", f"weights={path('field.h5')}", f"input={path(name + '.xyz')}", "log_interval=2", "--quiet", "--out", path(name), *arguments],
+                   check=True, stdin=subprocess.DEVNULL)
+    return path(name)
+
+
+def ase_trajectories():
+    import ase.build
+    import ase.io
+    import ase.units
+
+    crystal = ase.build.bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    frames = [ase.build.molecule("CH3CH2OH"), crystal]
+    for k, a in enumerate(frames):
+        a.set_momenta(np.random.default_rng(k).normal(scale=0.3, size=(len(a), 3)))
+    folder = simulate("moved", frames, "steps=4", "velocities=file", "frame_interval=2")
+    got = ase.io.read(os.path.join(folder, "trajectory.extxyz"), ":")
+    with open(os.path.join(folder, "thermo.csv")) as f:
+        names = f.readline().strip().split(",")
+        log = [dict(zip(names, line.strip().split(","))) for line in f]
+    ok(len(got) == len(log) == 6 and [a.info["step"] for a in got] == [0, 2, 4] * 2 and [a.info["copy"] for a in got] == [1] * 3 + [2] * 3, "ASE finds the frames of two simulations")
+    ok(all(np.allclose(got[3 * k].get_momenta(), a.get_momenta(), atol=2e-8) and np.allclose(got[3 * k].positions, a.positions, atol=2e-8) for k, a in enumerate(frames)),
+       "they begin with ASE's positions and momenta")
+    ok(all(a.get_potential_energy() == float(x["potential_eV"]) and np.isclose(a.get_kinetic_energy(), float(x["kinetic_eV"]), rtol=1e-12) for a, x in zip(got, log)),
+       "ASE's potential and kinetic energies are those of the log")
+    ok(all(np.isclose(a.get_temperature(), a.info["temperature"], rtol=1e-6) and np.isclose(a.info["time_ps"], a.info["step"] * 0.5e-3, rtol=1e-12) for a in got), "and its temperature, and the time")
+    with h5py.File(os.path.join(folder, "trajectory.h5")) as f:
+        at = f["structures/atomic_numbers_splits"][()]
+        ok(all(same_bits(f["structures/positions"][at[k]:at[k + 1]], a.positions) and same_bits(f["labels/forces"][at[k]:at[k + 1]], a.get_forces().astype(np.float32))
+               and np.allclose(f["trajectory/velocities"][at[k]:at[k + 1]], a.get_velocities(), rtol=1e-14) for k, a in enumerate(got)), "positions, forces and velocities are those of trajectory.h5")
+        w = f["trajectory/virial"][()].reshape(-1, 3, 3)
+        ok(all("stress" not in a.calc.results for a in got[:3]) and all(np.allclose(a.get_stress(voigt=False), (w[k] + w[k].T) / 2 / a.get_volume(), rtol=1e-12) for k, a in list(enumerate(got))[3:]),
+           "stress: the virial over the volume, of the crystal alone")
+    dt, (a, b) = 0.5 * ase.units.fs, ase.io.read(os.path.join(simulate("single", frames, "steps=1", "velocities=file", "frame_interval=1"), "trajectory.extxyz"), ":2")
+    v = a.get_velocities() + dt / 2 * a.get_forces() / a.get_masses()[:, None]
+    ok(np.allclose(b.positions, a.positions + dt * v, rtol=0, atol=1e-13) and np.allclose(b.get_velocities(), v + dt / 2 * b.get_forces() / b.get_masses()[:, None], rtol=0, atol=1e-13),
+       "a step is velocity Verlet with ASE's masses and femtoseconds")
+
+
 started = time.time()
 status, _, message = run("write", folder)
 ok(status == 0, f"our files are written {message.strip()}")
@@ -285,9 +332,14 @@ if status == 0:
     our_events(started)
     our_structures()
 ase_structures()
+ase_trajectories()
 numpy_files()
 h5py_files()
 safetensors_files()
 converted()
+if os.path.exists(sys.argv[7]):
+    field.check(ok, folder, sys.argv[3], *sys.argv[5:8])
+else:
+    print("# this build has no shared library")
 print(f"1..{count}")
 sys.exit(1 if failed else 0)

@@ -17,7 +17,8 @@ fi
 dir=$(mktemp -d "${TMPDIR:-/tmp}/aster-peers-XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 "$venv/bin/python" "$srcdir/tests/peers/peers.py" "$builddir/tests/peers-files" "$dir" \
-    "${ASTERISM:-$builddir/asterism}" "$builddir/tests/random-language" 2>"$dir/stderr"
+    "${ASTERISM:-$builddir/asterism}" "$builddir/tests/random-language" "$builddir/tests/random-forcefield" \
+    "$srcdir/docs/examples" "$(cd "$builddir" && pwd)/libasterism.so" 2>"$dir/stderr"
 status=$?
 sed 's/^/# /' "$dir/stderr"
 exit $status

@@ -438,6 +438,26 @@ static void test_elements(void)
            "carbon is 6, holmium 67, oganesson 118; gold weighs 196.967");
 }
 
+/* How many of the first axes are periodic, the first two vectors, and z of the third */
+static bool is_flat(struct aster_structure *s, int n, double x0, double x1, double y1, double z2)
+{
+    bool flat;
+    memcpy(s->cell, (double[9]){x0, 0, 0, x1, y1, 0, 0, 0, z2}, sizeof s->cell);
+    for (int k = 0; k < 3; k++)
+        s->pbc[k] = k < n;
+    return !fine(aster_structure_check(ctx, s, 118, "a.xyz:1", &flat)) || flat;
+}
+
+static void test_flat(struct aster_structure *s)
+{
+    tap_ok(!is_flat(s, 1, 2, 0, 0, 0) && is_flat(s, 1, 1e-7, 0, 1, 1),
+           "a wire needs one vector, of some length");
+    tap_ok(!is_flat(s, 2, 2, 1, 3, 0) && is_flat(s, 2, 2, 1, 0, 1),
+           "a slab needs two, not parallel");
+    tap_ok(!is_flat(s, 3, 1, 0, 1, 1e-5) && is_flat(s, 3, 1, 0, 1, 1e-7),
+           "a volume below 1e-6 is to be warned of");
+}
+
 static void test_check(void)
 {
     struct dice d = {97, 0};
@@ -469,12 +489,7 @@ static void test_check(void)
     s.pbc[0] = s.pbc[1] = s.pbc[2] = false;
     tap_ok(fine(aster_structure_check(ctx, &s, 118, "a.xyz:1", &flat)) && !flat,
            "which does not matter without periodic axes");
-    s.pbc[0] = true;
-    memset(s.cell, 0, sizeof s.cell);
-    s.cell[0] = s.cell[4] = 1;
-    s.cell[8] = 1e-7;
-    tap_ok(fine(aster_structure_check(ctx, &s, 118, "a.xyz:1", &flat)) && flat,
-           "a volume below 1e-6 is to be warned of");
+    test_flat(&s);
     double upside_down[9] = {2, 0, 0, 0, 0, 3, 0, 4, 0};
     tap_ok(fabs(aster_cell_volume(upside_down) - 24) < 1e-12, "a volume is not negative");
     aster_structure_free(&s);

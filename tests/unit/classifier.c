@@ -243,7 +243,7 @@ static void test_bad(void)
     struct classifier_weights *w = &weights;
     refused("no such names", "other_", "hidden_layer.weight", "expected");
     w->tensor[CW_BETA].dim[0] = HIDDEN - 1;
-    refused("another shape", "", "bn1.bias", "[18], expected f32 [19]");
+    refused("another shape", "", "bn1.bias", "[18], expected real numbers [19]");
     w->tensor[CW_BETA].dim[0] = HIDDEN;
     w->tensor[CW_OUTPUT].dim[0] = 1;
     refused("one output", "", "output_layer.weight", "[2, 19]");

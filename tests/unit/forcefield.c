@@ -312,6 +312,69 @@ static int gradients(struct aster_ctx *ctx, const char *name, const struct aster
     return rc;
 }
 
+/* d2E / (d params[at] d along p), by second differences of the formulas */
+static double mixed_slope(const struct reference *r, const struct atoms *m, double *param,
+                          double p[MOST][3], double h)
+{
+    const double keep = *param;
+    double sum = 0;
+    for (int q = 0; q < 4; q++) {
+        struct atoms moved = *m;
+        double way = q % 2 ? h : -h;
+        for (int i = 0; i < m->n; i++)
+            for (int a = 0; a < 3; a++)
+                moved.x[i][a] += way * p[i][a];
+        *param = keep + (q / 2 ? h : -h);
+        sum += (q % 2 == q / 2 ? 1 : -1) * energy_of(r, &moved);
+    }
+    *param = keep;
+    return sum / (4 * h * h);
+}
+
+/* With w the derivative of a loss by the forces, its gradient is that of -w . dE/dx with w held:
+ * the program that is differentiated twice against the formulas, which are not differentiated. */
+static int twice(struct aster_ctx *ctx, const char *name, const struct aster_forcefield_config *c)
+{
+    const struct aster_forcefield_loss l = {ASTER_FORCE_MSE, 0, 1, 0, 1};
+    struct mlff_net n = {0};
+    struct mlff_batch b = {0};
+    struct mlff_run run;
+    struct atoms m;
+    int64_t first[2], count = 0;
+    int32_t number[MOST];
+    double x[3 * MOST], energy = 0, want[3 * MOST], p[MOST][3], error = 0, size = 0, *force = NULL;
+    draw_atoms(7, 21, &m);
+    for (int k = 0; k < 3 * MOST; k++)
+        want[k] = 4 * drawn((uint64_t)(k + 9000)) - 2;
+    int rc = draw_model(ctx, c, ASTER_F64, ASTER_FORCEFIELD_TRAIN, &l, &n);
+    if (rc == 0)
+        rc = batch_of(ctx, &n, 1, &m, first, number, x, &b);
+    if (rc == 0)
+        rc = mlff_run(&n, &b, &(struct mlff_targets){&energy, want}, &run);
+    if (rc == 0) {
+        rc = mlff_output(&run, "force", &force, NULL);
+        mlff_run_free(&run);
+        count = aster_program_class_n(n.p, ASTER_CLASS_PARAM);
+    }
+    for (int k = 0; rc == 0 && k < 3 * m.n; k++)
+        p[k / 3][k % 3] = -2 * (force[k] - want[k]) / (3 * m.n);
+    struct reference r = {&n.c, n.p, n.params, n.buffers};
+    for (int64_t at = 0; rc == 0 && at < count; at += 1 + at % 13 * 17) {
+        double *param = (double *)n.params + at, h = 1e-3;
+        double slope =
+            (4 * mixed_slope(&r, &m, param, p, h) - mixed_slope(&r, &m, param, p, 2 * h)) / 3;
+        error = worst(fabs(((double *)n.grad)[at] - slope), error);
+        size = fmax(size, fabs(slope));
+    }
+    tap_ok(rc == 0 && error < 1e-6 * size && size > 0.01,
+           "%s: gradients of a loss on forces by the formulas' second differences (%.1e of %.2g)",
+           name, error, size);
+    aster_free(&force);
+    mlff_batch_free(ctx, &b);
+    mlff_net_free(&n);
+    return rc;
+}
+
 /* Results of a molecule alone are those in a batch of unlike ones, to the bit, in either order */
 static int companions(struct aster_ctx *ctx, enum aster_dtype real,
                       const struct aster_forcefield_config *c)
@@ -493,6 +556,9 @@ int main(void)
     rc |= gradients(ctx, "angles", &angles, &smooth);
     rc |= gradients(ctx, "Huber", &huber, &turned);
     rc |= gradients(ctx, "absolute values", &mae, &soft);
+    rc |= twice(ctx, "plain", &plain);
+    rc |= twice(ctx, "isotropic mixing", &turned);
+    rc |= twice(ctx, "cutoff on the filter", &smooth);
     rc |= companions(ctx, ASTER_F32, &plain);
     rc |= companions(ctx, ASTER_F64, &odd);
     rc |= laws(ctx, &plain);

@@ -151,3 +151,6 @@ SANITIZE_TESTS += tests/unit-forcefield
 check_PROGRAMS += tests/unit-dynamics
 tests_unit_dynamics_SOURCES = tests/unit/dynamics.c
 SANITIZE_TESTS += tests/unit-dynamics
+check_PROGRAMS += tests/unit-calculator
+tests_unit_calculator_SOURCES = tests/unit/calculator.c tests/golden/drawn_forcefield.c
+SANITIZE_TESTS += tests/unit-calculator

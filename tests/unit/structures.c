@@ -15,7 +15,7 @@ struct all {
     int64_t n;
     int rc;
     struct aster_structure s[MOST];
-    char *fault[MOST];
+    char *fault[MOST], name[MOST][8];
     int64_t line[MOST];
 };
 
@@ -30,6 +30,7 @@ static void read_all(const char *path, struct all *a)
             tap_ok(false, "%s: record %lld has index %lld", path, (long long)a->n,
                    (long long)at.index);
         a->fault[a->n] = at.fault ? strdup(at.fault) : NULL;
+        snprintf(a->name[a->n], sizeof a->name[0], "%s", at.name);
         a->line[a->n++] = at.line;
     }
     aster_structures_close(&r);
@@ -96,6 +97,35 @@ static void test_extxyz(void)
                !strcmp(s[1].name, "water"),
            "a virial is minus the stress times the volume; the name from config_type");
     forget(&a);
+}
+
+/* Velocities as such or from momenta; written, and read again. */
+static void test_velocities(void)
+{
+    struct all a;
+    struct aster_str text = {0};
+    read_all(put_text("v.xyz",
+                      "1\nProperties=species:S:1:pos:R:3:velocities:R:3\nO 0 0 0 1 -2 .5\n"
+                      "1\nProperties=momenta:R:3:species:S:1:pos:R:3\n31.998 0 -8 O 0 0 0\n"
+                      "1\nProperties=momenta:R:3:species:S:1:pos:R:3:velocities:R:3\n"
+                      "9 9 9 O 0 0 0 1 2 3\n"
+                      "1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n"
+                      "1\nProperties=species:S:1:pos:R:3:momenta:R:3\nO 0 0 0 1 1 inf\n"),
+             &a);
+    tap_ok(a.rc == 0 && a.n == 5 && !a.fault[0] && are(a.s[0].velocity, 3, 1., -2., .5),
+           "velocities");
+    tap_ok(are(a.s[1].velocity, 3, 31.998 / 15.999, 0., -8 / 15.999), "momenta over masses");
+    tap_ok(are(a.s[2].velocity, 3, 1., 2., 3.) && !a.s[3].velocity, "velocities before momenta");
+    tap_ok(a.fault[4] && strstr(a.fault[4], "the velocity along z is 'inf'"), "a word for one");
+    if (!fine(aster_structure_add_frame(ctx, &text, &a.s[1], "step=7 ")))
+        exit(1);
+    tap_ok(strstr(text.s, "pos:R:3:momenta:R:3 ") && strstr(text.s, " step=7 "),
+           "written as momenta, with a key of the caller's");
+    forget(&a);
+    read_all(put_text("v.xyz", text.s), &a);
+    tap_ok(a.n == 1 && are(a.s[0].velocity, 3, 31.998 / 15.999, 0., -8 / 15.999), "and read again");
+    forget(&a);
+    aster_str_free(&text);
 }
 
 /* The same two molecules, however lines end. */
@@ -210,6 +240,18 @@ static void check_bad(size_t k)
                  bad_frames[k].words[0]);
     forget(&a);
     aster_str_free(&text);
+}
+
+static void test_bad_name(void)
+{
+    struct all a;
+    read_all(put_text("n.xyz", "1\nname=good\nH 0 0 0\n1\nname=bad\nH 0 0 x\n"
+                               "1\n\nH 0 0 x\n2\nname=cut\nH 0 0 0\n"),
+             &a);
+    tap_ok(a.n == 4 && !a.fault[0] && a.fault[1] && a.fault[2] && a.fault[3] &&
+               !strcmp(a.name[1], "bad") && !*a.name[2] && !strcmp(a.name[3], "cut"),
+           "a structure with a fault keeps its name, where it has one");
+    forget(&a);
 }
 
 static void test_bad_frames(void)
@@ -451,6 +493,7 @@ static void test_groups(void)
     tap_ok(a.n == 3 && a.fault[1] && strstr(a.fault[1], "g.h5: 'b/atomic_numbers'") &&
                strstr(a.fault[1], "2 are expected"),
            "numbers and positions that do not go together are a fault of that group");
+    tap_ok(!strcmp(a.name[1], "b"), "which is named");
     tap_ok(a.n == 3 && a.s[2].has_energy && are(&a.s[2].energy, 1, 2.5) && !a.s[2].has_cell &&
                !a.s[2].has_forces,
            "an energy as an attribute, and nothing else");
@@ -593,8 +636,10 @@ int main(void)
 {
     test_start();
     test_extxyz();
+    test_velocities();
     test_xyz();
     test_bad_frames();
+    test_bad_name();
     test_cut_off();
     test_bad_files();
     test_long_lines();

@@ -103,6 +103,14 @@ static const struct step steps[] = {
     {"adam, clipped, late",
      0,
      {.lr = 0.05, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-2, .step = 4000, .grad_scale = 0.37}},
+    {"adam without first moment and corrections: rmsprop",
+     0,
+     {.lr = 0.01,
+      .beta2 = 0.99,
+      .eps = 1e-8,
+      .weight_decay = 0.1,
+      .step = INT64_C(1) << 52,
+      .grad_scale = 1}},
     {"adamw",
      1,
      {.lr = 0.1,
@@ -218,6 +226,62 @@ static bool same_alone(const struct aster_backend *be, enum aster_dtype t)
     return same;
 }
 
+static void run_step(const struct aster_backend *be, enum aster_dtype t, int kind,
+                     const struct aster_update *u, struct vector *x)
+{
+    if (kind == 0)
+        be->update.adam(device, t, x[0].n, u, x[0].p, x[1].p, x[2].p, x[3].p);
+    else if (kind == 1)
+        be->update.adamw(device, t, x[0].n, u, x[0].p, x[1].p, x[2].p, x[3].p);
+    else
+        be->update.sgd(device, t, x[0].n, u, x[0].p, x[1].p, x[2].p);
+}
+
+/* Clipping to clip_norm by the sum of squares in memory against the factor it stands for; what is
+ * not finite changes nothing. */
+static bool clips(const struct aster_backend *be, enum aster_dtype t, double squares,
+                  double clip_norm)
+{
+    enum { N = 1021 };
+    const double scale = fmin(1, clip_norm / (sqrt(squares) + 1e-6));
+    bool good = true;
+    for (int kind = 0; kind < 3; kind++) {
+        struct vector x[4], y[4];
+        struct aster_update u = {.lr = 0.1,
+                                 .beta1 = 0.9,
+                                 .beta2 = 0.999,
+                                 .eps = 1e-8,
+                                 .weight_decay = 0.3,
+                                 .momentum = 0.9,
+                                 .step = 3,
+                                 .grad_scale = scale};
+        uint64_t seed = state;
+        for (int k = 0; k < 4; k++)
+            x[k] = vector_new(t, N, k < 3 ? -1 : 0, 1);
+        state = seed;
+        for (int k = 0; k < 4; k++)
+            y[k] = vector_new(t, N, k < 3 ? -1 : 0, 1);
+        if (isfinite(squares))
+            run_step(be, t, kind, &u, y);
+        u.squares = &squares;
+        u.clip_norm = clip_norm;
+        run_step(be, t, kind, &u, x);
+        for (int k = 0; k < 4; k++) {
+            good &= !memcmp(x[k].p, y[k].p, (size_t)(N * aster_dtype_size(t) + BAND));
+            vector_free(&x[k]), vector_free(&y[k]);
+        }
+    }
+    return good;
+}
+
+static void check_clipping(const struct aster_backend *be, enum aster_dtype t)
+{
+    tap_ok(clips(be, t, 25, 1) && clips(be, t, 0.25, 1) && clips(be, t, 25, INFINITY),
+           "clipped by the squares in memory, %s, %s", aster_dtype_name(t), be->name);
+    tap_ok(clips(be, t, NAN, 1) && clips(be, t, INFINITY, 1) && clips(be, t, -NAN, INFINITY),
+           "squares that are not finite change nothing, %s, %s", aster_dtype_name(t), be->name);
+}
+
 void update_check(const struct aster_backend *be, struct aster_device *on)
 {
     device = on;
@@ -236,6 +300,7 @@ void update_check(const struct aster_backend *be, struct aster_device *on)
         double most = t == ASTER_F32 ? 2e-7 : 4e-15; /* sum_squares: up to 100003 terms */
         tap_ok(worst <= most, "sums, %s, %s: off by %.2g of %.2g", aster_dtype_name(t), be->name,
                worst, most);
+        check_clipping(be, t);
         tap_ok(same_alone(be, t), "an element alone gives the same bits, %s, %s",
                aster_dtype_name(t), be->name);
     }
