@@ -400,7 +400,8 @@ static const struct aster_opt train_forcefield_opts[] = {
           "Structures to validate on; without them a share of data does."),
     FIL("init_weights", "", NULL,
         "Weights to begin with: .h5, .safetensors or a PyTorch archive; their sizes then count "
-        "instead of those here. Empty: drawn by seed."),
+        "instead of those here, and another cutoff, mixing, cutoff_on or norm_eps than theirs is "
+        "refused. Empty: drawn by seed."),
     INT("hidden_dim", "128", 4, 16384, "", "Width: features of an atom."),
     INT("num_interactions", "3", 1, 1000, "", "Message-passing blocks."),
     INT("num_rbf", "20", 1, 16384, "", "Radial functions."),
@@ -415,7 +416,7 @@ static const struct aster_opt train_forcefield_opts[] = {
     REAL("norm_eps", "0.0", 0, 1, "",
          "Rounds the kink of vector lengths at 0; 1e-4 is usual, 0 as published."),
     CHOICE("loss", "mse", "mse|mae|huber", "What is minimised, of energies and of forces."),
-    REAL("huber_delta", "1.0", 0, 1e+06, "", "huber: errors above it count linearly."),
+    REAL("huber_delta", "1.0", 0, 1e+06, "", "huber: errors above it count linearly; above 0."),
     REAL("energy_weight", "1.0", 0, 1e+09, "", "Weight of the energies of structures."),
     REAL("force_weight", "100.0", 0, 1e+09, "", "Weight of the components of forces."),
     REAL("angular_weight", "10.0", 0, 1e+09, "",
