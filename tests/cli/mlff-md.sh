@@ -155,7 +155,7 @@ ok $? "energy counts as kept"
 
 # ---- constant temperature: kinetic energies of 3 atoms have the mean and the spread of a gamma distribution
 awk 'BEGIN { for (m = 0; m < 60; m++) printf "3\nProperties=species:S:1:pos:R:3\nO 0 0 0\nH 0.96 0 0\nC -0.2 1.3 0\n" }' >many.xyz
-simulate warm 0 "a thermostat from rest" input=many.xyz ensemble=langevin friction=0.1 temperature=250 velocities=zero steps=150 log_interval=50 frame_interval=0
+simulate warm 0 "a thermostat from rest" input=many.xyz ensemble=langevin friction=0.1 temperature=250 velocities=zero steps=150 log_interval=50 frame_interval=0 seed=3
 awk -F, 'NR > 1 && $2 >= 100 { n++; s += $7; q += $7 * $7 } END { mean = s / n; spread = (q / n - mean * mean) / (250 * 250) * 9 / 2
     e = (mean / 250 - 1) / sqrt(2 / 9 / n); f = (spread - 1) / sqrt((2 + 6 / 4.5) / n)
     printf "%.1f K, %.2f sigma off; spread %.3f, %.2f sigma off", mean, e, spread, f; exit !(n == 120 && e * e < 16 && f * f < 16) }' warm/thermo.csv >said
