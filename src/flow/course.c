@@ -18,17 +18,30 @@ static void fail(struct aster_course_item *x, int32_t status, const char *reason
 
 /* ---- reading ---- */
 
-static int look_at_labels(struct aster_ctx *ctx, const struct aster_structure *s, const char *where)
+/* Losses square what is off: in the working precision that has to be a number. */
+static bool is_label(double v, bool single)
+{
+    return isfinite(v * v) && !(single && !isfinite((float)(v * v)));
+}
+
+static const char *fault_of(double v, bool single)
+{
+    return !isfinite(v) ? "" : single ? ", too large for single precision" : ", too large";
+}
+
+static int look_at_labels(struct aster_ctx *ctx, const struct aster_structure *s, bool single,
+                          const char *where)
 {
     if (!s->has_energy || !s->has_forces)
         return aster_fail(ctx, ASTER_EFORMAT, "%s: has no %s; energy and forces are learned from",
                           where, s->has_energy ? "forces" : "energy");
-    if (!isfinite(s->energy))
-        return aster_fail(ctx, ASTER_EFORMAT, "%s: its energy is %g", where, s->energy);
+    if (!is_label(s->energy, single))
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: its energy is %g%s", where, s->energy,
+                          fault_of(s->energy, single));
     for (int64_t k = 0; k < 3 * s->n; k++)
-        if (!isfinite(s->force[k]))
-            return aster_fail(ctx, ASTER_EFORMAT, "%s: the force of atom %lld is %g", where,
-                              (long long)(k / 3 + 1), s->force[k]);
+        if (!is_label(s->force[k], single))
+            return aster_fail(ctx, ASTER_EFORMAT, "%s: the force of atom %lld is %g%s", where,
+                              (long long)(k / 3 + 1), s->force[k], fault_of(s->force[k], single));
     return 0;
 }
 
@@ -46,7 +59,7 @@ static int look_at(struct aster_course *c, struct aster_course_item *x,
                        : aster_structure_check(c->ctx, &x->s, (int)aster_min64(max_number, 118),
                                                where, NULL);
     if (rc == 0)
-        rc = look_at_labels(c->ctx, &x->s, where);
+        rc = look_at_labels(c->ctx, &x->s, c->single, where);
     if (rc == ASTER_ENOMEM)
         return rc;
     if (rc < 0)
@@ -69,6 +82,9 @@ static int add(struct aster_course *c, struct aster_structure *s,
     snprintf(number, sizeof number, "#%lld", (long long)c->n);
     ASTER_TRY(aster_strdup(c->ctx, *at->name ? at->name : number, &x->id));
     c->n_atoms += x->s.n;
+    c->held +=
+        (int64_t)sizeof *x + x->s.n * (int64_t)(sizeof *x->s.number + 3 * sizeof *x->s.position +
+                                                (x->s.has_forces ? 3 * sizeof *x->s.force : 0));
     return look_at(c, x, at, max_number);
 }
 
@@ -130,6 +146,11 @@ int aster_course_list(const struct aster_course *c, struct aster_ctx *ctx,
     return rc;
 }
 
+int64_t aster_course_list_bytes(const struct aster_course_item *x)
+{
+    return x->n_edges * NUMBERS_PER_EDGE * (int64_t)sizeof *x->list;
+}
+
 void aster_course_forget(struct aster_course_item *x)
 {
     aster_free(&x->list);
@@ -163,7 +184,7 @@ static int find_and_keep(struct aster_course *c, struct aster_ctx *ctx, struct a
     ASTER_TRY(find(c, ctx, x, e));
     x->n_edges = e->n;
     look_at_distances(x, e);
-    int64_t bytes = e->n * NUMBERS_PER_EDGE * (int64_t)sizeof *x->list;
+    int64_t bytes = aster_course_list_bytes(x);
     if (x->status)
         return 0;
     if (atomic_fetch_add(&c->kept, bytes) + bytes <= c->room)

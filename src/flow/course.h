@@ -23,6 +23,7 @@ struct aster_course {
     int64_t most_edges;   /* of one structure */
     int64_t room;         /* bytes of lists that are kept */
     _Atomic int64_t kept; /* of them so far */
+    int64_t held;         /* bytes of the structures and their labels */
     int64_t n, cap, n_failed, n_atoms;
     struct aster_course_item *item;
 };
@@ -36,6 +37,7 @@ ASTER_CHECKED int aster_course_neighbours(struct aster_course *c, struct aster_r
 /* One item's list, where it is not kept; aster_course_forget drops it. In any thread. */
 ASTER_CHECKED int aster_course_list(const struct aster_course *c, struct aster_ctx *ctx,
                                     struct aster_course_item *x);
+int64_t aster_course_list_bytes(const struct aster_course_item *x);
 void aster_course_forget(struct aster_course_item *x);
 /* Of all numbers, positions and labels of items without a fault, in order. */
 uint64_t aster_course_hash(int64_t n, struct aster_course_item *const *x);

@@ -102,7 +102,7 @@ static int make(struct aster_field *f, const struct aster_forcefield_file *w)
         f->place[k].f = f;
         f->place[k].slot = k;
     }
-    f->most = f->env->memory_limit - f->env->memory_limit / PART_SHARE -
+    f->most = f->env->memory_limit - f->env->memory_limit / PART_SHARE - f->o.held -
               atomic_load(&f->env->memory_used);
     f->room = f->most / n_places;
     return f->room > 0 ? 0

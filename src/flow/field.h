@@ -11,6 +11,7 @@ struct aster_field_options {
     enum aster_dtype real;
     int64_t batch_atoms; /* atoms of one task; 0: chosen. Larger structures go alone. */
     int64_t intervals;   /* of the tables that filters are looked up in; 0: filters are exact */
+    int64_t held;        /* bytes of the caller's own that the memory limit is to cover, too */
 };
 
 /* A structure on its way: whoever submits it keeps it until done. */

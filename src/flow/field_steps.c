@@ -134,6 +134,18 @@ static void put_edges(const struct field_shard *sh, const struct aster_course_it
                         in + sh->at_vector + 3 * edge * aster_dtype_size(t));
 }
 
+/* No edges that matter in the place of those that could not be found: the step has failed, but what
+ * runs of it reads them. */
+static void put_none(const struct field_shard *sh, const struct aster_course_item *x, int64_t atom,
+                     int64_t edge, char *in)
+{
+    int64_t real = aster_dtype_size(sh->st->tr->t.t.real);
+    int32_t *src = (int32_t *)(in + sh->at_src) + edge, *dst = (int32_t *)(in + sh->at_dst) + edge;
+    for (int64_t e = 0; e < x->n_edges; e++)
+        src[e] = dst[e] = (int32_t)atom;
+    memset(in + sh->at_vector + 3 * edge * real, 0, (size_t)(3 * x->n_edges * real));
+}
+
 /* With its list: kept, or found again for this time */
 static int fill_one(const struct field_shard *sh, const struct aster_course_item *x, int64_t atom,
                     int64_t edge, char *in)
@@ -144,7 +156,11 @@ static int fill_one(const struct field_shard *sh, const struct aster_course_item
         return 0;
     }
     again = *x;
-    ASTER_TRY(aster_course_list(sh->st->tr->t.course, sh->st->tr->l.ctx, &again));
+    int rc = aster_course_list(sh->st->tr->t.course, sh->st->tr->l.ctx, &again);
+    if (rc < 0) {
+        put_none(sh, x, atom, edge, in);
+        return rc;
+    }
     put_edges(sh, &again, atom, edge, in);
     aster_course_forget(&again);
     return 0;
@@ -302,23 +318,24 @@ static int submit_shard(struct field_step *st, int64_t s, struct aster_buffer *i
     return aster_cl_program(tr->l.env, &t);
 }
 
-static int submit(struct field_step *st, int64_t step, double lr)
+/* Up to the judge, whose end gives the step's slot and place. */
+static int submit(struct field_step *st, int64_t step)
 {
     struct aster_field_trainer *tr = st->tr;
     for (int64_t s = 0; s < st->n_shards; s++)
         ASTER_TRY(field_shard_room(tr, &st->shard[s], s, 1));
+    ASTER_TRY(field_validation_ready(tr)); /* which the room of these shards may have ended */
     for (int64_t s = 0; s < st->n_shards; s++)
         ASTER_TRY(submit_shard(st, s, tr->input[step % tr->n_sets][s]));
     ASTER_TRY(aster_learner_sum(&tr->l, st->n_shards, tr->grad));
-    ASTER_TRY(aster_cl_judge(
+    return aster_cl_judge(
         tr->l.env, &(struct aster_judge_task){.name = "loss",
                                               .n = (int)st->n_shards,
                                               .in = (const struct aster_buffer *const *)tr->output,
                                               .out = tr->l.norm,
                                               .judge = judge,
                                               .done = step_done,
-                                              .arg = st}));
-    return aster_learner_update(&tr->l, tr->grad[0], step, lr);
+                                              .arg = st});
 }
 
 int field_step_submit(struct aster_learner *l, int64_t epoch, int64_t batch, int64_t step,
@@ -337,11 +354,11 @@ int field_step_submit(struct aster_learner *l, int64_t epoch, int64_t batch, int
     if (rc == 0) {
         tr->ahead[batch % (FIELD_AHEAD + 1)] = NULL;
         st->slot = slot;
-        rc = submit(st, step, lr);
+        rc = submit(st, step);
     }
-    if (rc < 0) { /* what was submitted of it ends first */
-        aster_runtime_wait(l->rt);
-        aster_slots_give(&l->slots, slot);
-    }
+    if (rc == 0)
+        return aster_learner_update(l, tr->grad[0], step, lr);
+    aster_runtime_wait(l->rt); /* what was submitted of it ends first */
+    aster_slots_give(&l->slots, slot);
     return rc;
 }

@@ -53,19 +53,31 @@ static int grow(struct aster_field_trainer *tr, int64_t bytes, bool scratch,
                    : aster_buffer_new(tr->l.rt, bytes, b);
 }
 
+static bool has_room(const struct aster_field_trainer *tr, int64_t bytes, int64_t limit)
+{
+    return bytes <= limit && atomic_load(&tr->l.env->memory_used) <= limit;
+}
+
 int field_shard_room(struct aster_field_trainer *tr, const struct field_shard *s, int64_t index,
                      double slack)
 {
     const struct aster_cl_env *env = tr->l.env;
-    const int64_t limit = env->memory_limit - atomic_load(&tr->t.course->kept),
+    const struct aster_course *course = tr->t.course;
+    const int64_t limit = env->memory_limit - course->held - atomic_load(&course->kept),
                   in = (int64_t)(slack * (double)aster_plan_bytes(s->plan, ASTER_CLASS_INPUT)),
                   arena = (int64_t)(slack * (double)aster_plan_bytes(s->plan, ASTER_CLASS_ARENA)),
                   out = (int64_t)(slack * (double)aster_plan_bytes(s->plan, ASTER_CLASS_OUTPUT));
+    const int64_t before = atomic_load(&env->memory_used);
     for (int k = 0; k < tr->n_sets; k++)
         ASTER_TRY(grow(tr, in, false, &tr->input[k][index]));
     ASTER_TRY(grow(tr, out, false, &tr->output[index]));
     ASTER_TRY(grow(tr, arena, true, &tr->arena));
-    if (in + out + arena <= limit && atomic_load(&env->memory_used) <= limit)
+    bool has = has_room(tr, in + out + arena, limit);
+    if (!has || atomic_load(&env->memory_used) != before) { /* validation counts on what was free */
+        aster_field_free(&tr->field);
+        has = has_room(tr, in + out + arena, limit);
+    }
+    if (has)
         return 0;
     return aster_fail(
         tr->l.ctx, ASTER_ELIMIT,
@@ -77,7 +89,7 @@ int field_shard_room(struct aster_field_trainer *tr, const struct field_shard *s
 }
 
 /* Buffers for the largest shard of the epoch, before its steps: they need not grow meanwhile. */
-static int begin(struct aster_learner *l, int64_t first, const int64_t *order)
+static int make_room(struct aster_learner *l, int64_t first, const int64_t *order)
 {
     struct aster_field_trainer *tr = (struct aster_field_trainer *)l;
     int64_t size = aster_min64(l->c->batch_size, l->n_train);
@@ -106,6 +118,13 @@ static int begin(struct aster_learner *l, int64_t first, const int64_t *order)
         rc = field_shard_room(tr, &probe, s, SLACK);
     aster_plan_free(&probe.plan);
     return rc;
+}
+
+/* What validation needs is known, too, before anything is computed. */
+static int begin(struct aster_learner *l, int64_t first, const int64_t *order)
+{
+    ASTER_TRY(make_room(l, first, order));
+    return field_validation_ready((struct aster_field_trainer *)l);
 }
 
 /* ---- making it ---- */

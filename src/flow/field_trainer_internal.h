@@ -41,11 +41,10 @@ struct aster_field_trainer {
     struct aster_buffer *none; /* tasks have one: this is read by all */
     double flops;              /* of the steps so far in this epoch */
     /* validation */
-    struct aster_field *field;
+    struct aster_field *field; /* NULL where steps took the room it counted on */
     struct aster_field_item *val;
     struct aster_field_guess *guess;
     double *val_force;
-    _Atomic int64_t val_done;
 };
 
 /* ---- field_steps.c ---- */
@@ -64,6 +63,8 @@ ASTER_CHECKED int field_step_submit(struct aster_learner *l, int64_t epoch, int6
 
 /* ---- field_validation.c ---- */
 ASTER_CHECKED int field_validation_make(struct aster_field_trainer *tr);
+/* Its field beside the buffers of the steps; fails where a structure would find no room. */
+ASTER_CHECKED int field_validation_ready(struct aster_field_trainer *tr);
 void field_validation_free(struct aster_field_trainer *tr);
 ASTER_CHECKED int field_validate(struct aster_learner *l, const struct aster_train_hooks *hooks,
                                  struct aster_epoch *e);

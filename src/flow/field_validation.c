@@ -5,7 +5,9 @@
 
 #include <math.h>
 
-enum { PART = 4096 }; /* structures whose lists are there at once, where not all are kept */
+/* Structures that are run together; where their lists are not kept, those found for them take one
+ * of so many parts of the room for lists. */
+enum { PART = 4096, LIST_SHARE = 4 };
 
 int field_validation_make(struct aster_field_trainer *tr)
 {
@@ -34,6 +36,73 @@ void field_validation_free(struct aster_field_trainer *tr)
     aster_free(&tr->val);
     aster_free(&tr->guess);
     aster_free(&tr->val_force);
+}
+
+/* ---- room ---- */
+
+static double mb(int64_t bytes)
+{
+    return (double)bytes / 1e6;
+}
+
+static int64_t held(const struct aster_field_trainer *tr)
+{
+    const struct aster_course *c = tr->t.course;
+    bool is_kept = true;
+    for (int64_t i = 0; i < tr->t.n_val; i++)
+        is_kept = is_kept && tr->t.val[i]->list;
+    return c->held + (is_kept ? 0 : c->room / LIST_SHARE);
+}
+
+static int make_field(struct aster_field_trainer *tr)
+{
+    const struct aster_cl_env *env = tr->l.env;
+    const struct aster_field_options o = {.real = tr->t.t.real, .held = held(tr)};
+    int rc = aster_field_new_on(tr->l.ctx, tr->l.rt, &tr->t.c, tr->l.param, tr->l.running, &o,
+                                &tr->field);
+    if (rc != ASTER_ELIMIT)
+        return rc;
+    aster_ctx_clear(tr->l.ctx);
+    return aster_fail(tr->l.ctx, ASTER_ELIMIT,
+                      "validation finds no room: of the memory limit of %.1f MB the steps' buffers "
+                      "take %.1f MB, structures %.1f MB, a quarter is for lists of neighbours; "
+                      "lower batch_size, raise shards, or raise --memory",
+                      mb(env->memory_limit), mb(atomic_load(&env->memory_used)), mb(o.held));
+}
+
+static int check_room(struct aster_field_trainer *tr, int64_t i)
+{
+    const struct aster_field_item *x = &tr->val[i];
+    int64_t bytes, most = aster_field_most(tr->field);
+    ASTER_TRY(aster_field_bytes(tr->field, 1, x->structure->n, x->n_edges, &bytes));
+    if (bytes <= most)
+        return 0;
+    return aster_fail(tr->l.ctx, ASTER_ELIMIT,
+                      "validation structure '%s', %lld atoms with %lld neighbours, needs %.1f MB; "
+                      "of the memory limit of %.1f MB the steps' buffers, structures and lists of "
+                      "neighbours leave %.1f MB; lower batch_size, raise shards, or raise --memory",
+                      tr->t.val[i]->id, (long long)x->structure->n, (long long)x->n_edges,
+                      mb(bytes), mb(tr->l.env->memory_limit), mb(most));
+}
+
+int field_validation_ready(struct aster_field_trainer *tr)
+{
+    int64_t atoms = 0, edges = 0;
+    if (tr->field)
+        return 0;
+    ASTER_TRY(make_field(tr));
+    for (int64_t i = 0; i < tr->t.n_val; i++) {
+        if (tr->val[i].structure->n > tr->val[atoms].structure->n)
+            atoms = i;
+        if (tr->val[i].n_edges > tr->val[edges].n_edges)
+            edges = i;
+    }
+    int rc = check_room(tr, edges);
+    if (rc == 0)
+        rc = check_room(tr, atoms);
+    if (rc < 0)
+        aster_field_free(&tr->field);
+    return rc;
 }
 
 /* ---- lists that are not kept ---- */
@@ -121,6 +190,18 @@ static int submit_part(struct aster_field_trainer *tr, int64_t begin, int64_t en
     return 0;
 }
 
+static int64_t end_of_part(const struct aster_field_trainer *tr, int64_t begin)
+{
+    int64_t end = begin, bytes = 0, most = tr->t.course->room / LIST_SHARE;
+    for (; end < tr->t.n_val && end - begin < PART; end++) {
+        const struct aster_course_item *x = tr->t.val[end];
+        bytes += x->list ? 0 : aster_course_list_bytes(x);
+        if (bytes > most && end > begin)
+            break;
+    }
+    return end;
+}
+
 static int run_part(struct aster_field_trainer *tr, int64_t begin, int64_t end,
                     const struct aster_train_hooks *hooks, int64_t epoch)
 {
@@ -146,7 +227,7 @@ done:
 static int check(struct aster_field_trainer *tr, int64_t i)
 {
     const struct aster_field_item *x = &tr->val[i];
-    if (x->status == 0 || x->status == ASTER_ENUMERIC) /* which the metrics show */
+    if (x->status == 0 || x->status == ASTER_ENUMERIC) /* which warn() tells */
         return 0;
     return aster_fail(tr->l.ctx, x->status,
                       "validation structure '%s', %lld atoms with %lld neighbours: no worker has "
@@ -154,12 +235,24 @@ static int check(struct aster_field_trainer *tr, int64_t i)
                       tr->t.val[i]->id, (long long)x->structure->n, (long long)x->n_edges);
 }
 
-static int make_field(struct aster_field_trainer *tr)
+/* What is not finite makes no best epoch. */
+static void warn(const struct aster_field_trainer *tr, const struct aster_epoch *e)
 {
-    const struct aster_field_options o = {.real = tr->t.t.real};
-    return tr->field ? 0
-                     : aster_field_new_on(tr->l.ctx, tr->l.rt, &tr->t.c, tr->l.param, tr->l.running,
-                                          &o, &tr->field);
+    int64_t n = 0, first = 0;
+    for (int64_t i = tr->t.n_val - 1; i >= 0; i--)
+        if (tr->val[i].status == ASTER_ENUMERIC) {
+            first = i;
+            n++;
+        }
+    if (n)
+        aster_log(tr->l.ctx, ASTER_LOG_WARN,
+                  "epoch %lld: %lld of %lld validation structures have no finite result, first "
+                  "'%s', by its %s",
+                  (long long)e->epoch + 1, (long long)n, (long long)tr->t.n_val,
+                  tr->t.val[first]->id, tr->val[first].odd);
+    else if (!isfinite(e->val_loss))
+        aster_log(tr->l.ctx, ASTER_LOG_WARN, "epoch %lld: the validation loss is %g",
+                  (long long)e->epoch + 1, e->val_loss);
 }
 
 int field_validate(struct aster_learner *l, const struct aster_train_hooks *hooks,
@@ -167,9 +260,12 @@ int field_validate(struct aster_learner *l, const struct aster_train_hooks *hook
 {
     struct aster_field_trainer *tr = (struct aster_field_trainer *)l;
     struct aster_field_sums sums = {0};
-    ASTER_TRY(make_field(tr));
-    for (int64_t begin = 0; begin < tr->t.n_val; begin += PART)
-        ASTER_TRY(run_part(tr, begin, aster_min64(begin + PART, tr->t.n_val), hooks, e->epoch));
+    aster_slots_wait(&l->slots); /* steps read lists that come and go here */
+    ASTER_TRY(field_validation_ready(tr));
+    for (int64_t begin = 0, end; begin < tr->t.n_val; begin = end) {
+        end = end_of_part(tr, begin);
+        ASTER_TRY(run_part(tr, begin, end, hooks, e->epoch));
+    }
     ASTER_TRY(aster_runtime_failed(l->rt));
     for (int64_t i = 0; i < tr->t.n_val; i++) {
         ASTER_TRY(check(tr, i));
@@ -178,6 +274,7 @@ int field_validate(struct aster_learner *l, const struct aster_train_hooks *hook
                              tr->guess[i].force);
     }
     e->val_loss = aster_field_sums_result(&sums, &tr->t.loss, &e->field);
+    warn(tr, e);
     if (hooks && hooks->progress)
         hooks->progress(hooks->arg, e->epoch, tr->t.n_val, tr->t.n_val, true);
     return 0;

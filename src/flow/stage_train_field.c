@@ -5,6 +5,7 @@
 #include "flow/training.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What lists of neighbours that are kept, and one structure's, may take of the memory */
@@ -124,6 +125,67 @@ static int open_weights(const struct aster_run *run, int s, struct aster_forcefi
     return 0;
 }
 
+/* The message begins with the place of the option, or of the stage where it has a default. */
+static int refuse(const struct aster_run *run, int stage, const char *key, const char *why)
+{
+    const struct aster_stage_spec *s = &run->spec->stages[stage];
+    const struct aster_opt_value *v = aster_run_value(run, stage, key);
+    return aster_fail(run->ctx, ASTER_EPARAM, "%s:%d:%d: stage %s: %s: %s",
+                      run->spec->file ? run->spec->file : "pipeline", v->line ? v->line : s->line,
+                      v->line ? v->column : s->column, s->id, key, why);
+}
+
+/* Whether somebody asked for this value: a default says nothing of weights that are there. */
+static bool is_asked(const struct aster_run *run, int stage, const char *key)
+{
+    const struct aster_run_spec *spec = run->spec;
+    const struct aster_opt_value *v = aster_run_value(run, stage, key);
+    const struct aster_opt *o = spec->stages[stage].kind->opts;
+    for (int i = 0; i < spec->n_params; i++)
+        if (spec->params[i].given && !strcmp(spec->params[i].name, key))
+            return true;
+    while (strcmp(o->key, key) != 0)
+        o++;
+    return o->type == ASTER_OPT_REAL ? v->x != strtod(o->def, NULL)
+                                     : strcmp(aster_run_text(run, stage, key), o->def) != 0;
+}
+
+static int check_number(const struct aster_run *run, int stage, const char *key, double has)
+{
+    char why[160];
+    double x = aster_run_real(run, stage, key);
+    if (fabs(x - has) <= 1e-6 * fabs(has) || !is_asked(run, stage, key))
+        return 0;
+    snprintf(why, sizeof why,
+             "it is %g, that of init_weights is %g and stays so; leave it out, or name that", x,
+             has);
+    return refuse(run, stage, key, why);
+}
+
+static int check_choice(const struct aster_run *run, int stage, const char *key, const char *has)
+{
+    char why[160];
+    const char *x = aster_run_text(run, stage, key);
+    if (!strcmp(x, has) || !is_asked(run, stage, key))
+        return 0;
+    snprintf(why, sizeof why,
+             "it is %s, that of init_weights is %s and stays so; leave it out, or name that", x,
+             has);
+    return refuse(run, stage, key, why);
+}
+
+/* What is asked for is not given up for what the weights to begin with are made for. */
+static int check_weights(const struct aster_run *run, int stage,
+                         const struct aster_forcefield_config *c)
+{
+    ASTER_TRY(check_number(run, stage, "cutoff", c->cutoff));
+    ASTER_TRY(check_number(run, stage, "norm_eps", c->norm_eps));
+    ASTER_TRY(check_choice(run, stage, "mixing",
+                           c->mixing == ASTER_MIXING_FREE ? "compat" : "isotropic"));
+    return check_choice(run, stage, "cutoff_on",
+                        c->cutoff_on == ASTER_CUTOFF_FEATURES ? "features" : "filter");
+}
+
 int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
@@ -138,6 +200,10 @@ int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int sta
         rc = aster_fail(ctx, ASTER_EPARAM,
                         "energy_weight, force_weight and angular_weight are all 0; one of them "
                         "must be above 0");
+    if (rc == 0 && t.loss.kind == ASTER_FORCE_HUBER && !(t.loss.huber_delta > 0))
+        rc = refuse(run, stage, "huber_delta", "it is 0; loss=huber needs one above 0");
+    if (rc == 0 && t.from)
+        rc = check_weights(run, stage, &t.c);
     if (t.from)
         aster_forcefield_close(&file);
     return rc;
@@ -223,8 +289,7 @@ static int read_all(struct aster_run *run, int stage, struct aster_runtime *rt,
     *c = (struct aster_course){.ctx = run->ctx,
                                .cutoff = t->c.cutoff,
                                .single = t->t.real == ASTER_F32,
-                               .most_edges = aster_max64(1, limit / LIST_SHARE / BYTES_PER_EDGE),
-                               .room = limit / LIST_SHARE};
+                               .most_edges = aster_max64(1, limit / LIST_SHARE / BYTES_PER_EDGE)};
     ASTER_TRY(aster_course_read(c, data->structures, t->c.max_number));
     int64_t n_first = c->n;
     if (val)
@@ -232,6 +297,12 @@ static int read_all(struct aster_run *run, int stage, struct aster_runtime *rt,
     if (c->n == 0)
         return aster_fail(run->ctx, ASTER_EFORMAT, "%s: holds no structure",
                           data->structures->path[0]);
+    if (c->held >= limit)
+        return aster_fail(run->ctx, ASTER_ELIMIT,
+                          "the structures and their labels take %.1f MB, the memory limit is %.1f "
+                          "MB; raise --memory",
+                          (double)c->held / 1e6, (double)limit / 1e6);
+    c->room = (limit - c->held) / LIST_SHARE;
     ASTER_TRY(aster_course_neighbours(c, rt));
     ASTER_TRY(aster_course_report(c, run, run->spec->stages[stage].id));
     return split(run, stage, c, n_first, t);
@@ -273,7 +344,7 @@ static int write_validation(const struct watch *w)
         for (int64_t k = 0; k < 3 * x->s.n; k++) {
             double d = g[i].force[k] - x->s.force[k];
             squares += d * d;
-            most = fmax(most, fabs(d));
+            most = fabs(d) > most || isnan(d) ? fabs(d) : most;
         }
         aster_csv_field(&s, x->id, true);
         aster_str_printf(&s, ",%lld,%.10g,%.10g,%.6g,%.6g\n", (long long)x->s.n, x->s.energy,
@@ -282,7 +353,8 @@ static int write_validation(const struct watch *w)
     return write_text(w->run, "validation.csv", &s);
 }
 
-/* How many components of forces are off by how much, two bins of each power of ten */
+/* How many components of forces are off by how much, two bins of each power of ten; what is no
+ * number is in the last */
 static int write_force_errors(const struct watch *w)
 {
     enum { FIRST = -8, LAST = 5, N_BINS = LAST - FIRST };
@@ -292,7 +364,7 @@ static int write_force_errors(const struct watch *w)
     for (int64_t i = 0; i < w->t->n_val; i++)
         for (int64_t k = 0; k < 3 * w->t->val[i]->s.n; k++) {
             double d = fabs(g[i].force[k] - w->t->val[i]->s.force[k]);
-            double place = d > 0 ? ceil(2 * log10(d)) - FIRST : 0;
+            double place = d == 0 ? 0 : ceil(2 * log10(d)) - FIRST;
             count[!(place < N_BINS) ? N_BINS - 1 : place < 0 ? 0 : (int)place]++;
         }
     aster_str_add(&s, "error_up_to,components\n");

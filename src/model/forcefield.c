@@ -371,7 +371,9 @@ static aster_val virials(struct field *f, aster_val pull, aster_val edge_owner)
 
 /* ---- losses ---- */
 
-/* x^2, |x|, or Huber's: with x clipped to c in -delta .. delta that is c (x - c / 2) */
+/* x^2, |x|, or Huber's: with x clipped to c in -delta .. delta that is c (x - c / 2). Clipped by
+ * relu(2 delta - relu(delta - x)) - delta, which is delta to the bit beyond it, however large x is:
+ * differences of x and what is clipped off would be rounded as x is. */
 static aster_val penalty(struct field *f, const struct aster_forcefield_loss *l, aster_val x)
 {
     if (l->kind == ASTER_FORCE_MSE)
@@ -379,9 +381,9 @@ static aster_val penalty(struct field *f, const struct aster_forcefield_loss *l,
     if (l->kind == ASTER_FORCE_MAE)
         return fn(f, ASTER_FN_ABS, x);
     double delta = l->huber_delta;
-    aster_val above = fn(f, ASTER_FN_RELU, aster_emit_affine(f->p, x, 1, -delta)),
-              below = fn(f, ASTER_FN_RELU, aster_emit_affine(f->p, x, -1, -delta));
-    aster_val c = add(f, sub(f, x, above), below);
+    aster_val below = fn(f, ASTER_FN_RELU, aster_emit_affine(f->p, x, -1, delta));
+    aster_val c = aster_emit_affine(
+        f->p, fn(f, ASTER_FN_RELU, aster_emit_affine(f->p, below, -1, 2 * delta)), 1, -delta);
     return mul(f, c, sub(f, x, aster_emit_affine(f->p, c, 0.5, 0)));
 }
 

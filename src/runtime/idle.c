@@ -14,11 +14,21 @@ static const struct starpu_sched_policy *below; /* the policy that decides */
 static struct starpu_sched_policy policy;
 static bool any_takes; /* any worker takes any task */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t pushed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t pushed; /* by a clock that nobody sets */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 static atomic_uint_fast64_t n_pushed;
 static atomic_int n_waiting;
 static atomic_bool over;
 static _Thread_local double idle_since; /* 0: not idle */
+
+static void make_pushed(void)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&pushed, &attr);
+    pthread_condattr_destroy(&attr);
+}
 
 /* One worker, or all where the policy has chosen who is to run it */
 static void wake(void)
@@ -54,7 +64,7 @@ static void push_notify(struct starpu_task *task, int worker, int perf_worker, u
 static void wait_for_push(uint_fast64_t seen)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += MOST_NS;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
@@ -101,6 +111,7 @@ void idle_policy(const char *name, struct starpu_conf *conf)
     if (ASTER_SIM || k == N_KNOWN || !*p)
         return;
     any_takes = k < N_SHARED;
+    pthread_once(&once, make_pushed);
     below = *p;
     policy = **p;
     policy.push_task = push;
@@ -113,6 +124,8 @@ void idle_policy(const char *name, struct starpu_conf *conf)
 
 void idle_end(void)
 {
+    if (!below)
+        return;
     atomic_store(&over, true);
     pthread_mutex_lock(&lock);
     pthread_cond_broadcast(&pushed);

@@ -38,7 +38,8 @@ int aster_learner_check(struct aster_ctx *ctx, const struct aster_train_config *
     ASTER_TRY(check_range(ctx, "learning_rate", c->learning_rate, 0, 1e6));
     ASTER_TRY(check_range(ctx, "weight_decay", c->weight_decay, 0, 1e6));
     ASTER_TRY(check_range(ctx, "beta1", c->beta1, 0, 0.999999999));
-    ASTER_TRY(check_range(ctx, "beta2", c->beta2, 0, 0.999999999));
+    ASTER_TRY(check_range(ctx, c->optimizer == ASTER_OPTIMIZER_RMSPROP ? "alpha" : "beta2",
+                          c->beta2, 0, 0.999999999));
     ASTER_TRY(check_range(ctx, "eps", c->eps, 0, 1));
     ASTER_TRY(check_range(ctx, "momentum", c->momentum, 0, 1));
     ASTER_TRY(check_range(ctx, "clip_norm", c->clip_norm, 0, 1e30));

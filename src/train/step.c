@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+enum { MOST_SHARDS = 256 };
 #define BN_MOMENTUM 0.1 /* running statistics move by this share towards the batch's */
 
 /* ---- the tasks of a step ---- */
@@ -97,6 +98,7 @@ static void copy_loss(void *arg, const void *const *in)
 {
     struct step *st = arg;
     struct trainer *tr = st->tr;
+    double norm = tr->l.norm ? *(const double *)in[st->n_shards] : 0;
     for (int64_t s = 0; s < st->n_shards; s++)
         st->loss[s] = *(const double *)((const char *)in[s] + st->plan[s]->loss);
     double loss = tr->l.batch_loss[st->batch] = aster_tree_sum(st->n_shards, st->loss);
@@ -113,6 +115,11 @@ static void copy_loss(void *arg, const void *const *in)
             tr->l.ctx, ASTER_ENUMERIC,
             "epoch %lld, batch %lld: the loss is %g; lower learning_rate or set clip_norm",
             (long long)st->epoch, (long long)st->batch, loss);
+    else if (rc == 0 && !isfinite(norm)) /* an update by it has changed nothing */
+        rc = aster_fail(tr->l.ctx, ASTER_ENUMERIC,
+                        "epoch %lld, batch %lld: the loss is %g, the sum of the squares of its "
+                        "gradient is %g; lower learning_rate",
+                        (long long)st->epoch, (long long)st->batch, loss, norm);
     if (rc < 0)
         atomic_store(&tr->l.failed, rc);
 }
@@ -124,6 +131,21 @@ static void step_done(void *arg)
     aster_slots_give(&st->tr->l.slots, st->slot);
 }
 
+static int submit_loss(struct trainer *tr, struct step *st)
+{
+    const struct aster_buffer *in[MOST_SHARDS + 1];
+    for (int64_t s = 0; s < st->n_shards; s++)
+        in[s] = tr->output[s];
+    in[st->n_shards] = tr->l.norm;
+    return aster_cl_commit(
+        tr->l.env, &(struct aster_commit_task){.name = "loss",
+                                               .n = (int)st->n_shards + (tr->l.norm != NULL),
+                                               .in = in,
+                                               .copy = copy_loss,
+                                               .done = step_done,
+                                               .arg = st});
+}
+
 static int submit_step(struct trainer *tr, struct step *st, int64_t step, double lr)
 {
     int64_t chunk = chunk_of(st->n, tr->l.c->shards);
@@ -131,13 +153,7 @@ static int submit_step(struct trainer *tr, struct step *st, int64_t step, double
     ASTER_TRY(submit_encode(tr, st, chunk, input));
     ASTER_TRY(submit_program(tr, st, chunk, step, input));
     ASTER_TRY(submit_update(tr, st->n_shards, step, lr));
-    return aster_cl_commit(
-        tr->l.env, &(struct aster_commit_task){.name = "loss",
-                                               .n = (int)st->n_shards,
-                                               .in = (const struct aster_buffer *const *)tr->output,
-                                               .copy = copy_loss,
-                                               .done = step_done,
-                                               .arg = st});
+    return submit_loss(tr, st);
 }
 
 int trainer_step(struct trainer *tr, int64_t epoch, int64_t batch, int64_t step, double lr,

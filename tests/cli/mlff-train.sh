@@ -184,22 +184,55 @@ Properties=species:S:1:pos:R:3:forces:R:3 energy=1 name="together"
 H 1 1 1 0 0 0
 H 1 1 1 0 0 0
 2
+Properties=species:S:1:pos:R:3:forces:R:3 energy=-1e25 name="absurd"
+H 0 0 0 0 0 0
+H 1 0 0 0 0 0
+2
+Properties=species:S:1:pos:R:3:forces:R:3 energy=1 name="violent"
+H 0 0 0 0 0 0
+H 1 0 0 0 2e19 0
+2
 Properties=species:S:1:pos:R:3:forces:R:3 energy=1 name="short"
 H 0 0 0 0 0 0
 END
 train faults 2 "faults of structures are theirs" data=faults.xyz $tiny --cpus 1
-for pair in "element:Xx" "heavy:20" "unlabelled:has no forces" "powerless:has no energy" "nan:nan" "together:in one place" "short:1 of 2"; do
+for pair in "element:Xx" "heavy:20" "unlabelled:has no forces" "powerless:has no energy" "nan:nan" "absurd:energy is -1e+25, too large for single precision" "violent:force of atom 2 is 2e+19, too large" "together:in one place" "short:1 of 2"; do
     grep "^${pair%%:*}\|'${pair%%:*}'" faults/failed_items.tsv | grep -qF -- "${pair#*:}"
     ok $? "named: ${pair%%:*}"
 done
 same final_model.h5 one faults
 
-# labels beyond single precision: their batches change nothing, the rest is learned from
-awk -v RS='energy=' 'NR > 1 && NR < 4 { sub(/^[^ ]*/, "1e60") } { printf "%s%s", (NR > 1 ? "energy=" : ""), $0 }' labels/evaluated.extxyz >huge.xyz
-train huge 0 "two energies of 1e60" data=huge.xyz $model epochs=2 batch_size=4 shards=2 monitor=train_loss --cpus 1
-column huge 13 | awk '{ if ($1 < 1 || $1 > 2) bad = 1 } END { exit bad || NR != 2 }' && column huge 2 | awk '{ if (NR == 1) first = $1; last = $1 } END { exit !(last < first) }'
-ok $? "their batches are counted, the loss of the others falls"
-refused "the loss of every batch is not finite" "nothing but such batches" data=huge.xyz $model epochs=2 batch_size=64 shards=2
+# losses beyond single precision: their batches change nothing, the rest is learned from
+awk -v RS='energy=' 'NR > 1 && NR < 4 { sub(/^[^ ]*/, "1.5e19") } { printf "%s%s", (NR > 1 ? "energy=" : ""), $0 }' labels/evaluated.extxyz >huge.xyz
+train huge 0 "two energies of 1.5e19, weighted" data=huge.xyz $model energy_weight=10 epochs=2 batch_size=4 shards=2 monitor=train_loss --cpus 1
+column huge 13 | awk '{ if ($1 < 1 || $1 > 2) bad = 1 } END { exit bad || NR != 2 }' && column huge 3 | awk '{ if (NR == 1) first = $1; last = $1 } END { exit !(last < first) }'
+ok $? "their batches are counted, and the validation loss falls"
+refused "the loss of every batch is not finite" "nothing but such batches" data=huge.xyz $model energy_weight=1e6 epochs=2 batch_size=64 shards=2
+
+train wild 0 "rates that no weight stands" $data hidden_dim=8 num_interactions=2 max_z=20 optimizer=sgd learning_rate=10 momentum=0 clip_norm=0 scheduler=none epochs=1 batch_size=4
+grep -q "validation structures have no finite result, first 'm1_" "$err"
+ok $? "which is said, with the name of a structure"
+[ "$(awk -F, 'END { print $2 }' wild/force_errors.csv)" -gt 0 ]
+ok $? "errors that are no number are in the last bin"
+
+# validation needs more memory than any step: said before the first
+awk 'BEGIN {
+    print "125\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1 name=\"large\""
+    for (i = 0; i < 125; i++)
+        printf "C %.1f %.1f %.1f 0 0 0\n", 1.4 * (i % 5), 1.4 * (int(i / 5) % 5), 1.4 * int(i / 25)
+}' >large.xyz
+cat >room.yaml <<'END'
+asterism: 1
+pipeline: room
+parameters: {}
+stages:
+  data: {stage: read-structures, files: [labels/evaluated.extxyz]}
+  apart: {stage: read-structures, files: [large.xyz]}
+  train: {stage: train-forcefield, data: data, validation: apart, epochs: 1, hidden_dim: 8, num_interactions: 2, max_z: 20, batch_size: 4}
+END
+asterism run room.yaml --quiet --cpus 1 --memory 8M --out room
+[ "$rc" = 1 ] && grep -q "validation structure 'large', 125 atoms .* of the memory limit of 8.4 MB .* batch_size" "$err" && [ ! -e room/history.csv ]
+ok $? "too little memory for a validation structure"
 
 # mistakes
 refused "no_such.h5" "data that are not there" data=no_such.h5
@@ -208,6 +241,12 @@ refused "leave 40 to train on and 0 to validate" "nothing to validate on" $data 
 refused "leave 0 to train on and 40 to validate" "nothing to train on" $data $tiny train_ratio=0.001
 refused "are all 0" "a loss of nothing" $data energy_weight=0 force_weight=0 angular_weight=0
 refused "lower batch_size or raise shards" "too little memory" $data hidden_dim=256 num_interactions=4 batch_size=64 shards=1 --memory 40M
+refused "mlff-train.yaml:" "Huber without a delta" $data $tiny loss=huber huber_delta=0
+refused "huber_delta: it is 0; loss=huber needs one above 0" "with the reason" $data $tiny loss=huber huber_delta=0
+refused "alpha is 1" "rmsprop that forgets nothing" $data $tiny optimizer=rmsprop alpha=1
+for pair in mixing=isotropic cutoff_on=filter norm_eps=0.25 cutoff=2.5; do
+    refused "${pair%%=*}: it is ${pair#*=}, that of init_weights is " "$pair beside weights that have another" $data init_weights=teacher.h5 "$pair"
+done
 printf '1\nProperties=species:S:1:pos:R:3 name="alone"\nO 1 2 3\n' >plain.xyz
 refused "1 structures, 1 of them left out" "no labels at all" data=plain.xyz $tiny
 asterism run mlff-train $data $tiny loss=mae --quiet --out one --resume

@@ -361,6 +361,26 @@ static void test_validation(const struct set *s)
     }
 }
 
+/* Beyond delta the loss and its slope know nothing of how large an error is: in single precision,
+ * too.
+ */
+static void test_huber(const struct set *s)
+{
+    struct trial t = usual(ASTER_F32);
+    t.t.t.learning_rate = t.t.t.weight_decay = 0;
+    t.t.t.batch_size = N_DRAWN;
+    t.t.t.epochs = 1;
+    t.t.loss = (struct aster_forcefield_loss){ASTER_FORCE_HUBER, 1, 0, 0, 0.01};
+    for (int64_t i = 0; i < s->n; i++)
+        s->energy[i] *= 1e5;
+    bool good = fine(run(&t, s));
+    tap_ok(good && fabs(t.last.val_loss - t.loss[0]) < 1e-5 * t.loss[0],
+           "Huber's loss of errors of 1e5 with a delta of 0.01 (off by %.1e)",
+           fabs(t.last.val_loss - t.loss[0]) / t.loss[0]);
+    for (int64_t i = 0; i < s->n; i++)
+        s->energy[i] /= 1e5;
+}
+
 /* RMSprop's first step is as long for every parameter that has a gradient: rate / sqrt(1 - alpha).
  */
 static void test_rmsprop(const struct set *s)
@@ -434,6 +454,7 @@ int main(void)
     if (!is_short) {
         test_bits(&s, ASTER_F64);
         test_validation(&s);
+        test_huber(&s);
         test_rmsprop(&s);
     }
     test_shards(&s);
