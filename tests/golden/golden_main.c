@@ -89,17 +89,19 @@ static int one_file(struct aster_ctx *ctx, const struct golden_options *o, const
 
 static int usage(const char *name, bool has_weights)
 {
-    fprintf(stderr,
-            "usage: %s [--isa NAME] [--dtype f64|f32|bf16] [--poison] [--perturb] %s[-v] FILE...\n"
-            "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
-            "  --dtype T    what is computed (default all three); bf16: matrices in bf16, the rest "
-            "f32\n"
-            "  --poison     kernels start from NaN and may not change their inputs\n"
-            "  --perturb    one weight is moved a little: to see that this is noticed\n"
-            "%s"
-            "  -v           every compared quantity to stderr\n",
-            name, has_weights ? "[--weights PATH] " : "",
-            has_weights ? "  --weights P  a file of weights, or a folder of MODEL.h5\n" : "");
+    fprintf(
+        stderr,
+        "usage: %s [--isa NAME] [--dtype f64|f32|both|bf16] [--poison] [--perturb] %s[-v] FILE...\n"
+        "  --isa NAME   kernels: auto (default), x86-64, avx2, avx512 or avx512bf16\n"
+        "  --dtype T    what is computed (default all); both: f64 and f32; bf16: matrices in bf16, "
+        "the rest "
+        "f32\n"
+        "  --poison     kernels start from NaN and may not change their inputs\n"
+        "  --perturb    one weight is moved a little: to see that this is noticed\n"
+        "%s"
+        "  -v           every compared quantity to stderr\n",
+        name, has_weights ? "[--weights PATH] " : "",
+        has_weights ? "  --weights P  a file of weights, or a folder of MODEL.h5\n" : "");
     return 1;
 }
 
@@ -119,8 +121,9 @@ static int parse(int argc, char **argv, bool has_weights, struct golden_options 
             o->isa = argv[++k];
         else if (!strcmp(argv[k], "--dtype") && k + 1 < argc) {
             k++;
-            o->f64 = !strcmp(argv[k], "f64");
-            o->f32 = !strcmp(argv[k], "f32");
+            bool both = !strcmp(argv[k], "both");
+            o->f64 = !strcmp(argv[k], "f64") || both;
+            o->f32 = !strcmp(argv[k], "f32") || both;
             o->bf16 = !strcmp(argv[k], "bf16");
             if (!o->f64 && !o->f32 && !o->bf16)
                 return -1;
