@@ -358,6 +358,12 @@ BUILD(vector_gate, gate_of(p, x, false))
 BUILD(vector_gate_isotropic, gate_of(p, x, true))
 BUILD(gated, aster_emit_gated(p, x[0]))
 BUILD(linear_gelu, aster_emit_linear(p, x[0], x[1], x[2], ASTER_ACT_GELU))
+static aster_val build_linear_transposed(struct aster_program *p, const aster_val *x)
+{
+    aster_val w = aster_emit_transpose(p, x[1], (int[]){1, 0});
+    aster_program_transposed(p, w, x[1]);
+    return aster_emit_unary(p, ASTER_FN_TANH, aster_emit_linear(p, x[0], w, -1, ASTER_ACT_NONE));
+}
 BUILD(linear_gelu_plain, aster_emit_linear(p, x[0], x[1], -1, ASTER_ACT_GELU))
 BUILD(lstm, aster_emit_lstm(p, x[0], x[1], false))
 BUILD(lstm_reverse, aster_emit_lstm(p, x[0], x[1], true))
@@ -423,6 +429,13 @@ static const struct grad_case cases[] = {
     {"matmul shared tn", 2, {{3, {2, 4, 3}}, {2, {4, 5}}}, build_matmul_tn, true, false, 0},
     {"linear", 3, {{3, {2, 3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear, true, false, 0},
     {"linear relu", 3, {{2, {3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear_relu, true, false, 0},
+    {"linear, weights also transposed",
+     2,
+     {{3, {2, 3, 4}}, {2, {5, 4}}},
+     build_linear_transposed,
+     true,
+     false,
+     2},
     {"conv1d k5", 3, {{3, {2, 7, 3}}, {3, {5, 3, 4}}, {1, {4}}}, build_conv1d, true, false, 0},
     {"conv1d k3 relu",
      3,
@@ -540,6 +553,19 @@ static bool is_elsewhere(int op)
     return op == ASTER_OP_bn_apply || op == ASTER_OP_xent;
 }
 
+static void refuse_transposed(struct aster_ctx *ctx)
+{
+    struct aster_program *p = NULL;
+    if (!tap_ok(aster_program_new(ctx, "two matrices", ASTER_F64, &p) == 0, "a program"))
+        return;
+    aster_val w = constant_shape(p, "w", 2, (int64_t[]){4, 5}),
+              t = constant_shape(p, "t", 2, (int64_t[]){4, 5});
+    aster_program_transposed(p, w, t);
+    aster_emit_output(p, "w", w);
+    tap_ok(aster_program_finish(p) == ASTER_EBUG, "a transpose of other sizes is refused");
+    aster_program_free(&p);
+}
+
 int main(void)
 {
     struct aster_ctx *ctx = NULL;
@@ -552,6 +578,7 @@ int main(void)
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
             check(ctx, aster_backend_cpu((enum aster_isa)isa), &cases[k]);
     }
+    refuse_transposed(ctx);
     for (int k = 0; k < ASTER_N_OPS; k++)
         if (aster_op_descs[k]->grad && !is_elsewhere(k))
             tap_ok(has_case[k], "%s has a derivative and a case",
