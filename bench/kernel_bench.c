@@ -240,6 +240,9 @@ int main(int argc, char **argv)
     matmul(ASTER_F32, 4096, 1024, 512, false, true);
     matmul(ASTER_F32, 512, 8192, 1024, true, false);
     matmul(ASTER_F32, 1024, 8192, 1024, true, false);
+    matmul(ASTER_F32, 12, 256, 128, false, false); /* one small molecule, there and back */
+    matmul(ASTER_F32, 12, 128, 256, false, true);
+    matmul(ASTER_F32, 24, 320, 1280, false, false);
     matmul(ASTER_F64, 512, 512, 512, false, false);
     matmul(ASTER_F64, 512, 512, 512, true, false);
     return 0;

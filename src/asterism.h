@@ -120,7 +120,8 @@ struct aster_job_timing {
 ASTER_CALL aster_job_can_time(struct aster_job *job);
 ASTER_CALL aster_job_time(struct aster_job *job, const struct aster_job_options *o,
                           const struct aster_job_clock *clock, struct aster_job_timing *out);
-/* asks the run to end after a checkpoint; may be called in a signal handler */
+/* asks the run to end: trainings write a checkpoint first, other work goes on from what is
+ * committed; may be called in a signal handler */
 void aster_job_stop(void);
 /* Makes report.html of a run directory again; *path is its name. */
 ASTER_CALL aster_job_report(struct aster_job *job, const char *dir, const char **path);

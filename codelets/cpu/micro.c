@@ -12,6 +12,11 @@
  * one is done before. */
 enum { PREFETCH_DEPTH = 96 };
 
+/* Products of so few rows read a right operand where it lies: packing it would take longer than
+ * what packed rows save. Their next rows come from outer caches, far apart: they are called so many
+ * rows ahead. */
+enum { FEW_ROWS = 4 * ASTER_TILE_ROWS, IN_PLACE_AHEAD = 8 };
+
 /* Of a left operand that is packed at a time. */
 enum { PACK_BYTES = 16 << 10 };
 

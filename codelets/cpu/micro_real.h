@@ -81,10 +81,12 @@ ASTER_INLINE void ASTER_R(store)(const int mr, const int nv, VREAL acc[ASTER_TIL
     ASTER_R(store_part)(mr, nv * VLEN, t, c, n0, left, f);
 }
 
-ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, const REAL *const *a, int64_t k0,
-                                     const REAL *b, REAL *const *c, int64_t n0, int64_t left,
+/* in_place: b is rows of the operand, ldb apart; else a packed panel, and ldb means nothing. */
+ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, const bool in_place, int64_t kn, const REAL *const *a, int64_t k0,
+                                     const REAL *b, int64_t ldb, REAL *const *c, int64_t n0, int64_t left,
                                      const struct ASTER_R(finish) *f)
 {
+    const int64_t step = in_place ? ldb : nv * VLEN;
     const REAL *pa[ASTER_TILE_ROWS];
     VREAL acc[ASTER_TILE_ROWS][ASTER_TILE_VECS];
 #pragma GCC unroll 16
@@ -103,9 +105,11 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, con
     DEPTH_UNROLL
     for (int64_t k = 0; k < kn; k++) {
         VREAL bv[ASTER_TILE_VECS];
+        for (int byte = 0; in_place && byte < nv * ASTER_VB; byte += 64)
+            __builtin_prefetch((const char *)(b + IN_PLACE_AHEAD * step) + byte);
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
-            bv[v] = *(const VREAL *)(b + v * VLEN);
+            bv[v] = in_place ? (VREAL) * (const VREALU *)(b + v * VLEN) : *(const VREAL *)(b + v * VLEN);
 #pragma GCC unroll 16
         for (int r = 0; r < mr; r++) {
             const VREAL av = pa[r][k] - (VREAL){0};
@@ -113,7 +117,7 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, int64_t kn, con
             for (int v = 0; v < nv; v++)
                 acc[r][v] = VFMA(av, bv[v], acc[r][v]);
         }
-        b += nv * VLEN;
+        b += step;
     }
     ASTER_R(store)(mr, nv, acc, c, n0, left, f);
 }
@@ -157,10 +161,17 @@ ASTER_INLINE void ASTER_R(tile_outer)(const int mr, const int nv, const struct A
 
 #define ROWS_TILE(mr, nv)                                                                                              \
     static __attribute__((noinline)) void ASTER_R(rows_##mr##x##nv)(                                                   \
-        int64_t kn, const REAL *const *a, int64_t k0, const REAL *b, REAL *const *c, int64_t n0, int64_t left,         \
-        const struct ASTER_R(finish) *f)                                                                               \
+        int64_t kn, const REAL *const *a, int64_t k0, const REAL *b, int64_t ldb, REAL *const *c, int64_t n0,          \
+        int64_t left, const struct ASTER_R(finish) *f)                                                                 \
     {                                                                                                                  \
-        ASTER_R(tile_rows)(mr, nv, kn, a, k0, b, c, n0, left, f);                                                      \
+        ASTER_R(tile_rows)(mr, nv, false, kn, a, k0, b, ldb, c, n0, left, f);                                          \
+    }
+#define PLACE_TILE(mr, nv)                                                                                             \
+    static __attribute__((noinline)) void ASTER_R(place_##mr##x##nv)(                                                  \
+        int64_t kn, const REAL *const *a, int64_t k0, const REAL *b, int64_t ldb, REAL *const *c, int64_t n0,          \
+        int64_t left, const struct ASTER_R(finish) *f)                                                                 \
+    {                                                                                                                  \
+        ASTER_R(tile_rows)(mr, nv, true, kn, a, k0, b, ldb, c, n0, left, f);                                           \
     }
 #define OUTER_TILE(mr, nv)                                                                                             \
     static __attribute__((noinline)) void ASTER_R(outer_##mr##x##nv)(                                                  \
@@ -171,22 +182,28 @@ ASTER_INLINE void ASTER_R(tile_outer)(const int mr, const int nv, const struct A
 TILES(ROWS_TILE, 1)
 TILES(ROWS_TILE, 2)
 TILES_WIDE(ROWS_TILE)
+TILES(PLACE_TILE, 1)
+TILES(PLACE_TILE, 2)
 TILES(OUTER_TILE, 1)
 TILES(OUTER_TILE, 2)
 #undef ROWS_TILE
+#undef PLACE_TILE
 #undef OUTER_TILE
 
-typedef void ASTER_R(rows_fn)(int64_t kn, const REAL *const *a, int64_t k0, const REAL *b, REAL *const *c, int64_t n0,
-                              int64_t left, const struct ASTER_R(finish) *f);
+typedef void ASTER_R(rows_fn)(int64_t kn, const REAL *const *a, int64_t k0, const REAL *b, int64_t ldb, REAL *const *c,
+                              int64_t n0, int64_t left, const struct ASTER_R(finish) *f);
 typedef void ASTER_R(outer_fn)(const struct ASTER_R(outer) *o, const REAL *a, const REAL *b, REAL *c, int64_t ldc,
                                int64_t left);
 #define ROWS_ENTRY(mr, nv) ASTER_R(rows_##mr##x##nv),
+#define PLACE_ENTRY(mr, nv) ASTER_R(place_##mr##x##nv),
 #define OUTER_ENTRY(mr, nv) ASTER_R(outer_##mr##x##nv),
 static ASTER_R(rows_fn) *const ASTER_R(rows_table)[][ASTER_TILE_ROWS] = {
     {TILES(ROWS_ENTRY, 1)}, {TILES(ROWS_ENTRY, 2)}, {TILES_WIDE(ROWS_ENTRY)}};
+static ASTER_R(rows_fn) *const ASTER_R(place_table)[2][ASTER_TILE_ROWS] = {{TILES(PLACE_ENTRY, 1)}, {TILES(PLACE_ENTRY, 2)}};
 static ASTER_R(outer_fn) *const ASTER_R(outer_table)[2][ASTER_TILE_ROWS] = {{TILES(OUTER_ENTRY, 1)},
                                                                             {TILES(OUTER_ENTRY, 2)}};
 #undef ROWS_ENTRY
+#undef PLACE_ENTRY
 #undef OUTER_ENTRY
 
 void ASTER_R(outer_tile)(const struct ASTER_R(outer) *o, int64_t n_rows, const REAL *a, const REAL *b, REAL *c,
@@ -346,22 +363,54 @@ static void ASTER_R(addresses)(const struct ASTER_R(product) *p, int64_t m0, int
     }
 }
 
-/* Rows m0 .. m0 + m against one packed block: every panel of it, every tile of rows. */
+/* m rows against left columns from n0 on, in n_tiles tiles of nearly equal size. */
+static void ASTER_R(panel)(ASTER_R(rows_fn) *const *tile, int64_t n_tiles, int64_t m, int64_t kn, const REAL *const *a, int64_t k0,
+                           const REAL *b, int64_t ldb, REAL *const *c, int64_t n0, int64_t left, const struct ASTER_R(finish) *f)
+{
+    for (int64_t t = 0, i = 0; t < n_tiles; t++) {
+        const int64_t mr = m / n_tiles + (t < m % n_tiles);
+        tile[mr - 1](kn, a + i, k0, b, ldb, c + i, n0, left, f);
+        i += mr;
+    }
+    if (f->act == ASTER_ACT_GELU)
+        ASTER_R(gelu_rows)(m, c, n0, left);
+}
+
+/* m rows against one packed block: every panel of it. */
 static void ASTER_R(block)(int64_t m, int64_t kn, int64_t k0, int64_t n0, int64_t nn, const REAL *packed, const REAL *const *a,
                            REAL *const *c, const struct ASTER_R(finish) *f)
 {
     for (int64_t j = 0, left; j < nn; j += left) {
         const int nv = ASTER_R(panel_vecs)(ASTER_TILE_VECS, nn - j);
         const int64_t n_tiles = nv > 2 ? (m + ASTER_WIDE_ROWS - 1) / ASTER_WIDE_ROWS : ASTER_R(n_tiles)(m);
-        ASTER_R(rows_fn) *const *tile = ASTER_R(rows_table)[nv - 1];
         left = aster_min64(nn - j, nv * VLEN);
-        for (int64_t t = 0, i = 0; t < n_tiles; t++) {
-            const int64_t mr = m / n_tiles + (t < m % n_tiles);
-            tile[mr - 1](kn, a + i, k0, packed + j * kn, c + i, n0 + j, left, f);
-            i += mr;
+        ASTER_R(panel)(ASTER_R(rows_table)[nv - 1], n_tiles, m, kn, a, k0, packed + j * kn, 0, c, n0 + j, left, f);
+    }
+}
+
+/* Few rows against a right operand that lies by rows: only a last panel that is not whole is packed. */
+static void ASTER_R(product_few)(const struct ASTER_R(product) *p)
+{
+    const REAL *a[FEW_ROWS];
+    REAL *c[FEW_ROWS];
+    const int64_t kb = aster_depth_block(p->k), ld = p->right.ld, n_tiles = ASTER_R(n_tiles)(p->m);
+    int64_t at = 0;
+    ASTER_R(addresses)(p, 0, p->m, &at, a, c);
+    for (int64_t k0 = 0; k0 == 0 || k0 < p->k; k0 += kb) {
+        const int64_t kn = aster_min64(kb, p->k - k0);
+        const bool is_last = k0 + kn >= p->k;
+        const struct ASTER_R(finish) f = {k0 > 0, is_last ? p->bias : NULL, is_last ? p->act : ASTER_ACT_NONE};
+        for (int64_t j = 0, left; j < p->n; j += left) {
+            const int nv = ASTER_R(panel_vecs)(2, p->n - j);
+            const REAL *b = p->right.b + k0 * ld + j;
+            left = aster_min64(p->n - j, nv * VLEN);
+            if (left == nv * VLEN) {
+                ASTER_R(panel)(ASTER_R(place_table)[nv - 1], n_tiles, p->m, kn, a, k0, b, ld, c, j, left, &f);
+                continue;
+            }
+            ASTER_R(pack_panel)(nv, b, ld, kn, left, p->work);
+            ASTER_R(panel)(ASTER_R(rows_table)[nv - 1], n_tiles, p->m, kn, a, k0, p->work, 0, c, j, left, &f);
         }
-        if (f->act == ASTER_ACT_GELU)
-            ASTER_R(gelu_rows)(m, c, n0 + j, left);
     }
 }
 
@@ -389,6 +438,10 @@ void ASTER_R(product_run)(const struct ASTER_R(product) *p)
     }
 #endif
     const bool is_rounded = p->products != ASTER_PRODUCTS_FULL;
+    if (p->m <= FEW_ROWS && !is_rounded && !p->right.is_transposed && !p->right.half && p->right.n_taps == 0) {
+        ASTER_R(product_few)(p);
+        return;
+    }
     REAL *rounded = p->work + aster_packed_bytes(p->k, p->n, sizeof(REAL)) / (int64_t)sizeof(REAL);
     const REAL *a[ASTER_BLOCK_M];
     REAL *c[ASTER_BLOCK_M];

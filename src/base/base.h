@@ -189,6 +189,7 @@ struct aster_sha256 {
 void aster_sha256_init(struct aster_sha256 *s);
 void aster_sha256_add(struct aster_sha256 *s, const void *bytes, size_t n);
 void aster_sha256_done(struct aster_sha256 *s, uint8_t out[32]);
+void aster_sha256_text(struct aster_sha256 *s, char out[65]); /* done, as hexadecimal */
 void aster_sha256_hex(const void *bytes, size_t n, char out[65]);
 uint32_t aster_crc32c(uint32_t crc, const void *bytes, size_t n); /* start with 0 */
 

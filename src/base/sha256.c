@@ -152,13 +152,18 @@ void aster_sha256_done(struct aster_sha256 *s, uint8_t out[32])
         out[k] = (uint8_t)(s->h[k / 4] >> (24 - 8 * (k % 4)));
 }
 
+void aster_sha256_text(struct aster_sha256 *s, char out[65])
+{
+    uint8_t d[32];
+    aster_sha256_done(s, d);
+    for (int k = 0; k < 32; k++)
+        snprintf(out + 2 * k, 3, "%02x", d[k]);
+}
+
 void aster_sha256_hex(const void *bytes, size_t n, char out[65])
 {
     struct aster_sha256 s;
-    uint8_t d[32];
     aster_sha256_init(&s);
     aster_sha256_add(&s, bytes, n);
-    aster_sha256_done(&s, d);
-    for (int k = 0; k < 32; k++)
-        snprintf(out + 2 * k, 3, "%02x", d[k]);
+    aster_sha256_text(&s, out);
 }

@@ -167,7 +167,11 @@ static int copy_molecule(struct aster_calculator *c, const struct aster_molecule
     char where[48];
     snprintf(where, sizeof where, "molecule %lld", (long long)i + 1);
     if (m->n > 0 && m->n <= INT32_MAX && m->number && m->position) {
-        ASTER_TRY(aster_structure_new(c->ctx, m->n, false, &x->s));
+        if (aster_structure_new(c->ctx, m->n, false, &x->s) < 0) {
+            aster_field_entry_fail(c->ctx, x, aster_ctx_code(c->ctx), aster_ctx_message(c->ctx));
+            aster_ctx_clear(c->ctx);
+            return 0;
+        }
         memcpy(x->s.number, m->number, (size_t)m->n * sizeof *m->number);
         memcpy(x->s.position, m->position, (size_t)m->n * 3 * sizeof *m->position);
     } else if (m->n != 0) {
@@ -233,9 +237,9 @@ static void empty_group(struct group *p)
     p->is_open = false;
 }
 
-/* n: atoms that there are room for */
-static void give_nothing(struct aster_molecule *m, int64_t n)
+static void give_nothing(struct aster_molecule *m)
 {
+    int64_t n = m->n > 0 && m->n <= INT32_MAX ? m->n : 0; /* no array has more */
     m->energy = (double)NAN;
     for (int64_t k = 0; k < n; k++) {
         if (m->energies)
@@ -259,7 +263,7 @@ static void give(struct aster_calculator *c, struct aster_field_entry *x, int64_
     c->reason[i] = x->reason;
     x->reason = NULL;
     if (x->status) {
-        give_nothing(m, x->s.n);
+        give_nothing(m);
         return;
     }
     m->energy = x->item.energy;

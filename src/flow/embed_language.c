@@ -150,7 +150,6 @@ static void add_hash(const struct aster_run *run, const char *path, struct aster
 static void hash_weights(const struct aster_run *run, struct aster_language_file *f)
 {
     struct aster_sha256 sha;
-    uint8_t digest[32];
     for (int64_t i = 0; i < run->n_inputs && f->n_shards == 0; i++)
         if (strcmp(run->inputs[i].path, f->weights) == 0)
             memcpy(f->sha256, run->inputs[i].sha256, sizeof f->sha256);
@@ -160,9 +159,7 @@ static void hash_weights(const struct aster_run *run, struct aster_language_file
     add_hash(run, f->weights, &sha);
     for (int64_t k = 0; k < f->n_shards; k++)
         add_hash(run, f->shards[k], &sha);
-    aster_sha256_done(&sha, digest);
-    for (int k = 0; k < 32; k++)
-        snprintf(f->sha256 + 2 * k, 3, "%02x", digest[k]);
+    aster_sha256_text(&sha, f->sha256);
 }
 
 int aster_stage_load_language_ready(struct aster_ctx *ctx, void *arg, int stage)

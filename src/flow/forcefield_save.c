@@ -203,13 +203,32 @@ done:
     return rc;
 }
 
+/* What the file calls its model, else its own name */
+static int name_of(struct aster_ctx *ctx, const struct aster_forcefield_file *w, const char *path,
+                   char **out)
+{
+    const char *said = aster_weightfile_metadata(w->f, "model_name"), *base = aster_path_base(path),
+               *end = strrchr(base, '.');
+    struct aster_h5 *h5 = NULL;
+    if (said)
+        return aster_strdup(ctx, said, out);
+    if (aster_weightfile_is_h5(w->f)) {
+        ASTER_TRY(aster_h5_open(ctx, path, &h5));
+        bool has_any = aster_h5_attr_has(h5, "/", "model_name");
+        int rc = has_any ? aster_h5_attr_str(h5, "/", "model_name", out) : 0;
+        aster_h5_close(&h5);
+        if (has_any)
+            return rc;
+    }
+    return aster_strndup(ctx, base, end ? (size_t)(end - base) : strlen(base), out);
+}
+
 int aster_forcefield_convert(struct aster_ctx *ctx, const char *in, const char *out)
 {
     struct aster_forcefield_file w;
     char *name = NULL;
     ASTER_TRY(aster_forcefield_open(ctx, in, &w));
-    const char *base = aster_path_base(in), *end = strrchr(base, '.');
-    int rc = aster_strndup(ctx, base, end ? (size_t)(end - base) : strlen(base), &name);
+    int rc = name_of(ctx, &w, in, &name);
     if (rc == 0)
         rc = read_and_save(ctx, &w, name, out);
     aster_free(&name);

@@ -28,17 +28,10 @@ static int hash_part(struct aster_ctx *ctx, FILE *f, const char *path, int64_t n
     return 0;
 }
 
-static void to_hex(const uint8_t digest[32], char hex[65])
-{
-    for (int i = 0; i < 32; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 static int hash_file(struct aster_ctx *ctx, struct aster_input *in)
 {
     struct stat st;
     struct aster_sha256 sha;
-    uint8_t digest[32];
     if (stat(in->path, &st) == 0 && !S_ISREG(st.st_mode)) /* opening a pipe would wait */
         return aster_fail(ctx, ASTER_EIO,
                           "%s: is no regular file; a file is expected, inputs are read twice",
@@ -61,8 +54,7 @@ static int hash_file(struct aster_ctx *ctx, struct aster_input *in)
                      : hash_part(ctx, f, in->path, END_BYTES, &sha);
             aster_sha256_add(&sha, &in->bytes, sizeof in->bytes);
         }
-        aster_sha256_done(&sha, digest);
-        to_hex(digest, in->sha256);
+        aster_sha256_text(&sha, in->sha256);
     }
     fclose(f);
     return rc;
@@ -227,7 +219,6 @@ bool aster_inputs_is_free(const struct aster_run_spec *spec, const char *name)
 int aster_inputs_hash(struct aster_run *run)
 {
     struct aster_sha256 sha;
-    uint8_t digest[32];
     aster_sha256_init(&sha);
     hash_text(&sha, PACKAGE_VERSION);
     for (int i = 0; i < run->spec->n_stages; i++) {
@@ -256,8 +247,7 @@ int aster_inputs_hash(struct aster_run *run)
         if (language)
             ASTER_TRY(take_language(run, i, &sha));
     }
-    aster_sha256_done(&sha, digest);
-    to_hex(digest, run->hash);
+    aster_sha256_text(&sha, run->hash);
     return 0;
 }
 

@@ -59,7 +59,9 @@ struct aster_md_copy {
     int32_t status;
     char *reason; /* of a status that is not 0 */
     int64_t rung;
-    double swell; /* of the step under way */
+    uint64_t noise; /* of where and how fast it began: a run that goes on from the end of another
+                       does not repeat its random numbers */
+    double swell;   /* of the step under way */
     /* recorded since the last part */
     int64_t n_samples, cap_samples, n_frames, cap_frame, n_events, cap_events;
     struct aster_md_sample *sample;
@@ -102,8 +104,9 @@ struct aster_md_kept { /* of one copy */
     const int64_t *event;
 };
 struct aster_md_part;
+/* only: -1: all of its copies, else one of them. */
 ASTER_CHECKED int aster_md_part_open(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
-                                     int64_t n, const struct aster_md_copy *copy,
+                                     int64_t n, const struct aster_md_copy *copy, int64_t only,
                                      struct aster_md_part **out);
 /* What it has of its k-th copy, until it is closed */
 struct aster_md_kept aster_md_part_of(const struct aster_md_part *p, int64_t k);
@@ -119,6 +122,7 @@ struct aster_md_output {
     struct aster_store *store;
     int64_t n;
     struct aster_md_copy *copy; /* as they ended */
+    int64_t kept_bytes;         /* parts of a unit that take less are in memory together */
     int64_t n_units;
     const struct aster_md_unit {
         int64_t first, n, n_parts; /* copies; parts that there are */

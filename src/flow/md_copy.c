@@ -20,7 +20,7 @@ static bool is_periodic(const struct aster_structure *s)
 static struct aster_dynamics_key key_of(const struct aster_md_options *o,
                                         const struct aster_md_copy *c, int64_t step)
 {
-    return (struct aster_dynamics_key){(uint64_t)o->seed,
+    return (struct aster_dynamics_key){(uint64_t)o->seed ^ c->noise,
                                        (c->structure << REPLICA_BITS) + c->replica, step};
 }
 
@@ -44,11 +44,11 @@ static const char *start_velocities(const struct aster_md_options *o, struct ast
     return NULL;
 }
 
-static uint64_t hash_of(const struct aster_md_copy *c)
+/* Of everything that it begins with, from h on */
+static uint64_t hash_of(const struct aster_md_copy *c, uint64_t h)
 {
     const struct aster_structure *s = &c->s;
     size_t n = (size_t)s->n;
-    uint64_t h = aster_fnv1a64(c->id, strlen(c->id));
     h = aster_fnv1a64_more(h, s->cell, sizeof s->cell);
     h = aster_fnv1a64_more(h, s->pbc, sizeof s->pbc);
     if (n == 0)
@@ -113,7 +113,8 @@ int aster_md_copy_begin(struct aster_ctx *ctx, const struct aster_md_options *o,
         fault = refuse_ensemble(o, &c->s);
     if (!fault)
         fault = start_velocities(o, c, has_velocities);
-    c->hash = hash_of(c);
+    c->noise = hash_of(c, aster_fnv1a64("", 0));
+    c->hash = hash_of(c, aster_fnv1a64(c->id, strlen(c->id)));
     if (fault)
         aster_md_copy_fail(ctx, c, ASTER_EFORMAT, fault);
     return 0;
@@ -312,7 +313,7 @@ static bool is_taken(const struct aster_md_options *o, const struct aster_md_cop
 {
     double p = aster_exchange_probability(o->temperature[a->rung], o->temperature[b->rung],
                                           a->s.energy, b->s.energy);
-    return aster_uniform(~(uint64_t)o->seed, (uint64_t)a->structure,
+    return aster_uniform(~((uint64_t)o->seed ^ a->noise ^ b->noise), (uint64_t)a->structure,
                          (uint64_t)(step * o->n_rungs + a->rung)) < p;
 }
 
@@ -325,7 +326,16 @@ int aster_md_exchange(struct aster_ctx *ctx, const struct aster_md_options *o,
     ASTER_GOTO(aster_alloc(ctx, n, sizeof *at, &at), done);
     ASTER_GOTO(aster_alloc(ctx, n, sizeof *mark, &mark), done);
     for (int64_t k = 0; k < n; k++)
-        at[copy[k].rung] = &copy[k];
+        if (copy[k].rung >= 0 && copy[k].rung < n)
+            at[copy[k].rung] = &copy[k];
+    for (int64_t k = 0; k < n; k++)
+        if (!at[k])
+            ASTER_GOTO(aster_fail(ctx, ASTER_EFORMAT,
+                                  "step %" PRId64 ": no copy of structure %" PRId64
+                                  " is at %g K: parts of different simulations are mixed; begin "
+                                  "anew with another --out",
+                                  step, copy->structure + 1, o->temperature[k]),
+                       done);
     for (int64_t r = step / o->exchange_interval % 2; r + 1 < n; r += 2) {
         struct aster_md_copy *a = at[r], *b = at[r + 1];
         if (a->status || b->status)

@@ -94,6 +94,17 @@ static int take_parts(struct aster_md_run *r, int64_t unit)
     return 0;
 }
 
+/* Parts behind those that a unit goes on from are made anew: until all of a family are, none of the
+ * old ones must count. */
+static int forget_parts(struct aster_md_run *r, int64_t unit)
+{
+    int64_t segments = (r->o.steps + r->o.checkpoint - 1) / r->o.checkpoint;
+    for (int64_t k = r->unit[unit].n_parts; k < segments; k++)
+        if (aster_store_has(r->store, k * r->n_units + unit))
+            ASTER_TRY(aster_store_forget(r->store, k * r->n_units + unit));
+    return 0;
+}
+
 int aster_md_units(struct aster_md_run *r)
 {
     ASTER_TRY(cut_units(r));
@@ -102,8 +113,10 @@ int aster_md_units(struct aster_md_run *r)
         ASTER_TRY(count_parts(r, k));
     if (r->o.ensemble == ASTER_EXCHANGE)
         level_families(r);
-    for (int64_t k = 0; k < r->n_units; k++)
+    for (int64_t k = 0; k < r->n_units; k++) {
+        ASTER_TRY(forget_parts(r, k));
         ASTER_TRY(take_parts(r, k));
+    }
     return 0;
 }
 

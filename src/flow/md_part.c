@@ -164,7 +164,7 @@ int aster_md_part_commit(struct aster_ctx *ctx, struct aster_store *s, int64_t i
 struct aster_md_part {
     struct aster_h5 *f;
     const struct aster_md_copy *copy;
-    int64_t n, n_reasons;
+    int64_t n, n_reasons, only; /* only: whose records these are; -1: of all */
     char **reasons, *device;
     int64_t *status, *hash, *counts, *event;
     double *state, *sample, *frame;
@@ -185,12 +185,13 @@ static void loaded_free(struct aster_md_part *l)
 }
 
 static int load_marks(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                      struct aster_md_part *l)
+                      bool is_known, struct aster_md_part *l)
 {
     char *path = NULL;
     int rc;
     l->n = n;
-    ASTER_GOTO(aster_store_get(s, index, &path), done);
+    l->only = -1;
+    ASTER_GOTO((is_known ? aster_store_path : aster_store_get)(s, index, &path), done);
     ASTER_GOTO(aster_h5_open(ctx, path, &l->f), done);
     ASTER_GOTO(aster_h5_read_strings(l->f, "reasons", &l->reasons, &l->n_reasons), done);
     if (l->n_reasons != n)
@@ -217,8 +218,7 @@ static int load_state(struct aster_md_part *l, const struct aster_md_copy *copy)
 static bool is_same(const struct aster_md_part *l, const struct aster_md_copy *copy)
 {
     for (int64_t i = 0; i < l->n; i++)
-        if (l->hash[i] != (int64_t)copy[i].hash || l->status[i] == ASTER_ELIMIT ||
-            l->status[i] == ASTER_ENOMEM || l->status[i] == ASTER_EDEVICE)
+        if (l->hash[i] != (int64_t)copy[i].hash || aster_store_try_again(l->status[i]))
             return false;
     return true;
 }
@@ -242,7 +242,7 @@ int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t ind
     *there = false;
     if (!aster_store_has(s, index))
         return 0;
-    int rc = load_marks(ctx, s, index, n, &l);
+    int rc = load_marks(ctx, s, index, n, false, &l);
     bool same = rc == 0 && is_same(&l, copy);
     if (same)
         rc = load_state(&l, copy);
@@ -268,19 +268,28 @@ int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t ind
     return rc;
 }
 
-static int load_records(struct aster_md_part *l, const struct aster_md_copy *copy)
+static int load_records(struct aster_ctx *ctx, struct aster_md_part *l,
+                        const struct aster_md_copy *copy)
 {
-    int64_t samples = 0, frame = 0, events = 0;
+    int64_t n[3] = {0}, first[3] = {0};
     for (int64_t i = 0; i < l->n; i++) {
-        const int64_t *k = l->counts + N_COUNTS * i;
-        samples += k[SAMPLES];
-        frame += k[FRAMES] * frame_size(&copy[i]);
-        events += k[EVENTS];
+        const int64_t *k = l->counts + N_COUNTS * i,
+                      of[3] = {k[SAMPLES], k[FRAMES] * frame_size(&copy[i]), k[EVENTS]};
+        for (int what = 0; what < 3; what++)
+            if (l->only < 0 || i == l->only)
+                n[what] += of[what];
+            else if (i < l->only)
+                first[what] += of[what];
     }
     ASTER_TRY(aster_h5_attr_str(l->f, "/", "device", &l->device));
-    ASTER_TRY(aster_h5_read(l->f, "samples", ASTER_F64, ASTER_MD_SAMPLE * samples, &l->sample));
-    ASTER_TRY(aster_h5_read(l->f, "frames", ASTER_F64, frame, &l->frame));
-    return aster_h5_read(l->f, "events", ASTER_I64, events, &l->event);
+    ASTER_TRY(aster_alloc(ctx, ASTER_MD_SAMPLE * n[0], sizeof *l->sample, &l->sample));
+    ASTER_TRY(aster_alloc(ctx, n[1], sizeof *l->frame, &l->frame));
+    ASTER_TRY(aster_alloc(ctx, n[2], sizeof *l->event, &l->event));
+    if (n[0])
+        ASTER_TRY(aster_h5_read_rows(l->f, "samples", ASTER_F64, first[0], n[0], l->sample));
+    if (n[1])
+        ASTER_TRY(aster_h5_read_rows(l->f, "frames", ASTER_F64, first[1], n[1], l->frame));
+    return n[2] ? aster_h5_read_rows(l->f, "events", ASTER_I64, first[2], n[2], l->event) : 0;
 }
 
 struct aster_md_kept aster_md_part_of(const struct aster_md_part *l, int64_t k)
@@ -288,6 +297,8 @@ struct aster_md_kept aster_md_part_of(const struct aster_md_part *l, int64_t k)
     const double *sample = l->sample, *frame = l->frame;
     const int64_t *event = l->event, *counts = l->counts;
     for (int64_t i = 0; i < k; i++, counts += N_COUNTS) {
+        if (l->only >= 0)
+            continue;
         sample += ASTER_MD_SAMPLE * counts[SAMPLES];
         frame += counts[FRAMES] * frame_size(&l->copy[i]);
         event += counts[EVENTS];
@@ -302,13 +313,14 @@ struct aster_md_kept aster_md_part_of(const struct aster_md_part *l, int64_t k)
 }
 
 int aster_md_part_open(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                       const struct aster_md_copy *copy, struct aster_md_part **out)
+                       const struct aster_md_copy *copy, int64_t only, struct aster_md_part **out)
 {
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     (*out)->copy = copy;
-    int rc = load_marks(ctx, s, index, n, *out);
+    int rc = load_marks(ctx, s, index, n, only > 0, *out);
+    (*out)->only = only;
     if (rc == 0)
-        rc = load_records(*out, copy);
+        rc = load_records(ctx, *out, copy);
     aster_h5_close(&(*out)->f);
     if (rc < 0)
         aster_md_part_close(out);

@@ -69,8 +69,10 @@ void aster_md_summary_of(const struct aster_md_series *s, const struct aster_md_
     d->largest_step = c->state.jump; /* over all steps, logged or not */
     if (fabs(c->state.first) > 0)
         d->largest_percent = 100 * c->state.far / fabs(c->state.first);
-    out->first = s->total[0];
-    out->last = s->total[n - 1];
+    out->first = c->state.first; /* these too: of the first and the last step */
+    out->last = c->state.last;
+    d->absolute = out->last - out->first;
+    d->relative = out->first != 0 ? 100 * d->absolute / fabs(out->first) : (double)NAN;
     out->potential = mean_of(n, s->potential);
     out->kinetic = mean_of(n, s->kinetic);
     out->temperature = aster_dynamics_temperature(atoms, out->kinetic);
@@ -121,11 +123,13 @@ static void figures_of(const struct aster_md_options *o, const struct aster_md_c
         f[k] = all[k];
 }
 
-/* Whether energy is kept is a question of nve only. */
+/* Whether energy is kept is a question of nve only, and of some samples. */
 static const char *verdict(const struct aster_md_options *o, const struct aster_md_copy *c,
                            const struct aster_md_summary *m)
 {
-    return o->ensemble != ASTER_NVE || c->status ? "" : m->passed ? "passed" : "failed";
+    return o->ensemble != ASTER_NVE || c->status || !isfinite(m->correlation) ? ""
+           : m->passed                                                        ? "passed"
+                                                                              : "failed";
 }
 
 void aster_md_summary_head(struct aster_str *to)

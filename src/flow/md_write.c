@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { FLUSH_BYTES = 1 << 20 }; /* of text in memory */
+
 struct writer {
     struct aster_md_output *w;
     struct aster_ctx *ctx;
@@ -96,6 +98,8 @@ static int add_frame(struct writer *w, const double *kept)
     memcpy(frame, kept, (size_t)size * sizeof *frame);
     const struct aster_structure s = structure_of(w, frame);
     int rc = w->w->o->extxyz ? add_xyz(w, &w->xyz, &s, f->step) : 0;
+    if (rc == 0 && w->xyz.buffer.len > FLUSH_BYTES)
+        rc = aster_textfile_flush(&w->xyz);
     if (rc == 0 && w->w->o->h5)
         rc = add_h5(w, &s, f);
     aster_free(&frame);
@@ -160,23 +164,22 @@ static int add_copy(struct writer *w)
     return 0;
 }
 
-/* Parts of a unit: only one is in memory where it has one copy, else all are, since they are needed
- * copy by copy. */
+/* Parts of a unit, needed copy by copy: all are in memory where that is little, else one copy's
+ * records of one of them. */
 struct parts {
     struct aster_md_part **part;
     int64_t n;
+    bool is_little;
 };
 
-static int read_part(struct writer *w, int64_t unit, int64_t k, struct parts *p)
+static int read_part(struct writer *w, int64_t unit, int64_t k, int64_t copy, struct parts *p)
 {
     const struct aster_md_output *o = w->w;
     const struct aster_md_unit *u = &o->unit[unit];
     if (p->part[k])
         return 0;
-    if (u->n == 1 && k > 0)
-        aster_md_part_close(&p->part[k - 1]);
     return aster_md_part_open(w->ctx, o->store, k * o->n_units + unit, u->n, o->copy + u->first,
-                              &p->part[k]);
+                              p->is_little ? -1 : copy, &p->part[k]);
 }
 
 static int add_copies(struct writer *w, int64_t unit, struct parts *p)
@@ -188,9 +191,11 @@ static int add_copies(struct writer *w, int64_t unit, struct parts *p)
         w->pairs.heading = w->copy->replica == 0;
         aster_md_series_free(&w->series);
         for (int64_t k = 0; k < u->n_parts; k++) {
-            ASTER_TRY(read_part(w, unit, k, p));
+            ASTER_TRY(read_part(w, unit, k, i, p));
             const struct aster_md_kept kept = aster_md_part_of(p->part[k], i);
             ASTER_TRY(add_part(w, &kept));
+            if (!p->is_little)
+                aster_md_part_close(&p->part[k]);
         }
         ASTER_TRY(add_copy(w));
     }
@@ -200,6 +205,10 @@ static int add_copies(struct writer *w, int64_t unit, struct parts *p)
 static int add_unit(struct writer *w, int64_t unit)
 {
     struct parts p = {.n = w->w->unit[unit].n_parts};
+    int64_t bytes = 0;
+    for (int64_t k = 0; k < p.n; k++)
+        bytes += aster_store_bytes(w->w->store, k * w->w->n_units + unit);
+    p.is_little = bytes <= w->w->kept_bytes;
     ASTER_TRY(aster_alloc(w->ctx, p.n, sizeof *p.part, &p.part));
     int rc = add_copies(w, unit, &p);
     for (int64_t k = 0; k < p.n; k++)

@@ -8,7 +8,8 @@
 
 /* Groups for each worker, so that one is computed while the other is prepared; and how few atoms
  * they are made smaller for */
-enum { GROUPS_PER_WORKER = 2, FEWEST_ATOMS = 64 };
+/* Parts that are written to files take one of PARTS_SHARE of the memory. */
+enum { GROUPS_PER_WORKER = 2, FEWEST_ATOMS = 64, PARTS_SHARE = 4096 };
 #define NOTE_PERIOD 0.5 /* seconds */
 
 int aster_stage_run_dynamics_ready(struct aster_ctx *ctx, void *arg, int stage)
@@ -362,6 +363,7 @@ static int run_all(struct dynamics *d)
                                 .store = r->store,
                                 .n = r->n,
                                 .copy = r->copy,
+                                .kept_bytes = aster_runtime_memory_limit(r->rt) / PARTS_SHARE,
                                 .n_units = r->n_units,
                                 .unit = r->unit};
     ASTER_TRY(aster_md_write(&w));

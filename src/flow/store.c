@@ -17,8 +17,8 @@ struct aster_store {
     struct aster_run *run;
     char *dir, *manifest;
     int64_t n, cap;
-    struct committed
-        *list; /* in order of commit; a later line about an index replaces an earlier one */
+    struct committed *list; /* in order of commit; a later line about an index replaces an earlier
+                               one, and one of 0 bytes says that there is none */
     int64_t *by_index, cap_index; /* place in list + 1, 0: not there */
     pthread_mutex_t lock;
 };
@@ -32,11 +32,20 @@ static int part_path(const struct aster_store *s, int64_t index, char **out)
 
 static int file_hash(struct aster_ctx *ctx, const char *path, int64_t *bytes, char sha256[65])
 {
-    char *text = NULL;
-    ASTER_TRY(aster_file_read(ctx, path, INT64_C(1) << 40, &text, bytes));
-    aster_sha256_hex(text, (size_t)*bytes, sha256);
-    aster_free(&text);
-    return 0;
+    char block[65536];
+    struct aster_sha256 sha;
+    FILE *f = fopen(path, "rb");
+    *bytes = 0;
+    aster_sha256_init(&sha);
+    for (size_t got; f && (got = fread(block, 1, sizeof block, f)) > 0; *bytes += (int64_t)got)
+        aster_sha256_add(&sha, block, got);
+    int rc = f && !ferror(f)
+                 ? 0
+                 : aster_fail(ctx, ASTER_EIO, "%s: cannot be read: %s", path, strerror(errno));
+    if (f)
+        fclose(f);
+    aster_sha256_text(&sha, sha256);
+    return rc;
 }
 
 static int remember(struct aster_store *s, const struct committed *c)
@@ -45,7 +54,7 @@ static int remember(struct aster_store *s, const struct committed *c)
     ASTER_TRY(
         aster_grow(s->run->ctx, c->index + 1, sizeof *s->by_index, &s->cap_index, &s->by_index));
     s->list[s->n++] = *c;
-    s->by_index[c->index] = s->n;
+    s->by_index[c->index] = c->bytes ? s->n : 0;
     return 0;
 }
 
@@ -160,6 +169,20 @@ int aster_store_get(struct aster_store *s, int64_t index, char **out)
     return rc;
 }
 
+int aster_store_path(struct aster_store *s, int64_t index, char **out)
+{
+    return part_path(s, index, out);
+}
+
+int64_t aster_store_bytes(struct aster_store *s, int64_t index)
+{
+    pthread_mutex_lock(&s->lock);
+    int64_t at = index < s->cap_index ? s->by_index[index] : 0,
+            bytes = at > 0 ? s->list[at - 1].bytes : 0;
+    pthread_mutex_unlock(&s->lock);
+    return bytes;
+}
+
 int aster_store_compare(struct aster_store *s, int64_t index,
                         int (*compare)(void *arg, const char *path, bool *done), void *arg,
                         bool *done)
@@ -179,6 +202,18 @@ int aster_store_compare(struct aster_store *s, int64_t index,
     aster_ctx_clear(ctx);
     *done = false;
     return 0;
+}
+
+int aster_store_forget(struct aster_store *s, int64_t index)
+{
+    const struct committed none = {.index = index};
+    char line[128];
+    snprintf(line, sizeof line, "%lld\t0\t%064d", (long long)index, 0);
+    ASTER_TRY(aster_file_append(s->run->ctx, s->manifest, line));
+    pthread_mutex_lock(&s->lock);
+    int rc = remember(s, &none);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 bool aster_store_try_again(int64_t status)

@@ -18,11 +18,16 @@ ASTER_CHECKED int aster_store_put(struct aster_store *s, int64_t index,
 /* The path of a part that is there, the caller's to free. ASTER_EFORMAT when the file is not what
  * was committed. */
 ASTER_CHECKED int aster_store_get(struct aster_store *s, int64_t index, char **path);
+/* The same of a part that this process has got before: its bytes are not looked at again. */
+ASTER_CHECKED int aster_store_path(struct aster_store *s, int64_t index, char **path);
+int64_t aster_store_bytes(struct aster_store *s, int64_t index); /* 0 where there is none */
 /* Whether there is a part and compare finds it to be what would be made anew, sets done; where it
  * cannot be read, which is warned of, it is not. */
 ASTER_CHECKED int aster_store_compare(struct aster_store *s, int64_t index,
                                       int (*compare)(void *arg, const char *path, bool *done),
                                       void *arg, bool *done);
+/* The part is no longer there, also for runs that go on later. */
+ASTER_CHECKED int aster_store_forget(struct aster_store *s, int64_t index);
 /* Whether a status is about what another memory limit or machine may have room for */
 bool aster_store_try_again(int64_t status);
 void aster_store_close(struct aster_store **s);

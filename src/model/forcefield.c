@@ -20,6 +20,7 @@ struct field {
     struct aster_program *p;
     const struct aster_forcefield_config *c;
     bool is_whole; /* nothing left out */
+    bool is_fast;  /* weights are constants and have transposed copies */
     aster_sz atoms, edges, structures, width;
     aster_val number, src, dst, vector, unit, radial, cut;
     aster_val edge, link, starts; /* of the fast program */
@@ -105,6 +106,15 @@ struct affine {
     aster_val w, b;
 };
 
+static void transposed(struct field *f, const char *name, aster_val w, int64_t in, int64_t out)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%s" ASTER_FORCEFIELD_TRANSPOSED, name);
+    aster_program_transposed(f->p, w,
+                             aster_emit_param(f->p, text, 2, (int64_t[]){out, in},
+                                              ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, 0));
+}
+
 /* Xavier's uniform start; biases 0 */
 static struct affine affine(struct field *f, const char *name, int64_t in, int64_t out)
 {
@@ -113,6 +123,8 @@ static struct affine affine(struct field *f, const char *name, int64_t in, int64
     snprintf(text, sizeof text, "%s.weight", name);
     a.w = aster_emit_param(f->p, text, 2, (int64_t[]){in, out}, ASTER_LAYOUT_LINEAR,
                            (struct aster_init){sqrt(6.0 / (double)(in + out)), 0}, in);
+    if (f->is_fast)
+        transposed(f, text, a.w, in, out);
     snprintf(text, sizeof text, "%s.bias", name);
     a.b = aster_emit_param(f->p, text, 1, &out, ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, in);
     return a;
@@ -447,8 +459,7 @@ static int build(struct field *f, enum aster_forcefield_use use,
 {
     struct aster_program *p = f->p;
     inputs(f);
-    aster_val energy = use == ASTER_FORCEFIELD_FAST ? fast_energies(f) : energies(f, probe),
-              pull = -1;
+    aster_val energy = f->is_fast ? fast_energies(f) : energies(f, probe), pull = -1;
     aster_emit_output(p, "energy", energy);
     if (probe) {
         probe->radial = f->radial;
@@ -478,7 +489,8 @@ int aster_forcefield_program(struct aster_ctx *ctx, const struct aster_forcefiel
                              const struct aster_forcefield_loss *loss,
                              struct aster_forcefield_probe *probe, struct aster_program **out)
 {
-    struct field f = {.c = c, .is_whole = use == ASTER_FORCEFIELD_PROBE};
+    struct field f = {
+        .c = c, .is_whole = use == ASTER_FORCEFIELD_PROBE, .is_fast = use == ASTER_FORCEFIELD_FAST};
     *out = NULL;
     ASTER_TRY(aster_forcefield_check(ctx, c));
     ASTER_TRY(aster_program_new(ctx, "force field", real, &f.p));

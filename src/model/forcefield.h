@@ -76,11 +76,14 @@ ASTER_CHECKED int aster_forcefield_program(struct aster_ctx *ctx,
                                            struct aster_forcefield_probe *probe,
                                            struct aster_program **out);
 
+/* Of a FAST program: the name of a matrix and this is that of its transpose. */
+#define ASTER_FORCEFIELD_TRANSPOSED ".transposed"
+
 /* Parameters of a FAST program from those of an exact one of the same model, each of its program's
- * real type: those that both have (of the last block's update_mlp.2 the columns for scalars), and
- * instead of interactions.K.message.rbf_to_scalar.* tables of
- * what these give, table.K [ceil(width / 16), intervals + 1, 2, 3 (K = 0: 2), 16] (ops.def,
- * message). buffers: of the exact program. */
+ * real type: those that both have (of the last block's update_mlp.2 the columns for scalars), each
+ * weight transposed too (for the derivative), and instead of interactions.K.message.rbf_to_scalar.*
+ * tables of what these give, table.K [ceil(width / 16), intervals + 1, 2, 3 (K = 0: 2), 16]
+ * (ops.def, message). buffers: of the exact program. */
 ASTER_CHECKED int aster_forcefield_tables(struct aster_ctx *ctx,
                                           const struct aster_forcefield_config *c,
                                           const struct aster_program *exact, const void *params,

@@ -159,6 +159,19 @@ static int make(struct maker *m, const struct aster_program *fast, void *values)
     return rc;
 }
 
+/* The transpose of the first columns, as many as there are rows in the fast program */
+static bool take_transposed(const struct flat *exact, const struct aster_param_info *from,
+                            const struct aster_program *fast, const struct aster_param_info *to,
+                            void *values)
+{
+    int64_t rows = to->dim[0], depth = to->dim[1], all = from->dim[1];
+    if (from->rank != 2 || depth != from->dim[0] || rows > all)
+        return false;
+    for (int64_t i = 0; i < to->n; i++)
+        put(fast, values, to->offset + i, get(exact, from->offset + i % depth * all + i / depth));
+    return true;
+}
+
 /* The first columns, as many as there are in the fast program */
 static bool take_columns(const struct flat *exact, const struct aster_param_info *from,
                          const struct aster_program *fast, const struct aster_param_info *to,
@@ -170,6 +183,22 @@ static bool take_columns(const struct flat *exact, const struct aster_param_info
     for (int64_t i = 0; i < to->n; i++)
         put(fast, values, to->offset + i, get(exact, from->offset + i / some * all + i % some));
     return true;
+}
+
+static int take(struct aster_ctx *ctx, const struct flat *exact, const struct aster_program *fast,
+                const struct aster_param_info *to, void *values)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s", to->name);
+    size_t length = strlen(name), end = strlen(ASTER_FORCEFIELD_TRANSPOSED);
+    bool is_transposed =
+        length > end && strcmp(name + length - end, ASTER_FORCEFIELD_TRANSPOSED) == 0;
+    if (is_transposed)
+        name[length - end] = '\0';
+    const struct aster_param_info *from = find(exact->p, name);
+    bool is_taken = from && (is_transposed ? take_transposed(exact, from, fast, to, values)
+                                           : take_columns(exact, from, fast, to, values));
+    return is_taken ? 0 : missing(ctx, to->name);
 }
 
 int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield_config *c,
@@ -188,12 +217,9 @@ int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield
     if (!m.center || !m.width)
         return missing(ctx, "rbf.centers and rbf.widths");
     for (int k = 0; k < aster_program_n_params(fast); k++) {
-        const struct aster_param_info *to = aster_program_param(fast, k),
-                                      *from = find(exact, to->name);
-        if (strncmp(to->name, "table.", 6) == 0)
-            continue;
-        if (!from || !take_columns(&m.exact, from, fast, to, fast_params))
-            return missing(ctx, to->name);
+        const struct aster_param_info *to = aster_program_param(fast, k);
+        if (strncmp(to->name, "table.", 6) != 0)
+            ASTER_TRY(take(ctx, &m.exact, fast, to, fast_params));
     }
     return make(&m, fast, fast_params);
 }

@@ -20,6 +20,7 @@ struct value {
     int op, out; /* who makes it: op number and which of its outputs; op -1: from outside */
     enum aster_class cls; /* ARENA, or where it lies outside */
     int slot;             /* index in the class's list */
+    aster_val transposed; /* the value that holds its transpose; -1: none */
 };
 
 struct op {

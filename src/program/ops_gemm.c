@@ -114,6 +114,21 @@ aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, a
     return aster_op_add(p, &o);
 }
 
+void aster_program_transposed(struct aster_program *p, aster_val w, aster_val t)
+{
+    if (p->failed || w < 0 || t < 0)
+        return;
+    const struct value *a = &p->value[w], *b = &p->value[t];
+    if (a->rank == 2 && b->rank == 2 && a->dtype == b->dtype &&
+        aster_size_same(p, a->dim[0], b->dim[1]) && aster_size_same(p, a->dim[1], b->dim[0])) {
+        p->value[w].transposed = t;
+        return;
+    }
+    p->failed = true;
+    aster_fail(p->ctx, ASTER_EBUG,
+               "program %s: a matrix and one that is no transpose of it, by their shapes", p->name);
+}
+
 /* dy through an epilogue: a relu's sign says what its argument's was, a gelu's argument is computed
  * again */
 static aster_val through_act(struct aster_program *p, const struct op *linear, aster_val dy)
@@ -134,8 +149,9 @@ static void grad_linear(struct aster_program *p, const struct op *o, const bool 
                         const aster_val *dout, aster_val *din)
 {
     aster_val g = through_act(p, o, dout[0]);
+    aster_val t = want[1] ? -1 : aster_value(p, o->in[1])->transposed;
     if (want[0])
-        din[0] = aster_emit_matmul(p, g, o->in[1], false, true);
+        din[0] = aster_emit_matmul(p, g, t < 0 ? o->in[1] : t, false, t < 0);
     aster_val g2 = flat_rows(p, g);
     if (want[1])
         din[1] = aster_emit_matmul(p, flat_rows(p, o->in[0]), g2, true, false);

@@ -131,6 +131,9 @@ aster_val aster_emit_scatter_add(struct aster_program *p, aster_val x, aster_val
 aster_val aster_emit_matmul(struct aster_program *p, aster_val a, aster_val b, bool ta, bool tb);
 aster_val aster_emit_linear(struct aster_program *p, aster_val x, aster_val w, aster_val bias,
                             int act); /* bias may be -1: none; w real or bf16 */
+/* t [N, K], constant, holds the transpose of w [K, N]: where w is constant too, the derivative of
+ * aster_emit_linear by x multiplies by t, whose rows need no gathering. */
+void aster_program_transposed(struct aster_program *p, aster_val w, aster_val t);
 aster_val aster_emit_conv1d(struct aster_program *p, aster_val x, aster_val w, aster_val bias,
                             int pad_left, int pad_right, int act);
 aster_val aster_emit_avgpool2(struct aster_program *p, aster_val x);

@@ -296,7 +296,8 @@ static aster_val value_add(struct aster_program *p, enum aster_dtype t, int rank
         p->failed = true;
         return -1;
     }
-    struct value v = {.dtype = t, .rank = rank, .op = -1, .cls = ASTER_CLASS_ARENA, .slot = -1};
+    struct value v = {
+        .dtype = t, .rank = rank, .op = -1, .cls = ASTER_CLASS_ARENA, .slot = -1, .transposed = -1};
     for (int k = 0; k < rank;
          k++) { /* dim may be that of another value, which moves when the list grows */
         if (dim[k] < 0) {

@@ -75,6 +75,8 @@ cpus=2
 simulate two 0 "every molecule a task, two workers" input=input.xyz $common replicas=2 batch_atoms=1
 cpus=1
 same "the same bytes" one two
+simulate tight 0 "with little memory for what is written" input=input.xyz $common replicas=2 --memory 48M
+same "the same bytes" one tight
 head -n "$(grep -n 'name="m2"' input.xyz | cut -d: -f1)" input.xyz | head -n -2 >alone.xyz
 simulate alone 0 "the first molecule alone, three copies" input=alone.xyz $common replicas=3
 head -n 23 one/thermo.csv >want && head -n 23 alone/thermo.csv | cmp -s - want
@@ -111,6 +113,13 @@ simulate further 0 "which begins where this one ended" input=whole/final.extxyz 
 [ "$(awk -F, '$2 == 100 { print $5 }' whole/thermo.csv | cut -c 1-13)" = "$(awk -F, '$2 == 0 { print $5 }' further/thermo.csv | cut -c 1-13)" ]
 ok $? "with the velocities that it had"
 
+printf '1\nProperties=species:S:1:pos:R:3 name="atom"\nO 0 0 0\n' >atom.xyz
+noisy="ensemble=langevin friction=1 steps=50 log_interval=50"
+simulate noise1 0 "an atom that is pushed about" input=atom.xyz $noisy
+simulate noise2 0 "and on from there" input=noise1/final.extxyz velocities=file $noisy
+awk -F, '$2 == 50 { e[++n] = $5 } END { d = e[1] - e[2]; exit !(n == 2 && d * d > 1e-6 * e[1] * e[1]) }' noise1/thermo.csv noise2/thermo.csv
+ok $? "it is not pushed in the same way again"
+
 # ---- exchange: 9 attempts in turns, each copy at a temperature of its own
 awk -F, 'NR > 1 && $6 != "" { n++; if ($4 != 9 + 3 * n || $5 > $4 || $5 < 1) bad = 1 } END { exit bad || n != 2 }' whole/exchange.csv
 ok $? "pairs take turns, some are accepted"
@@ -146,7 +155,7 @@ ok $? "energy counts as kept"
 
 # ---- constant temperature: kinetic energies of 3 atoms have the mean and the spread of a gamma distribution
 awk 'BEGIN { for (m = 0; m < 60; m++) printf "3\nProperties=species:S:1:pos:R:3\nO 0 0 0\nH 0.96 0 0\nC -0.2 1.3 0\n" }' >many.xyz
-simulate warm 0 "a thermostat from rest" input=many.xyz ensemble=langevin friction=0.1 temperature=250 velocities=zero steps=150 log_interval=50 frame_interval=0
+simulate warm 0 "a thermostat from rest" input=many.xyz ensemble=langevin friction=0.1 temperature=250 velocities=zero steps=150 log_interval=50 frame_interval=0 seed=3
 awk -F, 'NR > 1 && $2 >= 100 { n++; s += $7; q += $7 * $7 } END { mean = s / n; spread = (q / n - mean * mean) / (250 * 250) * 9 / 2
     e = (mean / 250 - 1) / sqrt(2 / 9 / n); f = (spread - 1) / sqrt((2 + 6 / 4.5) / n)
     printf "%.1f K, %.2f sigma off; spread %.3f, %.2f sigma off", mean, e, spread, f; exit !(n == 120 && e * e < 16 && f * f < 16) }' warm/thermo.csv >said

@@ -307,25 +307,47 @@ static aster_val integers(struct aster_program *p, aster_val x, int n, const dou
         at[k] = aster_emit_affine(p, x, 0, values[k]);
     return aster_emit_cast(p, aster_emit_concat(p, n, at, 0), ASTER_I32);
 }
+/* Features [N, 16] and vectors [1, N, 3, 16] of one block as one list */
+static aster_val beside(struct aster_program *p, aster_val s, aster_val vectors)
+{
+    aster_sz n = aster_val_dim(p, s, 0);
+    aster_val flat[2] = {s, vectors};
+    for (int k = 0; k < 2; k++)
+        flat[k] = aster_emit_reshape(p, flat[k], 2, (aster_sz[]){n, aster_size(p, k ? 48 : 16)});
+    return aster_emit_concat(p, 2, flat, 1);
+}
+/* Of three pairs (unit vector, length): the six edges, those back with the opposite direction */
+static aster_val edges_of(struct aster_program *p, aster_val pair)
+{
+    aster_sz zero = aster_size(p, 0), one = aster_size(p, 1), two = aster_size(p, 2),
+             three = aster_size(p, 3);
+    aster_val back[] = {aster_emit_affine(p, aster_emit_slice(p, pair, 1, zero, three), -1, 0),
+                        aster_emit_slice(p, pair, 1, three, one)};
+    aster_val other = aster_emit_concat(p, 2, back, 1);
+    aster_val rows[] = {
+        aster_emit_slice(p, pair, 0, zero, two), aster_emit_slice(p, other, 0, zero, two),
+        aster_emit_slice(p, pair, 0, two, one), aster_emit_slice(p, other, 0, two, one)};
+    return aster_emit_concat(p, 4, rows, 0);
+}
 static aster_val message_of(struct aster_program *p, const aster_val *x, aster_val v)
 {
     aster_val lists[] = {integers(p, x[3], 6, (double[]){1, 1, 0, 0, 2, 1}),
                          integers(p, x[3], 6, (double[]){2, 3, 0, 1, 5, 4})};
     struct aster_message m = {.s = x[0],
                               .v = v,
-                              .edge = x[1],
+                              .edge = edges_of(p, x[1]),
                               .table = x[2],
                               .link = aster_emit_concat(p, 2, lists, 0),
                               .starts = integers(p, x[3], 4, (double[]){0, 2, 5, 6}),
                               .cutoff = 2};
     aster_val vectors, s = aster_emit_message(p, &m, &vectors);
-    return aster_emit_concat(p, 2, (aster_val[]){s, vectors}, 1);
+    return beside(p, s, vectors);
 }
 static aster_val gate_of(struct aster_program *p, const aster_val *x, bool is_isotropic)
 {
     struct aster_gate g = {x[0], x[1], x[2], x[3], is_isotropic};
     aster_val vectors, s = aster_emit_vector_gate(p, &g, &vectors);
-    return aster_emit_concat(p, 2, (aster_val[]){s, vectors}, 1);
+    return beside(p, s, vectors);
 }
 BUILD(message, message_of(p, x, x[4]))
 BUILD(message_plain, message_of(p, x, -1))
@@ -336,6 +358,12 @@ BUILD(vector_gate, gate_of(p, x, false))
 BUILD(vector_gate_isotropic, gate_of(p, x, true))
 BUILD(gated, aster_emit_gated(p, x[0]))
 BUILD(linear_gelu, aster_emit_linear(p, x[0], x[1], x[2], ASTER_ACT_GELU))
+static aster_val build_linear_transposed(struct aster_program *p, const aster_val *x)
+{
+    aster_val w = aster_emit_transpose(p, x[1], (int[]){1, 0});
+    aster_program_transposed(p, w, x[1]);
+    return aster_emit_unary(p, ASTER_FN_TANH, aster_emit_linear(p, x[0], w, -1, ASTER_ACT_NONE));
+}
 BUILD(linear_gelu_plain, aster_emit_linear(p, x[0], x[1], -1, ASTER_ACT_GELU))
 BUILD(lstm, aster_emit_lstm(p, x[0], x[1], false))
 BUILD(lstm_reverse, aster_emit_lstm(p, x[0], x[1], true))
@@ -401,6 +429,13 @@ static const struct grad_case cases[] = {
     {"matmul shared tn", 2, {{3, {2, 4, 3}}, {2, {4, 5}}}, build_matmul_tn, true, false, 0},
     {"linear", 3, {{3, {2, 3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear, true, false, 0},
     {"linear relu", 3, {{2, {3, 4}}, {2, {4, 5}}, {1, {5}}}, build_linear_relu, true, false, 0},
+    {"linear, weights also transposed",
+     2,
+     {{3, {2, 3, 4}}, {2, {5, 4}}},
+     build_linear_transposed,
+     true,
+     false,
+     2},
     {"conv1d k5", 3, {{3, {2, 7, 3}}, {3, {5, 3, 4}}, {1, {4}}}, build_conv1d, true, false, 0},
     {"conv1d k3 relu",
      3,
@@ -460,31 +495,37 @@ static const struct grad_case cases[] = {
     {"rotary", 3, {{2, {5, 8}}, {1, {5}}, {2, {5, 4}}}, build_rotary, false, true, 6},
     {"message",
      5,
-     {{2, {3, 2}}, {2, {6, 4}}, {5, {1, 2, 2, 3, 16}}, {1, {1}}, {2, {3, 6}}},
+     {{2, {3, 16}}, {2, {3, 4}}, {5, {1, 2, 2, 3, 16}}, {1, {1}}, {4, {1, 3, 3, 16}}},
      build_message,
      false,
      true,
      12},
     {"message without vectors",
      4,
-     {{2, {3, 2}}, {2, {6, 4}}, {5, {1, 2, 2, 2, 16}}, {1, {1}}},
+     {{2, {3, 16}}, {2, {3, 4}}, {5, {1, 2, 2, 2, 16}}, {1, {1}}},
      build_message_plain,
      false,
      true,
      12},
     {"direction", 1, {{2, {5, 3}}}, build_direction, false, true, 0},
-    {"vector length", 2, {{2, {2, 3}}, {2, {2, 9}}}, build_vector_length, false, true, 0},
-    {"vector length, eps", 2, {{2, {2, 3}}, {2, {2, 9}}}, build_vector_length_eps, false, false, 0},
+    {"vector length", 2, {{2, {2, 16}}, {4, {1, 2, 3, 16}}}, build_vector_length, false, true, 0},
+    {"vector length, eps",
+     2,
+     {{2, {2, 16}}, {4, {1, 2, 3, 16}}},
+     build_vector_length_eps,
+     false,
+     false,
+     0},
     {"vector gate",
      4,
-     {{2, {2, 3}}, {2, {2, 9}}, {2, {2, 9}}, {2, {3, 3}}},
+     {{2, {2, 16}}, {4, {1, 2, 3, 16}}, {2, {2, 48}}, {2, {3, 3}}},
      build_vector_gate,
      false,
      false,
      8},
     {"vector gate, isotropic",
      4,
-     {{2, {2, 3}}, {2, {2, 9}}, {2, {2, 9}}, {2, {3, 3}}},
+     {{2, {2, 16}}, {4, {1, 2, 3, 16}}, {2, {2, 48}}, {2, {3, 3}}},
      build_vector_gate_isotropic,
      false,
      false,
@@ -512,6 +553,19 @@ static bool is_elsewhere(int op)
     return op == ASTER_OP_bn_apply || op == ASTER_OP_xent;
 }
 
+static void refuse_transposed(struct aster_ctx *ctx)
+{
+    struct aster_program *p = NULL;
+    if (!tap_ok(aster_program_new(ctx, "two matrices", ASTER_F64, &p) == 0, "a program"))
+        return;
+    aster_val w = constant_shape(p, "w", 2, (int64_t[]){4, 5}),
+              t = constant_shape(p, "t", 2, (int64_t[]){4, 5});
+    aster_program_transposed(p, w, t);
+    aster_emit_output(p, "w", w);
+    tap_ok(aster_program_finish(p) == ASTER_EBUG, "a transpose of other sizes is refused");
+    aster_program_free(&p);
+}
+
 int main(void)
 {
     struct aster_ctx *ctx = NULL;
@@ -524,6 +578,7 @@ int main(void)
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
             check(ctx, aster_backend_cpu((enum aster_isa)isa), &cases[k]);
     }
+    refuse_transposed(ctx);
     for (int k = 0; k < ASTER_N_OPS; k++)
         if (aster_op_descs[k]->grad && !is_elsewhere(k))
             tap_ok(has_case[k], "%s has a derivative and a case",

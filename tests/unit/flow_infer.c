@@ -206,6 +206,7 @@ static void failures(const struct aster_weights *w)
     infer(&a, w, 1, 8, (struct source){0, N, -1});
     tap_ok(fine(a.rc) && a.result.items == N && a.result.shards == 7 && a.result.skipped == 0,
            "every item one by one: 50 in 7 shards");
+    aster_runtime_free(&a.run.rt); /* a process has one */
     start(in_dir("four"), &b);
     infer(&b, w, 4, 20, (struct source){0, N, -1});
     tap_ok(fine(b.rc) && b.result.items == N && b.result.shards == 3,
