@@ -504,7 +504,8 @@ static int run(struct bench *b, int argc, char **argv)
     ASTER_TRY(aster_forcefield_open(b->ctx, argv[1], &b->file));
     struct aster_runtime_options ro = {.cpus = b->cores, .gpus = "none"};
     ASTER_TRY(aster_runtime_new(b->ctx, &ro, &b->rt));
-    struct aster_field_options fast = {ASTER_F32, 0, b->intervals}, exact = {ASTER_F64, 0, 0};
+    struct aster_field_options fast = {.real = ASTER_F32, .intervals = b->intervals},
+                               exact = {.real = ASTER_F64};
     ASTER_TRY(aster_field_new(b->ctx, b->rt, &b->file, &fast, &b->field));
     ASTER_TRY(aster_field_new(b->ctx, b->rt, &b->file, &exact, &b->exact));
     struct aster_forcefield_config c = b->file.c;
