@@ -9,10 +9,12 @@
 #define aster_sha256_init            plain_init
 #define aster_sha256_add             plain_add
 #define aster_sha256_done            plain_done
+#define aster_sha256_text            plain_text
 #define aster_sha256_hex             plain_hex
 void plain_init(struct aster_sha256 *s);
 void plain_add(struct aster_sha256 *s, const void *bytes, size_t n);
 void plain_done(struct aster_sha256 *s, uint8_t out[32]);
+void plain_text(struct aster_sha256 *s, char out[65]);
 void plain_hex(const void *bytes, size_t n, char out[65]);
 #include "base/sha256.c"
 #undef aster_sha256_hex
