@@ -7,7 +7,7 @@ terminal=$(cd "${builddir:-.}" && pwd)/tests/on-terminal
 cd "$work" || exit 1
 data=$src/data/synthetic
 tables="train_serpin=$data/serpins_train.csv train_non_serpin=$data/negatives_train.csv"
-train="$ASTERISM run rcl-train $tables epochs=100000 patience=0 cnn_channels=8 cnn_kernel_sizes=3 tensorboard=false --cpus 2"
+train="$ASTERISM run rcl-train $tables epochs=100000 patience=0 cnn_channels=64 cnn_kernel_sizes=3 tensorboard=false --cpus 2"
 
 # seen ROWS COLUMNS PICTURES [NEW_COLUMNS]: a training on such a terminal, stopped by control-C
 seen() {

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_ROWS = 100, MOST_COLUMNS = 300, QUIET_MS = 150 };
+enum { MOST_ROWS = 100, MOST_COLUMNS = 300, QUIET_MS = 50 };
 
 static struct {
     int rows, columns, row, column;
