@@ -10,6 +10,7 @@
 enum { SAMPLES = 4, LENGTH = 40, DIM = 21 };
 
 static struct aster_ctx *ctx;
+static int64_t arena; /* bytes of the last gradient's */
 
 static double unit(uint64_t stream, int64_t i)
 {
@@ -86,6 +87,7 @@ static int gradient(const struct aster_model_config *m, enum aster_dtype t, int6
     ASTER_GOTO(aster_alloc(ctx, *n, sizeof **grad, grad), done);
     ASTER_GOTO(start(p, t, at[ASTER_CLASS_PARAM]), done);
     rc = compute(plan, t, at, *n, *grad);
+    arena = aster_plan_bytes(plan, ASTER_CLASS_ARENA);
 done:
     for (int c = 0; c < ASTER_N_CLASSES; c++)
         aster_free(&at[c]);
