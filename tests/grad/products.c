@@ -135,6 +135,7 @@ static void check(enum aster_model_kind kind)
     m.dropout = 0;
     int rc = gradient(&m, ASTER_F64, &n, &exact);
     tap_ok(rc == 0, "%s: %lld parameters", aster_model_name(kind), (long long)n);
+    int64_t bytes[sizeof limits / sizeof *limits] = {0};
     for (size_t k = 0; k < sizeof limits / sizeof *limits && exact; k++) {
         m.products = limits[k].products;
         double far = gradient(&m, ASTER_F32, &n, &found) == 0 ? distance(n, found, exact) : NAN;
@@ -143,7 +144,11 @@ static void check(enum aster_model_kind kind)
                aster_model_name(kind), aster_precision_name(ASTER_F32, m.products), far,
                limits[k].least, limits[k].most[kind]);
         aster_free(&found);
+        bytes[k] = arena;
     }
+    tap_ok(bytes[1] == bytes[0] && bytes[2] < bytes[0],
+           "%s: %lld bytes in f32, %lld in tf32, %lld in bf16, which keeps half of what it keeps",
+           aster_model_name(kind), (long long)bytes[0], (long long)bytes[1], (long long)bytes[2]);
     m.products = ASTER_PRODUCTS_BF16;
     tap_ok(gradient(&m, ASTER_F64, &n, &found) < 0, "%s: not with products of f64: %s",
            aster_model_name(kind), aster_ctx_message(ctx));
