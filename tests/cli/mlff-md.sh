@@ -5,23 +5,10 @@
 src=$(cd "${srcdir:-.}" && pwd)
 bin=$(cd "${builddir:-.}" && pwd)/tests
 . "$src/tests/cli/tap.sh"
+. "$src/tests/lib/molecules.sh"
+fewest=2
 cd "$work" || exit 1
 cpus=1
-
-# molecules N MOST SEED: extxyz of N clouds of 2 to MOST atoms, none nearer to another than 0.9 A
-molecules() {
-    awk -v n="$1" -v most="$2" -v seed="$3" 'BEGIN {
-        srand(seed)
-        split("H C N O", symbol, " ")
-        for (m = 1; m <= n; m++) {
-            atoms = 2 + int(rand() * (most - 1))
-            printf "%d\nProperties=species:S:1:pos:R:3 name=\"m%d\"\n", atoms, m
-            for (i = 0; i < atoms; i++)
-                printf "%s %.6f %.6f %.6f\n", symbol[1 + int(rand() * 4)], 1.3 * (i % 3) + rand() * 0.3,
-                    1.3 * (int(i / 3) % 3) + rand() * 0.3, 1.3 * int(i / 9) + rand() * 0.3
-        }
-    }'
-}
 
 simulate() { # RUN STATUS NAME ARGUMENTS..., with $cpus workers
     local run=$1 status=$2 name=$3
@@ -60,7 +47,7 @@ column() {
 "$bin/random-forcefield" field.h5 cutoff=7 seed=3
 ok $? "a force field is drawn"
 molecules 6 12 1 >input.xyz
-molecules 1 60 7 | sed 's/"m1"/"large"/' >>input.xyz
+molecules 1 60 7 | sed 's/"m7_1"/"large"/' >>input.xyz
 printf '4\nLattice="6 0 0 0.5 7 0 0 0 8" pbc="T T T" Properties=species:S:1:pos:R:3 name="crystal"\nC 0 0 0\nO 1.2 0 0\nN 3 3 3\nH 3 4 3\n' >>input.xyz
 
 # ---- the same bytes, whoever computes them
@@ -77,7 +64,7 @@ cpus=1
 same "the same bytes" one two
 simulate tight 0 "with little memory for what is written" input=input.xyz $common replicas=2 --memory 48M
 same "the same bytes" one tight
-head -n "$(grep -n 'name="m2"' input.xyz | cut -d: -f1)" input.xyz | head -n -2 >alone.xyz
+head -n "$(grep -n 'name="m1_2"' input.xyz | cut -d: -f1)" input.xyz | head -n -2 >alone.xyz
 simulate alone 0 "the first molecule alone, three copies" input=alone.xyz $common replicas=3
 head -n 23 one/thermo.csv >want && head -n 23 alone/thermo.csv | cmp -s - want
 ok $? "its copies move as they do in company"

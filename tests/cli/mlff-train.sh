@@ -5,22 +5,8 @@
 src=$(cd "${srcdir:-.}" && pwd)
 bin=$(cd "${builddir:-.}" && pwd)/tests
 . "$src/tests/cli/tap.sh"
+. "$src/tests/lib/molecules.sh"
 cd "$work" || exit 1
-
-# molecules N MOST SEED: extxyz of N clouds of 1 to MOST atoms, none nearer to another than 0.9 A
-molecules() {
-    awk -v n="$1" -v most="$2" -v seed="$3" 'BEGIN {
-        srand(seed)
-        split("H C N O", symbol, " ")
-        for (m = 1; m <= n; m++) {
-            atoms = 1 + int(rand() * most)
-            printf "%d\nProperties=species:S:1:pos:R:3 name=\"m%d_%d\"\n", atoms, seed, m
-            for (i = 0; i < atoms; i++)
-                printf "%s %.6f %.6f %.6f\n", symbol[1 + int(rand() * 4)], 1.3 * (i % 3) + rand() * 0.3,
-                    1.3 * (int(i / 3) % 3) + rand() * 0.3, 1.3 * int(i / 9) + rand() * 0.3
-        }
-    }'
-}
 
 model="hidden_dim=8 num_interactions=2 num_rbf=6 cutoff=4 max_z=20 warmup_steps=10 learning_rate=0.02 angular_weight=0.1"
 tiny="$model batch_size=4 shards=2 epochs=4 save_top_k=2"
@@ -31,16 +17,6 @@ train() { # RUN STATUS NAME ARGUMENTS...
     [ "$rc" = "$status" ] || sed 's/^/# /' "$err"
     [ "$rc" = "$status" ]
     ok $? "$name"
-}
-
-# same FILE RUN...: the bytes of a file in runs are those in the first
-same() {
-    local file=$1 first=$2
-    shift 2
-    for run in "$@"; do
-        cmp -s "$first/$file" "$run/$file"
-        ok $? "$file of $run: the bytes of $first"
-    done
 }
 
 # column RUN N: of history.csv, a line for each epoch
@@ -88,8 +64,8 @@ for picture in loss_curves.svg metric_curves.svg force_errors.svg report.html; d
 done
 gzip -c labels/evaluated.extxyz >labels.xyz.gz
 train two 0 "another scheduler, a packed file" data=labels.xyz.gz $tiny --cpus 1 --scheduler eager
-same best_model.h5 one two
-same final_model.h5 one two
+same_bytes best_model.h5 one two
+same_bytes final_model.h5 one two
 same_history one two
 
 # what it wrote is a force field like any other
@@ -133,8 +109,8 @@ for k in 1 2; do
     wait $pid 2>/dev/null
 done
 train killed 0 "resumed after two kills" $data $tiny checkpoint_steps=1 --resume --cpus 1
-same best_model.h5 one killed
-same final_model.h5 one killed
+same_bytes best_model.h5 one killed
+same_bytes final_model.h5 one killed
 same_history one killed
 
 # schedules, with one step in each of four epochs
@@ -200,7 +176,7 @@ for pair in "element:Xx" "heavy:20" "unlabelled:has no forces" "powerless:has no
     grep "^${pair%%:*}\|'${pair%%:*}'" faults/failed_items.tsv | grep -qF -- "${pair#*:}"
     ok $? "named: ${pair%%:*}"
 done
-same final_model.h5 one faults
+same_bytes final_model.h5 one faults
 
 # losses beyond single precision: their batches change nothing, the rest is learned from
 awk -v RS='energy=' 'NR > 1 && NR < 4 { sub(/^[^ ]*/, "1.5e19") } { printf "%s%s", (NR > 1 ? "energy=" : ""), $0 }' labels/evaluated.extxyz >huge.xyz
