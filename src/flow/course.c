@@ -48,13 +48,8 @@ static int look_at_labels(struct aster_ctx *ctx, const struct aster_structure *s
 static int look_at(struct aster_course *c, struct aster_course_item *x,
                    const struct aster_structures_place *at, int64_t max_number)
 {
-    char where[256];
-    if (at->line)
-        snprintf(where, sizeof where, "%.*s:%lld: structure '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->line, ASTER_CUT(60, at->name));
-    else
-        snprintf(where, sizeof where, "%.*s: structure %lld '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->index + 1, ASTER_CUT(60, at->name));
+    char where[ASTER_STRUCTURES_WHERE];
+    aster_structures_where(at, where);
     int rc = at->fault ? ASTER_EFORMAT
                        : aster_structure_check(c->ctx, &x->s, (int)aster_min64(max_number, 118),
                                                where, NULL);
