@@ -40,10 +40,10 @@ static int cut_units(struct aster_md_run *r)
     }
     int64_t segments = (r->o.steps + r->o.checkpoint - 1) / r->o.checkpoint;
     if (segments >= (INT64_C(1) << 28) / r->n_units)
-        return aster_fail(r->ctx, ASTER_EPARAM,
-                          "checkpoint: %lld steps of it are %lld parts of each of %lld units, more "
-                          "than a run can have; give a larger one",
-                          (long long)r->o.steps, (long long)segments, (long long)r->n_units);
+        return aster_run_refuse(r->run, r->stage, "checkpoint",
+                                "%lld steps of it are %lld parts of each of %lld units, more than "
+                                "a run can have; give a larger one",
+                                (long long)r->o.steps, (long long)segments, (long long)r->n_units);
     return 0;
 }
 

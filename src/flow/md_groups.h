@@ -33,6 +33,8 @@ struct aster_md_family { /* of an exchange: the groups of one structure */
 };
 struct aster_md_run {
     struct aster_ctx *ctx;
+    struct aster_run *run;
+    int stage;
     struct aster_md_options o;
     struct aster_store *store;
     struct aster_progress *progress;

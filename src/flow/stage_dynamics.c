@@ -23,8 +23,6 @@ int aster_stage_run_dynamics_ready(struct aster_ctx *ctx, void *arg, int stage)
 
 struct dynamics {
     struct aster_md_run r;
-    struct aster_run *run;
-    int stage;
     const char *id;
     const struct aster_forcefield_source *model;
     const struct aster_structure_source *source;
@@ -270,11 +268,11 @@ static int take_steps(struct dynamics *d)
 static int make_field(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
-    int64_t atoms = aster_run_int(d->run, d->stage, "batch_atoms");
-    const struct aster_field_options o = {.real = d->model->real,
-                                          .batch_atoms = atoms,
-                                          .intervals =
-                                              aster_field_intervals(d->run, d->stage, d->model)};
+    int64_t atoms = aster_run_int(d->r.run, d->r.stage, "batch_atoms");
+    const struct aster_field_options o = {
+        .real = d->model->real,
+        .batch_atoms = atoms,
+        .intervals = aster_field_intervals(d->r.run, d->r.stage, d->model)};
     ASTER_TRY(aster_runtime_kinds(r->ctx, r->rt, &d->device));
     r->device = aster_str_get(&d->device);
     ASTER_TRY(aster_field_new(r->ctx, r->rt, &d->model->file, &o, &r->field));
@@ -290,7 +288,8 @@ static int simulate(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
     int64_t n_open = 0;
-    aster_progress_stage(r->progress, d->id, r->n * r->o.steps);
+    aster_progress_stage(r->progress, d->id,
+                         r->o.steps > INT64_MAX / r->n ? -1 : r->n * r->o.steps);
     ASTER_TRY(aster_md_units(r));
     for (int64_t k = 0; k < r->n_units; k++)
         n_open += !aster_md_unit_ended(r, k);
@@ -309,7 +308,7 @@ static int say_speed(struct dynamics *d)
     double ns = (double)r->n_steps * r->o.timestep_fs * 1e-6, days = d->seconds / 86400;
     if (!(days > 0) || r->n_steps == 0)
         return 0;
-    return aster_run_fact(d->run, "speed",
+    return aster_run_fact(d->r.run, "speed",
                           "%.4g ns/day of each copy, %.4g ns/day together, %.4g ms for a step of "
                           "all",
                           ns / days / (double)r->n, ns / days,
@@ -319,7 +318,7 @@ static int say_speed(struct dynamics *d)
 static int report(struct dynamics *d, const struct aster_md_output *w)
 {
     const struct aster_md_run *r = &d->r;
-    struct aster_run *run = d->run;
+    struct aster_run *run = d->r.run;
     if (w->intervals)
         ASTER_TRY(aster_run_fact(run, "filters", "from tables of %lld intervals",
                                  (long long)w->intervals));
@@ -349,17 +348,17 @@ static int report(struct dynamics *d, const struct aster_md_output *w)
 static int run_all(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
-    ASTER_TRY(aster_md_options_read(d->run, d->stage, &r->o));
-    ASTER_TRY(aster_run_runtime(d->run, &r->rt));
-    ASTER_TRY(aster_ledger_reset(d->run, d->id));
-    ASTER_TRY(aster_store_open(d->run, d->id, &r->store));
+    ASTER_TRY(aster_md_options_read(d->r.run, d->r.stage, &r->o));
+    ASTER_TRY(aster_run_runtime(d->r.run, &r->rt));
+    ASTER_TRY(aster_ledger_reset(d->r.run, d->id));
+    ASTER_TRY(aster_store_open(d->r.run, d->id, &r->store));
     ASTER_TRY(read_copies(d));
     ASTER_TRY(simulate(d));
-    struct aster_md_output w = {.run = d->run,
+    struct aster_md_output w = {.run = d->r.run,
                                 .stage = d->id,
                                 .o = &r->o,
                                 .model = d->model,
-                                .intervals = aster_field_intervals(d->run, d->stage, d->model),
+                                .intervals = aster_field_intervals(d->r.run, d->r.stage, d->model),
                                 .store = r->store,
                                 .n = r->n,
                                 .copy = r->copy,
@@ -373,13 +372,11 @@ static int run_all(struct dynamics *d)
 int aster_stage_run_dynamics(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
-    struct dynamics d = {.run = run,
-                         .stage = stage,
+    struct dynamics d = {.r = {.run = run, .stage = stage, .ctx = ctx},
                          .id = run->spec->stages[stage].id,
                          .model = aster_run_slot(run, stage, "forcefield", 0)->forcefield,
                          .source = aster_run_slot(run, stage, "input", 0)->structures};
     struct aster_md_run *r = &d.r;
-    r->ctx = ctx;
     r->progress = run->progress;
     r->cutoff = d.model->file.c.cutoff;
     r->single = d.model->real == ASTER_F32;
