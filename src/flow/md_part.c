@@ -234,8 +234,22 @@ struct search {
     struct aster_ctx *ctx;
     int64_t n;
     struct aster_md_copy *copy;
-    bool take, ended;
+    bool take;
+    int64_t step;
 };
+
+static int64_t step_of(const struct aster_md_part *l, const struct aster_md_copy *copy)
+{
+    const double *state = l->state;
+    for (int64_t i = 0; i < l->n; i++) {
+        struct aster_md_state at;
+        memcpy(&at, state, sizeof at);
+        if (l->status[i] == 0)
+            return (int64_t)at.now.step;
+        state += state_size(&copy[i]);
+    }
+    return -1;
+}
 
 static int compare(void *arg, const char *path, bool *there)
 {
@@ -246,9 +260,8 @@ static int compare(void *arg, const char *path, bool *there)
     if (same)
         rc = load_state(&l, s->copy);
     *there = rc == 0 && same;
-    s->ended = *there;
-    for (int64_t i = 0; i < s->n && s->ended; i++)
-        s->ended = l.status[i] != 0;
+    if (*there)
+        s->step = step_of(&l, s->copy);
     if (*there && s->take)
         take_states(s->ctx, &l, s->copy);
     loaded_free(&l);
@@ -256,12 +269,11 @@ static int compare(void *arg, const char *path, bool *there)
 }
 
 int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                       struct aster_md_copy *copy, bool take, bool *there, bool *ended)
+                       struct aster_md_copy *copy, bool take, bool *there, int64_t *step)
 {
-    struct search x = {ctx, n, copy, take, false};
+    struct search x = {ctx, n, copy, take, -1};
     ASTER_TRY(aster_store_compare(s, index, compare, &x, there));
-    if (ended)
-        *ended = x.ended;
+    *step = x.step;
     return 0;
 }
 
@@ -333,4 +345,33 @@ void aster_md_part_close(struct aster_md_part **p)
     if (*p)
         loaded_free(*p);
     aster_free(p);
+}
+
+static int recall(struct aster_ctx *ctx, const struct aster_md_kept *k, struct aster_md_copy *c)
+{
+    const int64_t frames = k->n_frames * frame_size(c);
+    ASTER_TRY(aster_grow(ctx, k->n_samples, sizeof *c->sample, &c->cap_samples, &c->sample));
+    ASTER_TRY(aster_grow(ctx, frames, sizeof *c->frame, &c->cap_frame, &c->frame));
+    ASTER_TRY(aster_grow(ctx, k->n_events, sizeof *c->event, &c->cap_events, &c->event));
+    add(c->sample, k->sample, k->n_samples, sizeof *c->sample);
+    add(c->frame, k->frame, frames, sizeof *c->frame);
+    add(c->event, k->event, k->n_events, sizeof *c->event);
+    c->n_samples = k->n_samples;
+    c->n_frames = k->n_frames;
+    c->n_events = k->n_events;
+    return 0;
+}
+
+int aster_md_part_recall(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
+                         struct aster_md_copy *copy)
+{
+    struct aster_md_part *p = NULL;
+    int rc = 0;
+    ASTER_TRY(aster_md_part_open(ctx, s, index, n, copy, -1, &p));
+    for (int64_t i = 0; i < n && rc == 0; i++) {
+        const struct aster_md_kept k = aster_md_part_of(p, i);
+        rc = recall(ctx, &k, &copy[i]);
+    }
+    aster_md_part_close(&p);
+    return rc;
 }

@@ -139,6 +139,7 @@ static struct aster_md_group *next_ready(struct aster_md_run *r)
     if (!r->ready)
         r->last_ready = &r->ready;
     pthread_mutex_unlock(&r->lock);
+    g->is_away = false;
     return g;
 }
 
@@ -146,6 +147,7 @@ static struct aster_md_group *next_ready(struct aster_md_run *r)
 
 static int submit_work(struct aster_md_group *g)
 {
+    g->is_away = true;
     one_more(g);
     int rc = aster_field_work(g->run->field, "dynamics", aster_md_work, come_back, g);
     if (rc < 0)
@@ -157,6 +159,7 @@ static int submit_work(struct aster_md_group *g)
 static int submit_forces(struct aster_md_group *g)
 {
     const struct aster_field_batches b = {g->run->field, one_more, come_back, g};
+    g->is_away = true;
     one_more(g);
     int rc = g->n_items ? aster_field_batches_submit(&b, g->n_items, g->item) : 0;
     come_back(g);
@@ -172,6 +175,7 @@ static int submit_again(struct aster_md_group *g, bool *any)
         *any = *any || aster_field_item_again(g->item[k]);
     if (!*any)
         return 0;
+    g->is_away = true;
     one_more(g);
     for (int64_t k = 0; k < g->n_items && rc == 0; k++)
         if (aster_field_item_again(g->item[k]))
@@ -180,21 +184,37 @@ static int submit_again(struct aster_md_group *g, bool *any)
     return rc;
 }
 
-/* Once all groups of a structure have come to an exchange, their copies try it. */
-static int exchange(struct aster_md_run *r, int64_t structure)
+/* The copies of each structure of a group; *last: that of the copies before */
+static int exchange_copies(struct aster_md_run *r, const struct aster_md_group *g, int64_t *last)
 {
-    struct aster_md_family *f = &r->family[structure];
-    int64_t step = -1;
+    for (int64_t k = 0; k < g->n_units; k++) {
+        const struct aster_md_unit *u = &r->unit[g->unit[k]];
+        for (int64_t i = u->first; i < u->first + u->n; i++) {
+            int64_t structure = r->copy[i].structure;
+            if (structure == *last)
+                continue;
+            *last = structure;
+            ASTER_TRY(
+                aster_md_exchange(r->ctx, &r->o, r->copy + structure * r->o.replicas, g->step));
+        }
+    }
+    return 0;
+}
+
+/* Once all groups of a family have come to an exchange, their copies try it. */
+static int exchange(struct aster_md_run *r, int64_t family)
+{
+    struct aster_md_family *f = &r->family[family];
+    int64_t last = -1;
     if (f->n_groups == 0 || f->n_waiting < f->n_groups)
         return 0;
     f->n_waiting = 0;
     for (int64_t k = 0; k < r->n_groups; k++)
-        if (r->group[k].structure == structure && r->group[k].phase == ASTER_MD_EXCHANGE)
-            step = r->group[k].step;
-    ASTER_TRY(aster_md_exchange(r->ctx, &r->o, r->copy + structure * r->o.replicas, step));
+        if (r->group[k].family == family && r->group[k].phase == ASTER_MD_EXCHANGE)
+            ASTER_TRY(exchange_copies(r, &r->group[k], &last));
     for (int64_t k = 0; k < r->n_groups; k++) {
         struct aster_md_group *g = &r->group[k];
-        if (g->structure != structure || g->phase != ASTER_MD_EXCHANGE)
+        if (g->family != family || g->phase != ASTER_MD_EXCHANGE)
             continue;
         g->phase = ASTER_MD_GO_ON;
         ASTER_TRY(submit_work(g));
@@ -215,12 +235,13 @@ static int go_on(struct aster_md_group *g, int64_t *n_open)
     }
     if (g->is_finished) {
         --*n_open;
-        r->family[g->structure].n_groups--;
-        return r->o.ensemble == ASTER_EXCHANGE ? exchange(r, g->structure) : 0;
+        r->family[g->family].n_groups--;
+        return r->o.ensemble == ASTER_EXCHANGE && !aster_run_stopping() ? exchange(r, g->family)
+                                                                        : 0;
     }
     if (g->phase == ASTER_MD_EXCHANGE) {
-        r->family[g->structure].n_waiting++;
-        return exchange(r, g->structure);
+        r->family[g->family].n_waiting++;
+        return exchange(r, g->family);
     }
     g->is_computing = true;
     return submit_forces(g);
@@ -243,6 +264,15 @@ static void note_speed(struct dynamics *d)
                         ns / days / (double)r->n, ns / days);
 }
 
+/* A stopped run lets its groups come to the end of their steps; those that wait for others stay. */
+static bool is_any_away(const struct aster_md_run *r)
+{
+    bool any = false;
+    for (int64_t k = 0; k < r->n_groups; k++)
+        any = any || r->group[k].is_away;
+    return any;
+}
+
 static int take_steps(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
@@ -250,13 +280,13 @@ static int take_steps(struct dynamics *d)
     for (int64_t k = 0; k < r->n_groups; k++) {
         struct aster_md_group *g = &r->group[k];
         if (g->phase == ASTER_MD_EXCHANGE) {
-            r->family[g->structure].n_waiting++;
-            ASTER_TRY(exchange(r, g->structure));
+            r->family[g->family].n_waiting++;
+            ASTER_TRY(exchange(r, g->family));
         } else {
             ASTER_TRY(submit_work(g));
         }
     }
-    while (n_open > 0 && !aster_run_stopping()) {
+    while (n_open > 0 && (!aster_run_stopping() || is_any_away(r))) {
         struct aster_md_group *g = next_ready(r);
         ASTER_TRY(aster_runtime_failed(r->rt));
         ASTER_TRY(go_on(g, &n_open));
