@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* What lists of neighbours that are kept, and one structure's, may take of the memory */
-enum { LIST_SHARE = 4, BYTES_PER_EDGE = 120 };
+enum { LIST_SHARE = 4, BYTES_PER_EDGE = 120, MOST_OF_STEP = 1000000 };
 
 struct watch {
     struct aster_run *run;
@@ -48,6 +48,7 @@ static void config_of(const struct aster_run *run, int s, struct aster_field_tra
 {
     static const char *const losses[] = {"mse", "mae", "huber"};
     t->t = aster_run_learner(run, s);
+    t->accumulate = aster_run_int(run, s, "accumulate");
     if (t->t.optimizer == ASTER_OPTIMIZER_RMSPROP)
         t->t.beta2 = aster_run_real(run, s, "alpha");
     t->t.warmup_steps = aster_run_int(run, s, "warmup_steps");
@@ -58,7 +59,11 @@ static void config_of(const struct aster_run *run, int s, struct aster_field_tra
         .energy = aster_run_real(run, s, "energy_weight"),
         .force = aster_run_real(run, s, "force_weight"),
         .angle = aster_run_real(run, s, "angular_weight"),
-        .huber_delta = aster_run_real(run, s, "huber_delta")};
+        .huber_delta = aster_run_real(run, s, "huber_delta"),
+        .teacher = aster_run_value(run, s, "teacher_labels")->n
+                       ? aster_run_real(run, s, "teacher_weight")
+                       : 0,
+        .temperature = aster_run_real(run, s, "teacher_temperature")};
     model_of(run, s, t);
 }
 
@@ -128,6 +133,27 @@ static int check_weights(const struct aster_run *run, int stage,
                         c->cutoff_on == ASTER_CUTOFF_FEATURES ? "features" : "filter");
 }
 
+/* Of the loss and the steps */
+static int check_options(const struct aster_run *run, int stage,
+                         const struct aster_field_training *t)
+{
+    const struct aster_forcefield_loss *l = &t->loss;
+    if (l->teacher < 1 && l->energy <= 0 && l->force <= 0 && l->angle <= 0)
+        return aster_fail(run->ctx, ASTER_EPARAM,
+                          "energy_weight, force_weight and angular_weight are all 0; one of them "
+                          "must be above 0");
+    if (l->kind == ASTER_FORCE_HUBER && !(l->huber_delta > 0))
+        return aster_run_refuse(run, stage, "huber_delta", "it is 0; loss=huber needs one above 0");
+    if (l->teacher > 0 && !(l->temperature > 0))
+        return aster_run_refuse(run, stage, "teacher_temperature", "it is 0; above 0 is expected");
+    if (t->accumulate > MOST_OF_STEP / t->t.batch_size)
+        return aster_run_refuse(run, stage, "accumulate",
+                                "%lld batches of %lld structures are more than the %d that a step "
+                                "can have",
+                                (long long)t->accumulate, (long long)t->t.batch_size, MOST_OF_STEP);
+    return 0;
+}
+
 int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
@@ -138,12 +164,8 @@ int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int sta
     int rc = aster_forcefield_check(ctx, &t.c);
     if (rc == 0)
         rc = aster_learner_check(ctx, &t.t);
-    if (rc == 0 && t.loss.energy <= 0 && t.loss.force <= 0 && t.loss.angle <= 0)
-        rc = aster_fail(ctx, ASTER_EPARAM,
-                        "energy_weight, force_weight and angular_weight are all 0; one of them "
-                        "must be above 0");
-    if (rc == 0 && t.loss.kind == ASTER_FORCE_HUBER && !(t.loss.huber_delta > 0))
-        rc = aster_run_refuse(run, stage, "huber_delta", "it is 0; loss=huber needs one above 0");
+    if (rc == 0)
+        rc = check_options(run, stage, &t);
     if (rc == 0 && t.from)
         rc = check_weights(run, stage, &t.c);
     if (t.from)
@@ -234,6 +256,9 @@ static int read_all(struct aster_run *run, int stage, struct aster_runtime *rt,
                                .most_edges = aster_max64(1, limit / LIST_SHARE / BYTES_PER_EDGE)};
     ASTER_TRY(aster_course_read(c, data->structures, t->c.max_number));
     int64_t n_first = c->n;
+    const struct aster_opt_value *teacher = aster_run_value(run, stage, "teacher_labels");
+    if (teacher->n)
+        ASTER_TRY(aster_course_teach(c, teacher->n, teacher->items));
     if (val)
         ASTER_TRY(aster_course_read(c, val->structures, t->c.max_number));
     if (c->n == 0)
