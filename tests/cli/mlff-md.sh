@@ -93,6 +93,27 @@ else
 fi
 simulate killed 0 "and on" input=few.xyz $exchange steps=100 --resume
 same "the same bytes after kills" whole killed
+
+# many structures share a unit; stopped in order, each unit goes on from where it was
+awk 'BEGIN { for (m = 0; m < 300; m++) printf "2\nProperties=species:S:1:pos:R:3\nO 0 0 0\nH %.3f 0 0\n", 0.9 + m % 7 * 0.02 }' >pairs.xyz
+pairs="input=pairs.xyz ensemble=exchange temperatures=100,200 friction=0.02 exchange_interval=4 steps=16 timestep=0.2 log_interval=4 frame_interval=8 checkpoint=10"
+simulate through 0 "an exchange of 300 structures" $pairs
+"$ASTERISM" run mlff-md weights=field.h5 $pairs --quiet --out stopped --cpus 2 >/dev/null 2>&1 &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -s stopped/shards/dynamics/manifest.tsv ]; do
+    sleep 0.005
+done
+kill -INT $pid 2>/dev/null
+wait $pid
+if [ -e stopped/thermo.csv ]; then
+    skip "the run was over before it could be stopped"
+else
+    grep -q '^state: "stopped"' stopped/run.yaml
+    ok $? "stopped by a signal"
+fi
+simulate stopped 0 "and resumed" $pairs --resume
+same "the same bytes" through stopped
+
 asterism run mlff-md weights=field.h5 input=few.xyz $exchange steps=120 --out whole --resume
 [ "$rc" = 1 ] && grep -q 'begun with steps=100' "$err"
 ok $? "more steps are another run; the message says so"
