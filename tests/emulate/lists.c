@@ -33,7 +33,7 @@ static void make(void)
 {
     for (int k = 0; k < N; k++) {
         struct dice d = {900 + (uint64_t)k, 0};
-        structure[k] = random_structure(&d, k % 9 * 3, 6, 0.3, k % 8, 1);
+        structure[k] = random_structure(&d, k == 8 ? 120 : k % 9 * 3, 6, 0.3, k % 8, 1);
         item[k].structure = &structure[k];
         pointer[k] = &item[k];
     }
@@ -61,8 +61,8 @@ static bool is_right(const struct aster_field_list *l, int k)
     for (int i = k * ITEMS; i < (k + 1) * ITEMS && good; i++) {
         int64_t first = e.n;
         int rc = aster_edges_add(NULL, &e, 0, &structure[i], CUTOFF, l->single, NULL);
-        good = failed[i] == rc && item[i].edges == &l->edges && item[i].first_edge == first &&
-               item[i].n_edges == e.n - first;
+        good = failed[i] == rc && item[i].n_edges == e.n - first &&
+               (rc < 0 || (item[i].edges == &l->edges && item[i].first_edge == first));
         if (!good)
             tap_note("structure %d: %d, not %d; %lld edges, not %lld", i, failed[i], rc,
                      (long long)item[i].n_edges, (long long)(e.n - first));
@@ -121,7 +121,7 @@ static void check(struct aster_runtime *rt, int64_t most_bytes, bool has_room, c
 
 int main(void)
 {
-    struct aster_runtime_options o = {.cpus = 2, .gpus = "none", .scheduler = "eager"};
+    struct aster_runtime_options o = {.cpus = 1, .gpus = "none", .scheduler = "eager"};
     struct aster_runtime *rt = NULL;
     struct aster_field_lists *none = NULL;
     test_start();
@@ -133,7 +133,7 @@ int main(void)
            "without a GPU there are no buffers for one");
     gpu_begin(0);
     aster_runtime_env(rt)->worker[0].device = gpu_device();
-    check(rt, 1 << 30, true, "lists on a CPU and a GPU");
+    check(rt, 1 << 30, true, "lists on a GPU");
     check(rt, 1 << 10, false, "no room for buffers");
     tap_ok(aster_emulate_n_kernels() > 0, "%d kernels were emulated", aster_emulate_n_kernels());
     aster_runtime_free(&rt);

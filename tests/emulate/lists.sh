@@ -27,7 +27,7 @@ awk 'BEGIN {
 # run PROGRAM RUN PIPELINE ARGUMENTS...: by this program, with one structure that fails
 run() {
     ASTERISM=$1
-    asterism run "$3" weights=field.h5 input=input.xyz --quiet --cpus 2 --out "$2" "${@:4}"
+    asterism run "$src/pipelines/$3.yaml" weights=field.h5 input=input.xyz --quiet --cpus 1 --out "$2" "${@:4}"
     [ "$rc" = 2 ] || sed 's/^/# /' "$err"
     [ "$rc" = 2 ]
     ok $? "$3 by ${1##*/}"
@@ -46,7 +46,7 @@ run "$host" evaluated mlff-evaluate
 run "$bin/asterism-lists" evaluated-gpu mlff-evaluate
 grep -q 'emulated kernels: [1-9].*nothing was caught' "$err"
 ok $? "kernels of neighbours ran, and nothing was caught"
-same evaluated evaluated-gpu structures.csv predictions.extxyz failed_items.tsv
+same evaluated evaluated-gpu energies.csv evaluated.extxyz failed_items.tsv
 run "$host" moved mlff-md steps=4 log_interval=1 frame_interval=2 checkpoint=3 temperature=100
 run "$bin/asterism-lists" moved-gpu mlff-md steps=4 log_interval=1 frame_interval=2 checkpoint=3 temperature=100
 grep -q 'emulated kernels: [1-9].*nothing was caught' "$err"
