@@ -2,6 +2,7 @@
 /* What all codelets share. */
 #include "task.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,32 @@ struct starpu_task *aster_task_new(struct starpu_codelet *cl, const void *arg, s
     return task;
 }
 
-void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
-                       enum starpu_data_access_mode mode)
+int aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
+                      enum starpu_data_access_mode mode)
 {
-    STARPU_TASK_SET_HANDLE(task, b->handle, k);
-    STARPU_TASK_SET_MODE(task, mode, k);
+    for (int j = 0; j < aster_task_handles(b); j++, k++) {
+        STARPU_TASK_SET_HANDLE(task, b->piece ? b->piece[j].handle : b->handle, k);
+        STARPU_TASK_SET_MODE(task, mode, k);
+    }
     ((struct aster_task *)task->cl_arg)->memory += b->bytes;
+    return k;
+}
+
+void *aster_task_whole(void *const *buffers, const struct aster_buffer *b)
+{
+    char *at = aster_task_pointer(buffers[0]);
+    for (int k = 1; k < aster_task_handles(b); k++) /* else its memory is not where it should be */
+        assert((char *)aster_task_pointer(buffers[k]) - at ==
+               (char *)b->piece[k].host - (char *)b->host);
+    return at;
+}
+
+void aster_task_home(const struct aster_cl_env *env, struct starpu_task *task, int64_t home)
+{
+    if (env->n_homes == 0 || home < 0)
+        return;
+    task->execute_on_a_specific_worker = 1;
+    task->workerid = (unsigned)env->home[home % env->n_homes];
 }
 
 /* ---- the end of a task ---- */
@@ -233,8 +254,9 @@ double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *a
         return mean;
     if (t->seconds)
         return 1e6 * t->seconds(t, d);
-    double compute = t->flops / d->flops_f32, memory = t->bytes / d->bandwidth;
-    return 1e6 * (d->launch + (compute > memory ? compute : memory));
+    double compute = t->flops / d->flops_f32, memory = t->bytes / d->bandwidth,
+           launch = d->launch * (t->launches > 1 ? t->launches : 1);
+    return 1e6 * (launch + (compute > memory ? compute : memory));
 }
 
 uint32_t aster_task_footprint(struct starpu_task *task)

@@ -49,7 +49,7 @@ fi
 
 asterism scale virnucpro input="$src/README.md" model_path="$src/README.md" dnabert=. esm2=. --cpus 1 --out none
 expect 1 "a pipeline without training"
-has "$err" "no stage of the kind train; only steps of a training are timed" "the message says what is timed"
+has "$err" "no stage of the kind train or embed; only steps of a training" "the message says what is timed"
 [ ! -e none ]
 ok $? "and no folder is made"
 # shellcheck disable=SC2086
