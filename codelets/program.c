@@ -14,7 +14,7 @@ static void program_run(void *buffers[], void *cl_arg)
     int n = 0;
     for (int k = 0; k < ASTER_N_ROLES; k++)
         if (a->t.at[k]) {
-            at[k] = aster_task_whole(buffers + n, a->t.at[k]);
+            at[k] = aster_task_whole(&a->task, buffers + n, a->t.at[k]);
             n += aster_task_handles(a->t.at[k]);
         }
     const struct aster_backend *be = aster_task_begin(&a->task);
@@ -64,6 +64,7 @@ int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *
                                      .one_kind = t->one_kind},
                             .t = *t};
     int n = 0;
+    a.task.turn = aster_task_turn(env, t->one_kind ? t->shard : ASTER_NO_HOME);
     a.task.seconds = t->seconds ? program_seconds : NULL;
     for (int k = 0; k < ASTER_N_ROLES; k++)
         n += t->at[k] ? aster_task_handles(t->at[k]) : 0;

@@ -8,7 +8,9 @@ struct sum_arg {
     enum aster_dtype dtype;
     int64_t n;
     int n_parts;
-    uint8_t handles[ASTER_MOST_PARTS]; /* of each part; 0: it is not there */
+    int first;                       /* part of the first handle: see turn of struct aster_task */
+    bool is_there[ASTER_MOST_PARTS]; /* each part */
+    int handles;                     /* of each */
 };
 
 static void sum_run(void *buffers[], void *cl_arg)
@@ -16,8 +18,13 @@ static void sum_run(void *buffers[], void *cl_arg)
     struct sum_arg *a = cl_arg;
     void *at[ASTER_MOST_PARTS] = {NULL};
     const struct aster_backend *be = aster_task_begin(&a->task);
-    for (int k = 0, next = 0; k < a->n_parts; next += a->handles[k++])
-        at[k] = a->handles[k] ? aster_task_pointer(buffers[next]) : NULL;
+    for (int j = 0, next = 0; j < a->n_parts; j++) {
+        int k = (a->first + j) % a->n_parts;
+        if (!a->is_there[k])
+            continue;
+        at[k] = aster_task_pointer(buffers[next]);
+        next += a->handles;
+    }
     for (int step = 1; step < a->n_parts; step *= 2)
         for (int k = 0; k + step < a->n_parts; k += 2 * step)
             if (at[k + step])
@@ -40,7 +47,7 @@ static struct starpu_codelet sum_codelet = {
 static bool is_changed(const struct sum_arg *a, int k)
 {
     for (int step = 1; k % (2 * step) == 0 && k + step < a->n_parts; step *= 2)
-        if (a->handles[k + step])
+        if (a->is_there[k + step])
             return true;
     return false;
 }
@@ -50,23 +57,27 @@ static int submit(struct aster_cl_env *env, int64_t home, struct sum_arg *a,
 {
     int n_there = 0, n = 0;
     for (int k = 0; k < a->n_parts; k++) {
-        a->handles[k] = (uint8_t)(part[k] ? aster_task_handles(part[k]) : 0);
-        n_there += part[k] != NULL;
-        n += a->handles[k];
+        a->is_there[k] = part[k] != NULL;
+        n_there += a->is_there[k];
     }
     if (n_there < 2)
         return 0;
+    a->handles = aster_task_handles(part[0]);
+    if (env->n_homes > 0)
+        a->first = (int)(aster_task_turn(env, home) * a->n_parts / env->n_homes);
     int64_t key[] = {2, a->dtype, a->n, n_there};
     a->task.footprint = aster_fnv1a64(key, sizeof key);
     a->task.launches = n_there - 1;
     a->task.flops = (double)a->n * (n_there - 1);
     a->task.bytes = 3 * a->task.flops * (double)aster_dtype_size(a->dtype);
-    struct starpu_task *task = aster_task_new(&sum_codelet, a, sizeof *a, n);
+    struct starpu_task *task = aster_task_new(&sum_codelet, a, sizeof *a, n_there * a->handles);
     if (!task)
         return aster_fail(env->ctx, ASTER_ENOMEM, "out of memory for a task");
-    for (int k = n = 0; k < a->n_parts; k++)
+    for (int j = 0; j < a->n_parts; j++) {
+        int k = (a->first + j) % a->n_parts;
         if (part[k])
             n = aster_task_buffer(task, n, part[k], is_changed(a, k) ? STARPU_RW : STARPU_R);
+    }
     aster_task_home(env, task, home);
     return aster_task_submit(task);
 }

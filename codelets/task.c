@@ -31,24 +31,40 @@ struct starpu_task *aster_task_new(struct starpu_codelet *cl, const void *arg, s
     return task;
 }
 
+/* Handle j of a buffer is that of this piece. */
+static int piece_at(const struct aster_task *t, const struct aster_buffer *b, int j)
+{
+    return (int)((j + t->turn) % b->n_pieces);
+}
+
 int aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
                       enum starpu_data_access_mode mode)
 {
+    struct aster_task *t = task->cl_arg;
     for (int j = 0; j < aster_task_handles(b); j++, k++) {
-        STARPU_TASK_SET_HANDLE(task, b->piece ? b->piece[j].handle : b->handle, k);
+        STARPU_TASK_SET_HANDLE(task, b->piece ? b->piece[piece_at(t, b, j)].handle : b->handle, k);
         STARPU_TASK_SET_MODE(task, mode, k);
     }
-    ((struct aster_task *)task->cl_arg)->memory += b->bytes;
+    t->memory += b->bytes;
     return k;
 }
 
-void *aster_task_whole(void *const *buffers, const struct aster_buffer *b)
+void *aster_task_whole(const struct aster_task *t, void *const *buffers,
+                       const struct aster_buffer *b)
 {
     char *at = aster_task_pointer(buffers[0]);
-    for (int k = 1; k < aster_task_handles(b); k++) /* else its memory is not where it should be */
-        assert((char *)aster_task_pointer(buffers[k]) - at ==
-               (char *)b->piece[k].host - (char *)b->host);
+    if (!b->piece)
+        return at;
+    at -= (char *)b->piece[piece_at(t, b, 0)].host - (char *)b->host;
+    for (int j = 1; j < b->n_pieces; j++) /* else its memory is not where it should be */
+        assert((char *)aster_task_pointer(buffers[j]) - at ==
+               (char *)b->piece[piece_at(t, b, j)].host - (char *)b->host);
     return at;
+}
+
+int64_t aster_task_turn(const struct aster_cl_env *env, int64_t home)
+{
+    return env->n_homes > 0 && home >= 0 ? home % env->n_homes : 0;
 }
 
 void aster_task_home(const struct aster_cl_env *env, struct starpu_task *task, int64_t home)

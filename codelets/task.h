@@ -21,6 +21,8 @@ struct aster_task { /* first member of every argument struct */
     double started;
     bool one_kind; /* on GPUs only, where there are some */
     int launches;  /* of kernels on a GPU; 0: one */
+    int64_t turn;  /* the piece that a buffer's handles begin with: GPUs that fetch at the same time
+                      begin with different ones, each from another GPU */
     /* seconds on a device, given the whole argument; NULL: from flops and bytes */
     double (*seconds)(const struct aster_task *t, const struct aster_device_model *d);
     void (*done)(void *arg);
@@ -39,6 +41,8 @@ static inline int aster_task_handles(const struct aster_buffer *b)
 }
 /* To the home of that number, where there are homes and it is one. */
 void aster_task_home(const struct aster_cl_env *env, struct starpu_task *task, int64_t home);
+/* Which GPU that is, counted from 0; 0 without homes. */
+int64_t aster_task_turn(const struct aster_cl_env *env, int64_t home);
 /* Submits, or says why not and drops the task. */
 ASTER_CHECKED int aster_task_submit(struct starpu_task *task);
 
@@ -81,6 +85,7 @@ static inline void *aster_task_pointer(void *buffer)
     return (void *)STARPU_VECTOR_GET_PTR((struct starpu_vector_interface *)buffer);
 }
 /* The same of a buffer that may be in pieces, whose interfaces begin at buffers. */
-void *aster_task_whole(void *const *buffers, const struct aster_buffer *b);
+void *aster_task_whole(const struct aster_task *t, void *const *buffers,
+                       const struct aster_buffer *b);
 
 #endif
