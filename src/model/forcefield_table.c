@@ -30,6 +30,14 @@ static const struct aster_param_info *find(const struct aster_program *p, const 
     return NULL;
 }
 
+static const struct aster_param_info *find_end(const struct aster_program *p, const char *name,
+                                               const char *end)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%s%s", name, end);
+    return find(p, text);
+}
+
 static double get(const struct flat *f, int64_t k)
 {
     return aster_program_real(f->p) == ASTER_F64 ? ((const double *)f->values)[k]
@@ -159,33 +167,40 @@ static int make(struct maker *m, const struct aster_program *fast, void *values)
     return rc;
 }
 
-/* The transpose of the first columns, as many as there are rows in the fast program */
-static bool take_transposed(const struct flat *exact, const struct aster_param_info *from,
-                            const struct aster_program *fast, const struct aster_param_info *to,
-                            void *values)
+/* ---- matrices ---- */
+
+/* The last update's columns for scalars and the readout's first matrix: U A, and c A + a */
+static int fold(struct maker *m, const struct aster_program *fast, void *values)
 {
-    int64_t rows = to->dim[0], depth = to->dim[1], all = from->dim[1];
-    if (from->rank != 2 || depth != from->dim[0] || rows > all)
-        return false;
-    for (int64_t i = 0; i < to->n; i++)
-        put(fast, values, to->offset + i, get(exact, from->offset + i % depth * all + i / depth));
-    return true;
+    char name[96];
+    int64_t n = m->c->width, half = n / 2;
+    snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.2.",
+             (long long)m->c->n_blocks - 1);
+    const struct aster_param_info *u = find_end(m->exact.p, name, "weight"),
+                                  *c = find_end(m->exact.p, name, "bias"),
+                                  *a = find(m->exact.p, "energy_head.0.weight"),
+                                  *bias = find(m->exact.p, "energy_head.0.bias"),
+                                  *w = find(fast, ASTER_FORCEFIELD_FOLDED ".weight"),
+                                  *t = find(fast, ASTER_FORCEFIELD_FOLDED
+                                            ".weight" ASTER_FORCEFIELD_TRANSPOSED),
+                                  *b = find(fast, ASTER_FORCEFIELD_FOLDED ".bias");
+    if (!u || !c || !a || !bias || !w || !t || !b || u->n != 3 * n * n || a->n != n * half)
+        return missing(m->ctx, ASTER_FORCEFIELD_FOLDED);
+    for (int64_t r = 0; r <= n; r++)
+        for (int64_t k = 0; k < half; k++) {
+            double sum = r < n ? 0 : get(&m->exact, bias->offset + k);
+            int64_t from = r < n ? u->offset + 3 * n * r : c->offset;
+            for (int64_t j = 0; j < n; j++)
+                sum += get(&m->exact, from + j) * get(&m->exact, a->offset + half * j + k);
+            put(fast, values, r < n ? w->offset + half * r + k : b->offset + k, sum);
+            if (r < n)
+                put(fast, values, t->offset + n * k + r, sum);
+        }
+    return 0;
 }
 
-/* The first columns, as many as there are in the fast program */
-static bool take_columns(const struct flat *exact, const struct aster_param_info *from,
-                         const struct aster_program *fast, const struct aster_param_info *to,
-                         void *values)
-{
-    int64_t some = to->dim[to->rank - 1], all = from->dim[from->rank - 1], rows = to->n / some;
-    if (some > all || from->n != rows * all)
-        return false;
-    for (int64_t i = 0; i < to->n; i++)
-        put(fast, values, to->offset + i, get(exact, from->offset + i / some * all + i % some));
-    return true;
-}
-
-static int take(struct aster_ctx *ctx, const struct flat *exact, const struct aster_program *fast,
+/* A parameter that the exact program has too, or its transpose */
+static int take(struct maker *m, const struct aster_program *fast,
                 const struct aster_param_info *to, void *values)
 {
     char name[128];
@@ -195,10 +210,14 @@ static int take(struct aster_ctx *ctx, const struct flat *exact, const struct as
         length > end && strcmp(name + length - end, ASTER_FORCEFIELD_TRANSPOSED) == 0;
     if (is_transposed)
         name[length - end] = '\0';
-    const struct aster_param_info *from = find(exact->p, name);
-    bool is_taken = from && (is_transposed ? take_transposed(exact, from, fast, to, values)
-                                           : take_columns(exact, from, fast, to, values));
-    return is_taken ? 0 : missing(ctx, to->name);
+    const struct aster_param_info *from = find(m->exact.p, name);
+    if (!from || from->n != to->n)
+        return missing(m->ctx, to->name);
+    int64_t rows = is_transposed ? to->dim[0] : 1, columns = to->n / rows;
+    for (int64_t i = 0; i < to->n; i++)
+        put(fast, values, to->offset + i,
+            get(&m->exact, from->offset + i % columns * rows + i / columns));
+    return 0;
 }
 
 int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield_config *c,
@@ -218,8 +237,10 @@ int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield
         return missing(ctx, "rbf.centers and rbf.widths");
     for (int k = 0; k < aster_program_n_params(fast); k++) {
         const struct aster_param_info *to = aster_program_param(fast, k);
-        if (strncmp(to->name, "table.", 6) != 0)
-            ASTER_TRY(take(ctx, &m.exact, fast, to, fast_params));
+        if (strncmp(to->name, "table.", 6) != 0 &&
+            strncmp(to->name, ASTER_FORCEFIELD_FOLDED, strlen(ASTER_FORCEFIELD_FOLDED)) != 0)
+            ASTER_TRY(take(&m, fast, to, fast_params));
     }
+    ASTER_TRY(fold(&m, fast, fast_params));
     return make(&m, fast, fast_params);
 }
