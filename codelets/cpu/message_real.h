@@ -11,16 +11,16 @@
 
 /* An edge and the edge back, of atom i, whose pairs lie together */
 struct RN(pair) {
-    REAL w[6];    /* weights of the filter's value, and of its slope */
+    REAL w[6];    /* of its filter's value and of its slope (weigh) */
     REAL unit[3]; /* direction of the edge into i */
     int32_t j;    /* its source */
     int32_t edge; /* its number */
-    int32_t knot; /* before its length */
+    int32_t at;   /* its interval */
 };
 _Static_assert(sizeof(struct RN(pair)) <= MESSAGE_PAIR * sizeof(REAL), "room for a pair");
 
 struct RN(messages) {
-    int64_t n_atoms, n_edges, width, knots, parts;
+    int64_t n_atoms, n_edges, width, intervals, parts;
     const REAL *edge, *table;
     const int32_t *src, *back, *starts;
     REAL cutoff, scale;
@@ -37,24 +37,26 @@ struct RN(columns) {
     REAL *s, *v;
 };
 
-/* Hermite's cubic between two knots, t from the first: weights of the slope there, of how much more
- * the second value is, and of the second slope; and their derivatives by the distance */
+/* A filter is c1 + w0 (c0 - c1) + w1 (c2 - c1) + w2 (c3 - c1): the four B-splines that are not 0 in
+ * an interval have the sum 1, and differences keep rounding small. The other w are the derivatives by
+ * the distance. */
 static int32_t RN(weigh)(const struct RN(messages) * m, REAL d, REAL *w)
 {
+    const REAL sixth = (REAL)1 / 6;
     if (d != d) {
         for (int k = 0; k < 6; k++)
             w[k] = d;
         return 0;
     }
     REAL x = d > 0 ? d * m->scale : 0;
-    int32_t k = (int32_t)x < m->knots ? (int32_t)x : (int32_t)m->knots - 1;
-    REAL t = x - (REAL)k, u = 1 - t, tu = t * u;
-    w[0] = tu * u;
-    w[1] = t * t * (3 - 2 * t);
-    w[2] = -(t * tu);
-    w[3] = u * (1 - 3 * t) * m->scale;
-    w[4] = 6 * tu * m->scale;
-    w[5] = t * (3 * t - 2) * m->scale;
+    int32_t k = (int32_t)x < m->intervals ? (int32_t)x : (int32_t)m->intervals - 1;
+    REAL t = x - (REAL)k, u = 1 - t;
+    w[0] = u * u * u * sixth;
+    w[1] = (1 + 3 * t * (1 + t * u)) * sixth;
+    w[2] = t * t * t * sixth;
+    w[3] = -u * u * m->scale / 2;
+    w[4] = (1 + t * (2 - 3 * t)) * m->scale / 2;
+    w[5] = t * t * m->scale / 2;
     return k;
 }
 
@@ -71,7 +73,7 @@ static void RN(list_pairs)(struct RN(messages) * m)
             struct RN(pair) *p = &m->pair[n++];
             p->j = m->src[e];
             p->edge = e;
-            p->knot = RN(weigh)(m, edge[3], p->w);
+            p->at = RN(weigh)(m, edge[3], p->w);
             memcpy(p->unit, edge, sizeof p->unit);
         }
     }
@@ -85,14 +87,14 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at)
     struct RN(messages) m = {.n_atoms = s->dim[0],
                              .n_edges = a->in[at + 1].dim[0],
                              .width = s->dim[1],
-                             .knots = table->dim[1] - 1,
-                             .parts = table->dim[3],
+                             .intervals = table->dim[1] - 3,
+                             .parts = table->dim[2],
                              .edge = a->in[at + 1].p,
                              .table = table->p,
                              .src = a->in[at + 3].p,
                              .starts = a->in[at + 4].p,
                              .cutoff = (REAL)a->f[0],
-                             .scale = (REAL)(table->dim[1] - 1) / (REAL)a->f[0]};
+                             .scale = (REAL)(table->dim[1] - 3) / (REAL)a->f[0]};
     char *work = a->work;
     m.back = m.src + m.n_edges;
     m.pair = part_of(&work, (m.n_edges / 2 + 1) * MESSAGE_PAIR * (int64_t)sizeof(REAL));
@@ -197,30 +199,29 @@ static void RN(add_own)(struct RN(own) * own, bool has_vectors, VEC *y)
         y[k] += more[k];
 }
 
-/* What belongs to the channels from c on of a knot */
+/* Coefficients of the channels from c on */
 static const REAL *RN(column)(const struct RN(messages) * m, int64_t c)
 {
-    return m->table + c / MESSAGE_BLOCK * (m->knots + 1) * 2 * m->parts * MESSAGE_BLOCK +
+    return m->table + c / MESSAGE_BLOCK * (m->intervals + 3) * m->parts * MESSAGE_BLOCK +
            c % MESSAGE_BLOCK;
 }
 
 /* Tables are larger than near caches, and places in them have no order. */
 ASTER_VFN void RN(fetch)(const REAL *table, const struct RN(pair) * p, const int parts)
 {
-    const REAL *at = table + (int64_t)p->knot * (2 * parts * MESSAGE_BLOCK);
+    const REAL *at = table + (int64_t)p->at * (parts * MESSAGE_BLOCK);
     for (int64_t k = 0; k < 4 * parts * MESSAGE_BLOCK; k += 64 / (int64_t)sizeof(REAL))
         __builtin_prefetch(at + k);
 }
 
-/* A filter's value, with slope that too: y0 + w[0] m0 + w[1] (y1 - y0) + w[2] m1, from value, slope,
- * value and slope, step apart */
+/* A filter's value, with slope that too, from its coefficients, step apart */
 ASTER_VFN VEC RN(filter)(const REAL *at, const int64_t step, const VEC *w, VEC *slope)
 {
-    VEC y0 = ASTER_V(load)(at), m0 = ASTER_V(load)(at + step),
-        rise = ASTER_V(load)(at + 2 * step) - y0, m1 = ASTER_V(load)(at + 3 * step);
+    VEC c1 = ASTER_V(load)(at + step), c0 = ASTER_V(load)(at) - c1,
+        c2 = ASTER_V(load)(at + 2 * step) - c1, c3 = ASTER_V(load)(at + 3 * step) - c1;
     if (slope)
-        *slope = ASTER_V(fma)(m1, w[5], ASTER_V(fma)(m0, w[3], rise * w[4]));
-    return y0 + ASTER_V(fma)(m1, w[2], ASTER_V(fma)(m0, w[0], rise * w[1]));
+        *slope = ASTER_V(fma)(c3, w[5], ASTER_V(fma)(c0, w[3], c2 * w[4]));
+    return c1 + ASTER_V(fma)(c3, w[2], ASTER_V(fma)(c0, w[0], c2 * w[1]));
 }
 
 /* Pairs whose filters are called from a table ahead of their use */
@@ -233,7 +234,7 @@ ASTER_VFN void RN(messages_of)(const struct RN(pair) * p, const REAL *table, str
                                struct RN(atom) xj, struct RN(atom) yj, VEC *y, const int parts)
 {
     const int64_t step = parts * MESSAGE_BLOCK;
-    const REAL *at = table + p->knot * (2 * step);
+    const REAL *at = table + p->at * step;
     VEC w[3], unit[3];
     for (int k = 0; k < 3; k++) {
         w[k] = ASTER_V(set)(p->w[k]);
@@ -317,7 +318,7 @@ ASTER_VFN void RN(back_of)(const struct RN(pair) * p, const REAL *table, const s
                            VEC *sum, VEC *y, const int parts, const bool atoms)
 {
     const int64_t step = parts * MESSAGE_BLOCK;
-    const REAL *at = table + p->knot * (2 * step);
+    const REAL *at = table + p->at * step;
     VEC w[6], unit[3], length = sum[0], way[3] = {sum[1], sum[2], sum[3]};
     for (int k = 0; k < 6; k++)
         w[k] = ASTER_V(set)(p->w[k]);

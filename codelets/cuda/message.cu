@@ -6,7 +6,7 @@
 enum { MESSAGE_THREADS = 256, MESSAGE_WARPS = MESSAGE_THREADS / WARP_SIZE, TABLE_BLOCK = 16 };
 
 struct message_sizes {
-    int64_t atoms, edges, width, knots, parts; /* knots: of a table, one more than intervals */
+    int64_t atoms, edges, width, intervals, parts; /* intervals: of a table */
     double cutoff;
 };
 template <class T>
@@ -15,48 +15,51 @@ struct message_data {
     view<const int32_t> link, starts;
 };
 
-/* Where a filter is read, and its weights: Hermite's cubic between two knots. */
+/* The interval of a spline, and what its four coefficients count: as they do in c1 and the others'
+ * differences from it, which keep rounding small. */
 template <class T>
 struct place {
-    int64_t knot;
-    T w[4], slope[4];
+    int64_t interval;
+    T w[3], slope[3], factor; /* factor: 0 beyond the cutoff */
 };
 template <class T>
 ASTER_DEV place<T> place_of(const message_sizes &z, T d)
 {
     place<T> p;
     const T cutoff = (T)z.cutoff;
-    p.knot = 0;
+    p.interval = 0;
+    p.factor = d <= cutoff ? T(1) : d != d ? d : T(0);
     if (!(d <= cutoff)) {
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 3; k++)
             p.w[k] = p.slope[k] = d != d ? d : T(0);
         return p;
     }
-    const T scale = (T)(z.knots - 1) / cutoff, x = d > 0 ? d * scale : T(0);
-    p.knot = lesser((int64_t)x, z.knots - 2);
-    const T t = x - (T)p.knot, u = 1 - t;
-    p.w[0] = (1 + 2 * t) * u * u;
-    p.w[1] = t * u * u;
-    p.w[2] = t * t * (3 - 2 * t);
-    p.w[3] = -(t * t * u);
-    p.slope[0] = -6 * t * u * scale;
-    p.slope[1] = u * (1 - 3 * t) * scale;
-    p.slope[2] = -p.slope[0];
-    p.slope[3] = t * (3 * t - 2) * scale;
+    const T scale = (T)z.intervals / cutoff, x = d > 0 ? d * scale : T(0);
+    p.interval = lesser((int64_t)x, z.intervals - 1);
+    const T t = x - (T)p.interval, u = 1 - t, sixth = T(1) / 6;
+    p.w[0] = u * u * u * sixth;
+    p.w[1] = (1 + 3 * t * (1 + t * u)) * sixth;
+    p.w[2] = t * t * t * sixth;
+    p.slope[0] = -u * u * scale / 2;
+    p.slope[1] = (1 + t * (2 - 3 * t)) * scale / 2;
+    p.slope[2] = t * t * scale / 2;
     return p;
 }
 
-/* Index of part 0 of channel c at a knot; parts are TABLE_BLOCK apart */
-ASTER_DEV int64_t table_at(const message_sizes &z, int64_t knot, int64_t c)
+/* Index of part 0 of channel c, the interval's first coefficient; parts are TABLE_BLOCK apart */
+ASTER_DEV int64_t table_at(const message_sizes &z, int64_t interval, int64_t c)
 {
-    return (c / TABLE_BLOCK * z.knots + knot) * 2 * z.parts * TABLE_BLOCK + c % TABLE_BLOCK;
+    return (c / TABLE_BLOCK * (z.intervals + 3) + interval) * z.parts * TABLE_BLOCK + c % TABLE_BLOCK;
 }
+/* The value of a filter, or its slope, which has no first term: factor 0 */
 template <class T>
-ASTER_DEV T between(const message_sizes &z, view<const T> table, int64_t at, const T *w)
+ASTER_DEV T between(const message_sizes &z, view<const T> table, int64_t at, const T *w, T factor)
 {
-    T y = (T)table[at] * w[0];
-    for (int k = 1; k < 4; k++)
-        y += (T)table[at + k * z.parts * TABLE_BLOCK] * w[k];
+    const int64_t step = z.parts * TABLE_BLOCK;
+    const T c1 = table[at + step];
+    T y = factor * c1 + ((T)table[at] - c1) * w[0];
+    for (int k = 1; k < 3; k++)
+        y += ((T)table[at + (k + 1) * step] - c1) * w[k];
     return y;
 }
 /* Index of component 0 of channel c of atom i's vectors; components are TABLE_BLOCK apart */
@@ -99,10 +102,10 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
             const int64_t j = (int32_t)m.link[e];
             const place<T> p = place_of<T>(z, length_of(z, m, e));
-            const int64_t from = table_at(z, p.knot, c);
-            const T along = between<T>(z, m.table, from + (z.parts - 1) * TABLE_BLOCK, p.w);
-            sum += (T)m.s[j * n + c] * between<T>(z, m.table, from, p.w);
-            const T phi = z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w) : T(0);
+            const int64_t from = table_at(z, p.interval, c);
+            const T along = between<T>(z, m.table, from + (z.parts - 1) * TABLE_BLOCK, p.w, p.factor);
+            sum += (T)m.s[j * n + c] * between<T>(z, m.table, from, p.w, p.factor);
+            const T phi = z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w, p.factor) : T(0);
             for (int a = 0; a < 3; a++) {
                 if (z.parts == 3)
                     vector[a] += (T)m.v[vectors_at(z.atoms, j, c) + a * TABLE_BLOCK] * phi;
@@ -130,10 +133,10 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
             const int64_t j = (int32_t)m.link[e];
             const place<T> p = place_of<T>(z, length_of(z, m, e));
-            const int64_t from = table_at(z, p.knot, c);
-            sum += (T)gs[j * n + c] * between<T>(z, m.table, from, p.w);
+            const int64_t from = table_at(z, p.interval, c);
+            sum += (T)gs[j * n + c] * between<T>(z, m.table, from, p.w, p.factor);
             if (z.parts == 3) {
-                const T phi = between<T>(z, m.table, from + TABLE_BLOCK, p.w);
+                const T phi = between<T>(z, m.table, from + TABLE_BLOCK, p.w, p.factor);
                 for (int a = 0; a < 3; a++)
                     vector[a] += (T)gv[vectors_at(z.atoms, j, c) + a * TABLE_BLOCK] * phi;
             }
@@ -161,9 +164,9 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         const place<T> p = place_of<T>(z, (T)m.edge[4 * e + 3]);
         T length = 0, direction[3] = {0, 0, 0};
         for (int64_t c = lane; c < n; c += WARP_SIZE) {
-            const int64_t from = table_at(z, p.knot, c),
+            const int64_t from = table_at(z, p.interval, c),
                           along = from + (z.parts - 1) * TABLE_BLOCK;
-            const T phi = between<T>(z, m.table, along, p.w);
+            const T phi = between<T>(z, m.table, along, p.w, p.factor);
             T by_s = (T)m.s[j * n + c] * (T)gs[i * n + c] + (T)m.s[i * n + c] * (T)gs[j * n + c],
               by_v = 0, by_u = 0;
             const int64_t to = vectors_at(z.atoms, i, c), back = vectors_at(z.atoms, j, c);
@@ -174,10 +177,10 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
                 if (z.parts == 3)
                     by_v += (T)m.v[back + a * TABLE_BLOCK] * g + (T)m.v[to + a * TABLE_BLOCK] * h;
             }
-            length += by_s * between<T>(z, m.table, from, p.slope);
+            length += by_s * between<T>(z, m.table, from, p.slope, T(0));
             if (z.parts == 3)
-                length += by_v * between<T>(z, m.table, from + TABLE_BLOCK, p.slope);
-            length += by_u * between<T>(z, m.table, along, p.slope);
+                length += by_v * between<T>(z, m.table, from + TABLE_BLOCK, p.slope, T(0));
+            length += by_u * between<T>(z, m.table, along, p.slope, T(0));
         }
         length = warp_sum(length);
         for (int a = 0; a < 3; a++)
@@ -197,7 +200,7 @@ static struct message_sizes sizes_of(const struct aster_args *a, int at)
 {
     const struct aster_tensor *s = &a->in[at], *table = &a->in[at + 2];
     return {s->dim[0],     a->in[at + 1].dim[0], s->dim[1],
-            table->dim[1], table->dim[3],        a->f[0]};
+            table->dim[1] - 3, table->dim[2],        a->f[0]};
 }
 /* at: the first of s, edge, table, link, starts, v */
 template <class T>

@@ -337,8 +337,8 @@ static aster_val fast_message(struct field *f, int64_t k, aster_val s, aster_val
     int64_t n = f->c->width, most = ASTER_FORCEFIELD_TABLE_BLOCK;
     snprintf(name, sizeof name, "table.%lld", (long long)k);
     aster_val table =
-        aster_emit_param(f->p, name, 5,
-                         (int64_t[]){(n + most - 1) / most, aster_forcefield_intervals(f->c) + 1, 2,
+        aster_emit_param(f->p, name, 4,
+                         (int64_t[]){(n + most - 1) / most, aster_forcefield_intervals(f->c) + 3,
                                      *v < 0 ? 2 : 3, most},
                          ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, 0);
     return aster_emit_message(

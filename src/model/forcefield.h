@@ -86,7 +86,7 @@ ASTER_CHECKED int aster_forcefield_program(struct aster_ctx *ctx,
 /* Parameters of a FAST program from those of an exact one of the same model, each of its program's
  * real type: those that both have, ASTER_FORCEFIELD_FOLDED, each weight transposed too (for the
  * derivative), and instead of interactions.K.message.rbf_to_scalar.*
- * tables of what these give, table.K [ceil(width / 16), intervals + 1, 2, 3 (K = 0: 2), 16]
+ * tables of what these give, table.K [ceil(width / 16), intervals + 3, 3 (K = 0: 2), 16]
  * (ops.def, message). buffers: of the exact program. */
 ASTER_CHECKED int aster_forcefield_tables(struct aster_ctx *ctx,
                                           const struct aster_forcefield_config *c,

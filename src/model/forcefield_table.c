@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Filters of a force field as tables: value and slope at every knot, computed in double. */
+/* Filters of a force field as splines, and other parameters of its fast program, computed in
+ * double. */
 #include "model/forcefield.h"
 
 #include <math.h>
 #include <string.h>
 
 static const double pi = 3.14159265358979323846;
+
+/* Knots beyond either end, from which on nothing reaches the table: 0.27^SIDE is below 1e-17. */
+enum { SIDE = 30 };
 
 /* Parameters of a program by name */
 struct flat {
@@ -18,8 +22,9 @@ struct maker {
     const struct aster_forcefield_config *c;
     struct flat exact;
     const double *center, *width;
-    double *w1, *b1, *w2, *b2;            /* [K][F] [F] [F][3 F] [3 F] */
-    double *x, *dx, *a, *da, *phi, *dphi; /* at one distance */
+    double *w1, *b1, *w2, *b2; /* [K][F] [F] [F][3 F] [3 F] */
+    double *x, *a;             /* at one distance */
+    double *row;               /* [intervals + 1 + 2 SIDE][3 F] */
 };
 
 static const struct aster_param_info *find(const struct aster_program *p, const char *name)
@@ -80,80 +85,90 @@ static int read_block(struct maker *m, int64_t block)
     return read_one(m, block, "2.bias", 3 * n, m->b2);
 }
 
-/* y = x w + b and dy = dx w; w [rows][n] */
+/* y = x w + b; w [rows][n] */
 static void apply(int64_t rows, int64_t n, const double *w, const double *b, const double *x,
-                  const double *dx, double *y, double *dy)
+                  double *y)
 {
     memcpy(y, b, (size_t)n * sizeof *y);
-    memset(dy, 0, (size_t)n * sizeof *dy);
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < n; k++) {
+        for (int64_t k = 0; k < n; k++)
             y[k] += x[r] * w[r * n + k];
-            dy[k] += dx[r] * w[r * n + k];
-        }
 }
 
-/* phi and its derivative at distance d */
-static void evaluate(struct maker *m, double d)
+/* phi at distance d; beyond 0 and the cutoff as its formula goes on */
+static void evaluate(struct maker *m, double d, double *phi)
 {
     const struct aster_forcefield_config *c = m->c;
     bool on_filter = c->cutoff_on == ASTER_CUTOFF_FILTER;
-    double cut = 0.5 * cos(pi / c->cutoff * d) + 0.5,
-           dcut = -0.5 * pi / c->cutoff * sin(pi / c->cutoff * d);
+    double cut = 0.5 * cos(pi / c->cutoff * d) + 0.5;
     for (int64_t k = 0; k < c->n_radial; k++) {
-        double z = (d - m->center[k]) / m->width[k], g = exp(-z * z), dg = -2 * z / m->width[k] * g;
-        m->x[k] = on_filter ? g : g * cut;
-        m->dx[k] = on_filter ? dg : dg * cut + g * dcut;
+        double z = (d - m->center[k]) / m->width[k];
+        m->x[k] = exp(-z * z) * (on_filter ? 1 : cut);
     }
-    apply(c->n_radial, c->width, m->w1, m->b1, m->x, m->dx, m->a, m->da);
-    for (int64_t k = 0; k < c->width; k++) {
-        double sigma = 1 / (1 + exp(-m->a[k]));
-        m->da[k] *= sigma * (1 + m->a[k] * (1 - sigma));
-        m->a[k] *= sigma;
-    }
-    apply(c->width, 3 * c->width, m->w2, m->b2, m->a, m->da, m->phi, m->dphi);
-    for (int64_t k = 0; on_filter && k < 3 * c->width; k++) {
-        m->dphi[k] = m->dphi[k] * cut + m->phi[k] * dcut;
-        m->phi[k] *= cut;
-    }
+    apply(c->n_radial, c->width, m->w1, m->b1, m->x, m->a);
+    for (int64_t k = 0; k < c->width; k++)
+        m->a[k] /= 1 + exp(-m->a[k]);
+    apply(c->width, 3 * c->width, m->w2, m->b2, m->a, phi);
+    for (int64_t k = 0; on_filter && k < 3 * c->width; k++)
+        phi[k] *= cut;
+}
+
+/* Values of the filters of row k, at knot k - SIDE, and what is made of them: coefficients */
+static double *row_of(const struct maker *m, int64_t k)
+{
+    return m->row + 3 * m->c->width * k;
+}
+
+/* The coefficients of cubic B-splines whose sums have these values at the knots, 1/6 of one, 4/6 of
+ * the next and 1/6 of the one after it: by a recursion upwards and one downwards, which are exact
+ * but for what the values beyond the ends have in them, and that fades by the pole with every knot.
+ */
+static void make_coefficients(struct maker *m, int64_t rows)
+{
+    const double pole = sqrt(3) - 2;
+    int64_t n = 3 * m->c->width;
+    for (int64_t k = 1; k < rows; k++)
+        for (int64_t c = 0; c < n; c++)
+            row_of(m, k)[c] += pole * row_of(m, k - 1)[c];
+    for (int64_t c = 0; c < n; c++)
+        row_of(m, rows - 1)[c] *= -6 * pole / (1 - pole * pole);
+    for (int64_t k = rows - 2; k >= 0; k--)
+        for (int64_t c = 0; c < n; c++)
+            row_of(m, k)[c] = pole * (row_of(m, k + 1)[c] - 6 * row_of(m, k)[c]);
 }
 
 static void fill(struct maker *m, const struct aster_param_info *table,
                  const struct aster_program *fast, void *values)
 {
-    int64_t knots = table->dim[1], parts = table->dim[3], some = table->dim[4];
-    double step = m->c->cutoff / (double)(knots - 1);
-    for (int64_t k = 0; k < knots; k++) {
-        evaluate(m, (double)k * step);
+    int64_t n = table->dim[1], parts = table->dim[2], some = table->dim[3], width = m->c->width;
+    double step = m->c->cutoff / (double)(n - 3);
+    for (int64_t k = 0; k < n - 2 + 2 * SIDE; k++)
+        evaluate(m, (double)(k - SIDE) * step, row_of(m, k));
+    make_coefficients(m, n - 2 + 2 * SIDE);
+    for (int64_t k = 0; k < n; k++)
         for (int64_t part = 0; part < parts; part++)
             for (int64_t c = 0; c < table->dim[0] * some; c++) {
-                int64_t from = (parts == 2 && part ? 2 : part) * m->c->width + c;
-                int64_t to = ((c / some * knots + k) * 2 * parts + part) * some + c % some;
-                bool is_there = c < m->c->width;
-                put(fast, values, table->offset + to, is_there ? m->phi[from] : 0);
-                put(fast, values, table->offset + to + parts * some,
-                    is_there ? m->dphi[from] * step : 0);
+                int64_t from = (parts == 2 && part ? 2 : part) * width + c;
+                int64_t to = ((c / some * n + k) * parts + part) * some + c % some;
+                put(fast, values, table->offset + to,
+                    c < width ? row_of(m, k + SIDE - 1)[from] : 0);
             }
-    }
 }
 
 static int make(struct maker *m, const struct aster_program *fast, void *values)
 {
     const struct aster_forcefield_config *c = m->c;
     double *memory = NULL;
-    int64_t n = c->width, radial = c->n_radial;
-    ASTER_TRY(
-        aster_alloc(m->ctx, radial * n + 3 * n * n + 12 * n + 2 * radial, sizeof *memory, &memory));
+    int64_t n = c->width, radial = c->n_radial, rows = aster_forcefield_intervals(c) + 1 + 2 * SIDE;
+    ASTER_TRY(aster_alloc(m->ctx, radial * n + 3 * n * n + 5 * n + radial + 3 * n * rows,
+                          sizeof *memory, &memory));
     m->w1 = memory;
     m->b1 = m->w1 + radial * n;
     m->w2 = m->b1 + n;
     m->b2 = m->w2 + 3 * n * n;
     m->a = m->b2 + 3 * n;
-    m->da = m->a + n;
-    m->phi = m->da + n;
-    m->dphi = m->phi + 3 * n;
-    m->x = m->dphi + 3 * n;
-    m->dx = m->x + radial;
+    m->x = m->a + n;
+    m->row = m->x + radial;
     int rc = 0;
     for (int64_t k = 0; rc == 0 && k < c->n_blocks; k++) {
         char name[32];
