@@ -37,12 +37,12 @@ struct RN(columns) {
     REAL *s, *v;
 };
 
-/* A filter is c1 + w0 (c0 - c1) + w1 (c2 - c1) + w2 (c3 - c1): the four B-splines that are not 0 in
+/* A filter is c1 + w0 (c1 - c0) + w1 (c1 - c2) + w2 (c1 - c3): the four B-splines that are not 0 in
  * an interval have the sum 1, and differences keep rounding small. The other w are the derivatives by
  * the distance. */
 static int32_t RN(weigh)(const struct RN(messages) * m, REAL d, REAL *w)
 {
-    const REAL sixth = (REAL)1 / 6;
+    const REAL value = (REAL)-1 / 6, slope = m->scale / -2;
     if (d != d) {
         for (int k = 0; k < 6; k++)
             w[k] = d;
@@ -51,12 +51,12 @@ static int32_t RN(weigh)(const struct RN(messages) * m, REAL d, REAL *w)
     REAL x = d > 0 ? d * m->scale : 0;
     int32_t k = (int32_t)x < m->intervals ? (int32_t)x : (int32_t)m->intervals - 1;
     REAL t = x - (REAL)k, u = 1 - t;
-    w[0] = u * u * u * sixth;
-    w[1] = (1 + 3 * t * (1 + t * u)) * sixth;
-    w[2] = t * t * t * sixth;
-    w[3] = -u * u * m->scale / 2;
-    w[4] = (1 + t * (2 - 3 * t)) * m->scale / 2;
-    w[5] = t * t * m->scale / 2;
+    w[0] = u * u * u * value;
+    w[1] = (1 + 3 * t * (1 + t * u)) * value;
+    w[2] = t * t * t * value;
+    w[3] = -u * u * slope;
+    w[4] = (1 + t * (2 - 3 * t)) * slope;
+    w[5] = t * t * slope;
     return k;
 }
 
@@ -217,8 +217,8 @@ ASTER_VFN void RN(fetch)(const REAL *table, const struct RN(pair) * p, const int
 /* A filter's value, with slope that too, from its coefficients, step apart */
 ASTER_VFN VEC RN(filter)(const REAL *at, const int64_t step, const VEC *w, VEC *slope)
 {
-    VEC c1 = ASTER_V(load)(at + step), c0 = ASTER_V(load)(at) - c1,
-        c2 = ASTER_V(load)(at + 2 * step) - c1, c3 = ASTER_V(load)(at + 3 * step) - c1;
+    VEC c1 = ASTER_V(load)(at + step), c0 = c1 - ASTER_V(load)(at),
+        c2 = c1 - ASTER_V(load)(at + 2 * step), c3 = c1 - ASTER_V(load)(at + 3 * step);
     if (slope)
         *slope = ASTER_V(fma)(c3, w[5], ASTER_V(fma)(c0, w[3], c2 * w[4]));
     return c1 + ASTER_V(fma)(c3, w[2], ASTER_V(fma)(c0, w[0], c2 * w[1]));
@@ -289,6 +289,18 @@ ASTER_VFN void RN(all_messages)(const struct RN(messages) * m, const struct RN(c
     }
 }
 
+/* Functions of their own, so that the compiler counts from the table's address. */
+#define FORWARD(parts)                                                                             \
+    static __attribute__((noinline)) void RN(forward_##parts)(                                     \
+        const struct RN(messages) * m, const struct RN(columns) * x, const struct RN(columns) * y, \
+        const REAL *table)                                                                         \
+    {                                                                                              \
+        RN(all_messages)(m, x, y, table, parts);                                                   \
+    }
+FORWARD(2)
+FORWARD(3)
+#undef FORWARD
+
 static void RN(message)(const struct aster_args *a)
 {
     REAL *s = a->in[0].p, *v = a->n_in > 5 ? a->in[5].p : NULL;
@@ -298,9 +310,9 @@ static void RN(message)(const struct aster_args *a)
                            y = RN(columns_of)(&m, c, a->out[0].p, a->out[1].p, 1);
         RN(fill_tail)(&m, c, s, &x);
         if (v)
-            RN(all_messages)(&m, &x, &y, RN(column)(&m, c), 3);
+            RN(forward_3)(&m, &x, &y, RN(column)(&m, c));
         else
-            RN(all_messages)(&m, &x, &y, RN(column)(&m, c), 2);
+            RN(forward_2)(&m, &x, &y, RN(column)(&m, c));
         RN(take_tail)(&m, c, &y, a->out[0].p);
     }
 }
@@ -403,6 +415,19 @@ ASTER_VFN void RN(all_back)(const struct RN(messages) * m, const struct RN(colum
     }
 }
 
+#define BACKWARD(name, parts, atoms)                                                               \
+    static __attribute__((noinline)) void RN(name)(                                                \
+        const struct RN(messages) * m, const struct RN(columns) * x, const struct RN(columns) * g, \
+        const struct RN(columns) * y, const REAL *table, bool is_first)                            \
+    {                                                                                              \
+        RN(all_back)(m, x, g, y, table, is_first, parts, atoms);                                   \
+    }
+BACKWARD(back_2, 2, true)
+BACKWARD(back_3, 3, true)
+BACKWARD(back_edges_2, 2, false)
+BACKWARD(back_edges_3, 3, false)
+#undef BACKWARD
+
 static REAL RN(add_up)(const VEC *v)
 {
     REAL sum = 0;
@@ -434,14 +459,10 @@ static void RN(message_dx)(const struct aster_args *a)
         RN(fill_tail)(&m, c, gs, &g);
         if (atoms)
             y = RN(columns_of)(&m, c, a->out[1].p, v ? a->out[2].p : NULL, 2);
-        if (v && atoms)
-            RN(all_back)(&m, &x, &g, &y, table, c == 0, 3, true);
-        else if (v)
-            RN(all_back)(&m, &x, &g, &y, table, c == 0, 3, false);
-        else if (atoms)
-            RN(all_back)(&m, &x, &g, &y, table, c == 0, 2, true);
+        if (v)
+            (atoms ? RN(back_3) : RN(back_edges_3))(&m, &x, &g, &y, table, c == 0);
         else
-            RN(all_back)(&m, &x, &g, &y, table, c == 0, 2, false);
+            (atoms ? RN(back_2) : RN(back_edges_2))(&m, &x, &g, &y, table, c == 0);
         if (atoms)
             RN(take_tail)(&m, c, &y, a->out[1].p);
     }

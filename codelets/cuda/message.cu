@@ -49,7 +49,8 @@ ASTER_DEV place<T> place_of(const message_sizes &z, T d)
 /* Index of part 0 of channel c, the interval's first coefficient; parts are TABLE_BLOCK apart */
 ASTER_DEV int64_t table_at(const message_sizes &z, int64_t interval, int64_t c)
 {
-    return (c / TABLE_BLOCK * (z.intervals + 3) + interval) * z.parts * TABLE_BLOCK + c % TABLE_BLOCK;
+    return (c / TABLE_BLOCK * (z.intervals + 3) + interval) * z.parts * TABLE_BLOCK +
+           c % TABLE_BLOCK;
 }
 /* The value of a filter, or its slope, which has no first term: factor 0 */
 template <class T>
@@ -103,9 +104,11 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
             const int64_t j = (int32_t)m.link[e];
             const place<T> p = place_of<T>(z, length_of(z, m, e));
             const int64_t from = table_at(z, p.interval, c);
-            const T along = between<T>(z, m.table, from + (z.parts - 1) * TABLE_BLOCK, p.w, p.factor);
+            const T along =
+                between<T>(z, m.table, from + (z.parts - 1) * TABLE_BLOCK, p.w, p.factor);
             sum += (T)m.s[j * n + c] * between<T>(z, m.table, from, p.w, p.factor);
-            const T phi = z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w, p.factor) : T(0);
+            const T phi =
+                z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w, p.factor) : T(0);
             for (int a = 0; a < 3; a++) {
                 if (z.parts == 3)
                     vector[a] += (T)m.v[vectors_at(z.atoms, j, c) + a * TABLE_BLOCK] * phi;
@@ -199,8 +202,7 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 static struct message_sizes sizes_of(const struct aster_args *a, int at)
 {
     const struct aster_tensor *s = &a->in[at], *table = &a->in[at + 2];
-    return {s->dim[0],     a->in[at + 1].dim[0], s->dim[1],
-            table->dim[1] - 3, table->dim[2],        a->f[0]};
+    return {s->dim[0], a->in[at + 1].dim[0], s->dim[1], table->dim[1] - 3, table->dim[2], a->f[0]};
 }
 /* at: the first of s, edge, table, link, starts, v */
 template <class T>
@@ -280,9 +282,8 @@ static void direction(const struct aster_args *a)
 {
     const int64_t n = a->in[0].dim[0];
     if (n > 0)
-        ASTER_LAUNCH((direction_kernel<T>), grid_of(a->device, n, MESSAGE_THREADS),
-                     MESSAGE_THREADS, 0, a->device, n, (T)a->f[0], in_view<T>(a, 0),
-                     out_view<T>(a, 0));
+        ASTER_LAUNCH((direction_kernel<T>), grid_of(a->device, n, MESSAGE_THREADS), MESSAGE_THREADS,
+                     0, a->device, n, (T)a->f[0], in_view<T>(a, 0), out_view<T>(a, 0));
 }
 template <class T>
 static void direction_dx(const struct aster_args *a)
@@ -324,7 +325,8 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 /* A thread per channel up to the end of its block: those beyond the width write zeros. */
 template <class T>
 __global__ void __launch_bounds__(MESSAGE_THREADS)
-    length_back(vector_sizes z, view<const T> dq, view<const T> v, view<T> ds, view<T> dv)
+    length_back(vector_sizes z, view<const T> dq, view<const T> v, bool has_s, view<const T> s0,
+                bool has_v, view<const T> v0, view<T> ds, view<T> dv)
 {
     for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
         const divided at = divide(k, z.end);
@@ -333,10 +335,12 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         if (c < z.width) {
             const T root = root_of<T>(z, v, x);
             by = root == 0 ? T(0) : (T)dq[(2 * i + 1) * z.width + c] / root;
-            ds[i * z.width + c] = (T)dq[2 * i * z.width + c];
+            ds[i * z.width + c] =
+                (T)dq[2 * i * z.width + c] + (has_s ? (T)s0[i * z.width + c] : T(0));
         }
         for (int a = 0; a < 3; a++)
-            dv[x + a * TABLE_BLOCK] = (T)v[x + a * TABLE_BLOCK] * by;
+            dv[x + a * TABLE_BLOCK] =
+                (T)v[x + a * TABLE_BLOCK] * by + (has_v ? (T)v0[x + a * TABLE_BLOCK] : T(0));
     }
 }
 
@@ -420,7 +424,7 @@ static struct vector_sizes vectors_of(const struct aster_args *a, int rows, int 
 #define VECTORS_LAUNCH(kernel, z, ...)                                                             \
     do {                                                                                           \
         if ((z).atoms * (z).width > 0)                                                             \
-            ASTER_LAUNCH((kernel<T>), grid_of(a->device, (z).atoms * (z).end, MESSAGE_THREADS),    \
+            ASTER_LAUNCH((kernel<T>), grid_of(a->device, (z).atoms *(z).end, MESSAGE_THREADS),     \
                          MESSAGE_THREADS, 0, a->device, z, __VA_ARGS__);                           \
     } while (0)
 
@@ -434,8 +438,11 @@ template <class T>
 static void vector_length_dx(const struct aster_args *a)
 {
     const vector_sizes z = vectors_of(a, 0, 2);
-    VECTORS_LAUNCH(length_back, z, in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0),
-                   out_view<T>(a, 1));
+    const bool has_s = a->n_in > 2 && a->in[2].p, has_v = a->n_in > 3;
+    const view<const T> none = view_new<const T>(nullptr, 0, "none");
+    VECTORS_LAUNCH(length_back, z, in_view<T>(a, 0), in_view<T>(a, 1), has_s,
+                   has_s ? in_view<T>(a, 2) : none, has_v, has_v ? in_view<T>(a, 3) : none,
+                   out_view<T>(a, 0), out_view<T>(a, 1));
 }
 template <class T>
 static void vector_gate(const struct aster_args *a)

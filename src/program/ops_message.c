@@ -246,10 +246,15 @@ static int infer_length_dx(struct aster_program *p, struct op *o)
     return set_vectors(p, o, 1, q.dim[0], width);
 }
 
+/* What the vectors get from elsewhere is added where they are written anyway. */
 static void grad_length(struct aster_program *p, const struct op *o, const bool *want,
                         const aster_val *dout, aster_val *din)
 {
-    struct op d = aster_op_start(ASTER_OP_vector_length_dx, 2, (aster_val[]){dout[0], o->in[1]});
+    struct op d = aster_op_start(ASTER_OP_vector_length_dx,
+                                 din[1] >= 0   ? 4
+                                 : din[0] >= 0 ? 3
+                                               : 2,
+                                 (aster_val[]){dout[0], o->in[1], din[0], din[1]});
     d.f[0] = o->f[0];
     if (aster_op_add(p, &d) < 0)
         return;
@@ -263,7 +268,7 @@ static double flops_length(const struct aster_args *a)
 }
 
 const struct op_desc aster_desc_vector_length = {
-    "vector_length", infer_length, grad_length, flops_length, 0, NULL, NULL};
+    "vector_length", infer_length, grad_length, flops_length, OP_GRAD_ADDS, NULL, NULL};
 const struct op_desc aster_desc_vector_length_dx = {
     "vector_length_dx", infer_length_dx, NULL, flops_length, 0, NULL, NULL};
 

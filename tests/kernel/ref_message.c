@@ -346,6 +346,11 @@ static void ref_length(struct kt_case *c)
         }
 }
 
+static double more(const struct kt_case *c, int in, int64_t at)
+{
+    return in < c->n_in && c->in[in].v ? c->in[in].v[at] : 0;
+}
+
 static void ref_length_dx(struct kt_case *c)
 {
     int64_t atoms = c->in[0].dim[0], n = c->in[0].dim[1] / 2;
@@ -355,10 +360,11 @@ static void ref_length_dx(struct kt_case *c)
             double sum = eps * eps;
             for (int a = 0; a < 3; a++)
                 sum += pow(c->in[1].v[vector_at(atoms, i, a, k)], 2);
-            c->out[0].v[i * n + k] = c->in[0].v[2 * i * n + k];
-            for (int a = 0; a < 3 && sum > 0; a++) {
+            c->out[0].v[i * n + k] = c->in[0].v[2 * i * n + k] + more(c, 2, i * n + k);
+            for (int a = 0; a < 3; a++) {
                 int64_t at = vector_at(atoms, i, a, k);
-                c->out[1].v[at] = c->in[0].v[(2 * i + 1) * n + k] * c->in[1].v[at] / sqrt(sum);
+                double by = sum > 0 ? c->in[0].v[(2 * i + 1) * n + k] / sqrt(sum) : 0;
+                c->out[1].v[at] = by * c->in[1].v[at] + more(c, 3, at);
             }
         }
 }
@@ -386,14 +392,21 @@ void kt_op_vector_length(struct kt *t)
 
 void kt_op_vector_length_dx(struct kt *t)
 {
-    for (int k = 0; k < N_SIZES; k++) {
-        struct kt_case *c =
-            kt_case_new(t, "%d atoms, %d channels", (int)sizes[k][0], (int)sizes[k][1]);
-        c->f[0] = k % 2 ? 0 : 0.125;
-        kt_in(c, KT_REAL, 0, KT_DIMS(sizes[k][0], 2 * sizes[k][1]));
-        lengths_in(c, sizes[k][0], sizes[k][1]);
-        kt_out(c, KT_REAL, 0, KT_DIMS(sizes[k][0], sizes[k][1]));
-        vectors_out(c, 1, sizes[k][0], sizes[k][1]);
+    for (int k = 0; k < 4 * N_SIZES; k++) {
+        int64_t rows = sizes[k / 4][0], n = sizes[k / 4][1];
+        struct kt_case *c = kt_case_new(t, "%d atoms, %d channels, added to %s%s", (int)rows,
+                                        (int)n, k % 2 ? "s" : "", k & 2 ? "v" : "");
+        c->f[0] = k / 4 % 2 ? 0 : 0.125;
+        kt_in(c, KT_REAL, 0, KT_DIMS(rows, 2 * n));
+        lengths_in(c, rows, n);
+        if (k % 2)
+            kt_in(c, KT_REAL, 0, KT_DIMS(rows, n));
+        else if (k & 2)
+            kt_in_absent(c);
+        if (k & 2)
+            vectors_in(c, 1, rows, n);
+        kt_out(c, KT_REAL, 0, KT_DIMS(rows, n));
+        vectors_out(c, 1, rows, n);
         kt_run(c, ref_length_dx);
     }
 }
