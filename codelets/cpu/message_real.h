@@ -4,7 +4,7 @@
  * SUB channels at a time, through all pairs of edges: then their part of the table stays in the
  * second-level cache, a molecule's atoms in the first. A pair's filter is made in registers and used
  * for both of its edges at once. An atom's sums get what earlier atoms give it while those have their
- * turn, then, in registers, what its own pairs give: an order that nothing but its molecule decides. */
+ * turn, then what its own pairs give, in sum: an order that nothing but its molecule decides. */
 
 #define SUB   (2 * LANES < MESSAGE_BLOCK ? 2 * LANES : (int64_t)MESSAGE_BLOCK)
 #define UNITS (2 * LANES < MESSAGE_BLOCK ? 2 : MESSAGE_BLOCK / LANES)
@@ -26,6 +26,7 @@ struct RN(messages) {
     REAL cutoff, scale;
     struct RN(pair) * pair;
     int32_t *begin; /* [N + 1] pairs of an atom */
+    int32_t *reach; /* [N] the last atom that has to do with its pairs */
     REAL *tail;     /* [MESSAGE_TAILS][N][SUB]: channels of scalars where a row ends within SUB */
     VEC *sum;       /* [pairs][MESSAGE_SUMS] */
 };
@@ -66,12 +67,14 @@ static void RN(list_pairs)(struct RN(messages) * m)
     int32_t n = 0;
     for (int64_t i = 0; i < m->n_atoms; i++) {
         m->begin[i] = n;
+        m->reach[i] = (int32_t)i;
         for (int32_t e = m->starts[i]; e < m->starts[i + 1]; e++) {
             const REAL *edge = m->edge + 4 * (int64_t)e;
             if (m->back[e] <= e || edge[3] > m->cutoff || n > m->n_edges / 2)
                 continue;
             struct RN(pair) *p = &m->pair[n++];
             p->j = m->src[e];
+            m->reach[i] = p->j > m->reach[i] ? p->j : m->reach[i];
             p->edge = e;
             p->at = RN(weigh)(m, edge[3], p->w);
             memcpy(p->unit, edge, sizeof p->unit);
@@ -99,6 +102,7 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at)
     m.back = m.src + m.n_edges;
     m.pair = part_of(&work, (m.n_edges / 2 + 1) * MESSAGE_PAIR * (int64_t)sizeof(REAL));
     m.begin = part_of(&work, (m.n_atoms + 1) * (int64_t)sizeof *m.begin);
+    m.reach = part_of(&work, (m.n_atoms + 1) * (int64_t)sizeof *m.reach);
     m.tail = part_of(&work, m.n_atoms * MESSAGE_TAILS * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
     m.sum = (VEC *)work;
     RN(list_pairs)(&m);
@@ -144,15 +148,15 @@ static void RN(take_tail)(const struct RN(messages) * m, int64_t c, const struct
 struct RN(atom) {
     REAL *s, *v;
 };
-ASTER_VFN struct RN(atom) RN(atom_of)(const struct RN(columns) * x, int64_t i)
+ASTER_VFN struct RN(atom) RN(atom_of)(const struct RN(columns) * x, int64_t i, bool has_v)
 {
-    return (struct RN(atom)){x->s + i * x->ld, x->v ? x->v + i * RN(ROW) : NULL};
+    return (struct RN(atom)){x->s + i * x->ld, has_v ? x->v + i * RN(ROW) : NULL};
 }
 
 /* Sums begin as what is there already. */
 ASTER_VFN void RN(begin_sums)(const struct RN(columns) * x, const struct RN(columns) * y, int64_t i)
 {
-    const struct RN(atom) from = RN(atom_of)(x, i), to = RN(atom_of)(y, i);
+    const struct RN(atom) from = RN(atom_of)(x, i, x->v), to = RN(atom_of)(y, i, y->v);
     for (int64_t u = 0; u < UNITS * LANES; u += LANES) {
         ASTER_V(store)(to.s + u, ASTER_V(load)(from.s + u));
         for (int64_t k = 0; to.v && k < RN(ROW); k += MESSAGE_BLOCK)
@@ -160,43 +164,16 @@ ASTER_VFN void RN(begin_sums)(const struct RN(columns) * x, const struct RN(colu
     }
 }
 
-/* Sums of an atom: s, x, y, z, of SUB channels each */
-ASTER_VFN void RN(load_sums)(struct RN(atom) from, VEC *y)
+/* To the sums of an atom: s, x, y, z, of SUB channels each */
+ASTER_VFN void RN(add_sums)(struct RN(atom) to, const VEC *y)
 {
-    for (int u = 0; u < UNITS; u++) {
-        y[u] = ASTER_V(load)(from.s + u * LANES);
-        for (int k = 0; k < 3; k++)
-            y[(k + 1) * UNITS + u] = from.v ? ASTER_V(load)(from.v + k * MESSAGE_BLOCK + u * LANES)
-                                            : ASTER_V(set)(0);
+    for (int64_t u = 0; u < UNITS; u++) {
+        ASTER_V(store)(to.s + u * LANES, ASTER_V(load)(to.s + u * LANES) + y[u]);
+        for (int64_t k = 0; to.v && k < 3; k++) {
+            const int64_t at = k * MESSAGE_BLOCK + u * LANES;
+            ASTER_V(store)(to.v + at, ASTER_V(load)(to.v + at) + y[(k + 1) * UNITS + u]);
+        }
     }
-}
-ASTER_VFN void RN(store_sums)(struct RN(atom) to, const VEC *y)
-{
-    for (int u = 0; u < UNITS; u++) {
-        ASTER_V(store)(to.s + u * LANES, y[u]);
-        for (int k = 0; to.v && k < 3; k++)
-            ASTER_V(store)(to.v + k * MESSAGE_BLOCK + u * LANES, y[(k + 1) * UNITS + u]);
-    }
-}
-
-/* What an atom that is its own neighbour gives itself by the edge back */
-struct RN(own) {
-    bool is_there;
-    REAL s[MESSAGE_BLOCK], v[RN(ROW)];
-};
-static struct RN(atom) RN(own_atom)(struct RN(own) * own, bool has_vectors)
-{
-    if (!own->is_there)
-        memset(own, 0, sizeof *own);
-    own->is_there = true;
-    return (struct RN(atom)){own->s, has_vectors ? own->v : NULL};
-}
-static void RN(add_own)(struct RN(own) * own, bool has_vectors, VEC *y)
-{
-    VEC more[4 * UNITS];
-    RN(load_sums)(RN(own_atom)(own, has_vectors), more);
-    for (int k = 0; k < 4 * UNITS; k++)
-        y[k] += more[k];
 }
 
 /* Coefficients of the channels from c on */
@@ -230,16 +207,13 @@ enum { RN(AHEAD) = 4 };
 /* ---- forward ---- */
 
 /* The messages of a pair: x of atoms i and j, sums of j in memory, those of i in y */
-ASTER_VFN void RN(messages_of)(const struct RN(pair) * p, const REAL *table, struct RN(atom) xi,
+ASTER_VFN void RN(messages_of)(const struct RN(pair) * p, const REAL *at, struct RN(atom) xi,
                                struct RN(atom) xj, struct RN(atom) yj, VEC *y, const int parts)
 {
     const int64_t step = parts * MESSAGE_BLOCK;
-    const REAL *at = table + p->at * step;
-    VEC w[3], unit[3];
-    for (int k = 0; k < 3; k++) {
+    VEC w[3];
+    for (int k = 0; k < 3; k++)
         w[k] = ASTER_V(set)(p->w[k]);
-        unit[k] = ASTER_V(set)(p->unit[k]);
-    }
     for (int u = 0; u < UNITS; u++) {
         const int64_t o = u * LANES;
         VEC phi = RN(filter)(at + o, step, w, NULL);
@@ -250,42 +224,48 @@ ASTER_VFN void RN(messages_of)(const struct RN(pair) * p, const REAL *table, str
             phi = RN(filter)(at + MESSAGE_BLOCK + o, step, w, NULL);
         for (int k = 0; k < 3; k++) {
             const int64_t v = k * MESSAGE_BLOCK + o;
-            VEC mine = y[(k + 1) * UNITS + u], other = ASTER_V(load)(yj.v + v),
-                push = unit[k] * along;
+            VEC push = ASTER_V(set)(p->unit[k]) * along, mine = y[(k + 1) * UNITS + u] + push,
+                other = ASTER_V(load)(yj.v + v) - push;
             if (parts == 3) {
                 mine = ASTER_V(fma)(ASTER_V(load)(xj.v + v), phi, mine);
                 other = ASTER_V(fma)(ASTER_V(load)(xi.v + v), phi, other);
             }
-            y[(k + 1) * UNITS + u] = mine + push;
-            ASTER_V(store)(yj.v + v, other - push);
+            y[(k + 1) * UNITS + u] = mine;
+            ASTER_V(store)(yj.v + v, other);
         }
     }
 }
 
-ASTER_VFN void RN(all_messages)(const struct RN(messages) * m, const struct RN(columns) * x,
-                                const struct RN(columns) * y, const REAL *table, const int parts)
+/* Sums of the atoms that have to do with the pairs of atom i begin, those before ready have. */
+ASTER_VFN int64_t RN(begin_for)(const struct RN(messages) * m, const struct RN(columns) * x,
+                                const struct RN(columns) * y, int64_t i, int64_t ready)
 {
-    const struct RN(pair) *pair = m->pair;
+    for (; ready <= m->reach[i]; ready++)
+        RN(begin_sums)(x, y, ready);
+    return ready;
+}
+
+ASTER_VFN void RN(all_messages)(const struct RN(messages) * m, const struct RN(columns) * from,
+                                const struct RN(columns) * to, const REAL *table, const int parts)
+{
+    const struct RN(pair) *const pair = m->pair;
+    const struct RN(columns) x = *from, y = *to;
     const int64_t last = m->begin[m->n_atoms] - 1;
     int64_t ready = 0;
     for (int64_t i = 0; i < m->n_atoms; i++) {
+        const int64_t end = m->begin[i + 1];
         VEC sums[4 * UNITS];
-        struct RN(own) own;
-        own.is_there = false;
-        for (; ready <= i; ready++)
-            RN(begin_sums)(x, y, ready);
-        RN(load_sums)(RN(atom_of)(y, i), sums);
-        for (int64_t p = m->begin[i]; p < m->begin[i + 1]; p++) {
+        for (int k = 0; k < 4 * UNITS; k++)
+            sums[k] = ASTER_V(set)(0);
+        ready = RN(begin_for)(m, &x, &y, i, ready);
+        for (int64_t p = m->begin[i]; p < end; p++) {
             const int64_t j = pair[p].j;
             RN(fetch)(table, &pair[aster_min64(p + RN(AHEAD), last)], parts);
-            for (; ready <= j; ready++)
-                RN(begin_sums)(x, y, ready);
-            RN(messages_of)(&pair[p], table, RN(atom_of)(x, i), RN(atom_of)(x, j),
-                            j == i ? RN(own_atom)(&own, true) : RN(atom_of)(y, j), sums, parts);
+            RN(messages_of)(&pair[p], table + (int64_t)pair[p].at * (parts * MESSAGE_BLOCK),
+                            RN(atom_of)(&x, i, parts == 3), RN(atom_of)(&x, j, parts == 3),
+                            RN(atom_of)(&y, j, true), sums, parts);
         }
-        if (own.is_there)
-            RN(add_own)(&own, true, sums);
-        RN(store_sums)(RN(atom_of)(y, i), sums);
+        RN(add_sums)(RN(atom_of)(&y, i, true), sums);
     }
 }
 
@@ -326,16 +306,15 @@ struct RN(ends) {
 
 /* What a pair gives to the derivatives by its length and direction, in sum, and with atoms to those
  * by its atoms: what one edge carried to i came from j, and the edge back has the same filter. */
-ASTER_VFN void RN(back_of)(const struct RN(pair) * p, const REAL *table, const struct RN(ends) * q,
+ASTER_VFN void RN(back_of)(const struct RN(pair) * p, const REAL *at, const struct RN(ends) * q,
                            VEC *sum, VEC *y, const int parts, const bool atoms)
 {
     const int64_t step = parts * MESSAGE_BLOCK;
-    const REAL *at = table + p->at * step;
     VEC w[6], unit[3], length = sum[0], way[3] = {sum[1], sum[2], sum[3]};
-    for (int k = 0; k < 6; k++)
-        w[k] = ASTER_V(set)(p->w[k]);
     for (int k = 0; k < 3; k++)
         unit[k] = ASTER_V(set)(p->unit[k]);
+    for (int k = 0; k < 6; k++)
+        w[k] = ASTER_V(set)(p->w[k]);
     for (int u = 0; u < UNITS; u++) {
         const int64_t o = u * LANES;
         VEC slope, phi = RN(filter)(at + o, step, w, &slope), gi = ASTER_V(load)(q->gi.s + o),
@@ -346,14 +325,18 @@ ASTER_VFN void RN(back_of)(const struct RN(pair) * p, const REAL *table, const s
             y[u] = ASTER_V(fma)(gj, phi, y[u]);
             ASTER_V(store)(q->yj.s + o, ASTER_V(fma)(gi, phi, ASTER_V(load)(q->yj.s + o)));
         }
-        VEC there = ASTER_V(set)(0), back = there, across = there, along_slope;
-        VEC along = RN(filter)(at + (parts - 1) * MESSAGE_BLOCK + o, step, w, &along_slope);
+        VEC along_slope,
+            along = RN(filter)(at + (parts - 1) * MESSAGE_BLOCK + o, step, w, &along_slope);
+        VEC there = ASTER_V(set)(0), back = there, across = there;
         if (parts == 3)
             phi = RN(filter)(at + MESSAGE_BLOCK + o, step, w, &slope);
         for (int k = 0; k < 3; k++) {
             const int64_t v = k * MESSAGE_BLOCK + o;
             gi = ASTER_V(load)(q->gi.v + v);
             gj = ASTER_V(load)(q->gj.v + v);
+            VEC pull = gi - gj;
+            across = ASTER_V(fma)(unit[k], pull, across);
+            way[k] = ASTER_V(fma)(along, pull, way[k]);
             if (parts == 3) {
                 there = ASTER_V(fma)(ASTER_V(load)(q->xj.v + v), gi, there);
                 back = ASTER_V(fma)(ASTER_V(load)(q->xi.v + v), gj, back);
@@ -363,9 +346,6 @@ ASTER_VFN void RN(back_of)(const struct RN(pair) * p, const REAL *table, const s
                 ASTER_V(store)
                 (q->yj.v + v, ASTER_V(fma)(gi, phi, ASTER_V(load)(q->yj.v + v)));
             }
-            VEC pull = gi - gj;
-            across = ASTER_V(fma)(unit[k], pull, across);
-            way[k] = ASTER_V(fma)(along, pull, way[k]);
         }
         if (parts == 3)
             length = ASTER_V(fma)(there + back, slope, length);
@@ -376,42 +356,39 @@ ASTER_VFN void RN(back_of)(const struct RN(pair) * p, const REAL *table, const s
         sum[1 + k] = way[k];
 }
 
-ASTER_VFN void RN(all_back)(const struct RN(messages) * m, const struct RN(columns) * x,
-                            const struct RN(columns) * g, const struct RN(columns) * y,
+/* to: with atoms */
+ASTER_VFN void RN(all_back)(const struct RN(messages) * m, const struct RN(columns) * from,
+                            const struct RN(columns) * by, const struct RN(columns) * to,
                             const REAL *table, const bool is_first, const int parts,
                             const bool atoms)
 {
-    const struct RN(pair) *pair = m->pair;
+    const struct RN(pair) *const pair = m->pair;
+    const struct RN(columns) x = *from, g = *by, y = *to;
     const int64_t last = m->begin[m->n_atoms] - 1;
     int64_t ready = 0;
     for (int64_t i = 0; i < m->n_atoms; i++) {
+        const int64_t end = m->begin[i + 1];
         VEC sums[4 * UNITS];
-        struct RN(own) own;
-        own.is_there = false;
-        for (; atoms && ready <= i; ready++)
-            RN(begin_sums)(g, y, ready);
+        for (int k = 0; k < 4 * UNITS; k++)
+            sums[k] = ASTER_V(set)(0);
         if (atoms)
-            RN(load_sums)(RN(atom_of)(y, i), sums);
-        for (int64_t p = m->begin[i]; p < m->begin[i + 1]; p++) {
+            ready = RN(begin_for)(m, &g, &y, i, ready);
+        for (int64_t p = m->begin[i]; p < end; p++) {
             const int64_t j = pair[p].j;
-            struct RN(ends) q = {RN(atom_of)(x, i), RN(atom_of)(x, j), RN(atom_of)(g, i),
-                                 RN(atom_of)(g, j), {NULL, NULL}};
-            VEC sum[MESSAGE_SUMS];
+            struct RN(ends) q = {RN(atom_of)(&x, i, parts == 3), RN(atom_of)(&x, j, parts == 3),
+                                 RN(atom_of)(&g, i, true), RN(atom_of)(&g, j, true),
+                                 {NULL, NULL}};
+            VEC *sum = m->sum + MESSAGE_SUMS * p;
             RN(fetch)(table, &pair[aster_min64(p + RN(AHEAD), last)], parts);
-            for (; atoms && ready <= j; ready++)
-                RN(begin_sums)(g, y, ready);
             if (atoms)
-                q.yj = j == i ? RN(own_atom)(&own, parts == 3) : RN(atom_of)(y, j);
-            for (int k = 0; k < MESSAGE_SUMS; k++)
-                sum[k] = is_first ? ASTER_V(set)(0) : m->sum[MESSAGE_SUMS * p + k];
-            RN(back_of)(&pair[p], table, &q, sum, sums, parts, atoms);
-            for (int k = 0; k < MESSAGE_SUMS; k++)
-                m->sum[MESSAGE_SUMS * p + k] = sum[k];
+                q.yj = RN(atom_of)(&y, j, parts == 3);
+            for (int k = 0; is_first && k < MESSAGE_SUMS; k++)
+                sum[k] = ASTER_V(set)(0);
+            RN(back_of)(&pair[p], table + (int64_t)pair[p].at * (parts * MESSAGE_BLOCK), &q, sum,
+                        sums, parts, atoms);
         }
-        if (atoms && own.is_there)
-            RN(add_own)(&own, parts == 3, sums);
         if (atoms)
-            RN(store_sums)(RN(atom_of)(y, i), sums);
+            RN(add_sums)(RN(atom_of)(&y, i, parts == 3), sums);
     }
 }
 
