@@ -9,8 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Atoms of a task: a few milliseconds of a core, or enough to fill a GPU */
-enum { CORE_ATOMS = 256, GPU_ATOMS = 1 << 15, PLACES_PER_WORKER = 2 };
+/* Atoms of a task: a few milliseconds of a core, whose caches hold their values; or enough to fill
+ * a GPU */
+enum { CORE_ATOMS = 128, GPU_ATOMS = 1 << 15, PLACES_PER_WORKER = 2 };
 /* What parts that are read, their neighbours and results may take of the memory: one of so many */
 enum { PART_SHARE = 4, BYTES_PER_EDGE = 120 };
 
