@@ -352,6 +352,29 @@ ASTER_DEV mixing<T> mixing_of(const vector_sizes &z, view<const T> m)
     return x;
 }
 
+/* Channel c of atom i: where it lies among the layer's values and among vectors, and its gates, 0
+ * behind the last channel */
+template <class T>
+struct gate {
+    int64_t i, c, p, to;
+    bool is_there;
+    T o1, o2;
+};
+template <class T>
+ASTER_DEV gate<T> gate_of(const vector_sizes &z, view<const T> o, int64_t k)
+{
+    const divided at = divide(k, z.end);
+    gate<T> g;
+    g.i = at.by;
+    g.c = at.rest;
+    g.p = 3 * g.i * z.width + g.c;
+    g.to = vectors_at(z.atoms, g.i, g.c);
+    g.is_there = g.c < z.width;
+    g.o1 = g.is_there ? (T)o[g.p + z.width] : T(0);
+    g.o2 = g.is_there ? (T)o[g.p + 2 * z.width] : T(0);
+    return g;
+}
+
 template <class T>
 __global__ void __launch_bounds__(MESSAGE_THREADS)
     gate_kernel(vector_sizes z, view<const T> s, view<const T> v, view<const T> o,
@@ -359,19 +382,15 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 {
     const mixing<T> x = mixing_of<T>(z, matrix);
     for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
-        const divided at = divide(k, z.end);
-        const int64_t i = at.by, c = at.rest, p = 3 * i * z.width + c,
-                      to = vectors_at(z.atoms, i, c);
-        const bool is_there = c < z.width;
-        const T o1 = is_there ? (T)o[p + z.width] : T(0),
-                o2 = is_there ? (T)o[p + 2 * z.width] : T(0);
-        if (is_there)
-            t[i * z.width + c] = (T)s[i * z.width + c] + (T)o[p];
+        const gate<T> g = gate_of<T>(z, o, k);
+        const int64_t channel = g.i * z.width + g.c;
+        if (g.is_there)
+            t[channel] = (T)s[channel] + (T)o[g.p];
         for (int a = 0; a < 3; a++) {
             T sum = 0;
             for (int b = 0; b < 3; b++)
-                sum += x.m[3 * a + b] * (T)v[to + b * TABLE_BLOCK];
-            w[to + a * TABLE_BLOCK] = (T)v[to + a * TABLE_BLOCK] * o1 + sum * o2;
+                sum += x.m[3 * a + b] * (T)v[g.to + b * TABLE_BLOCK];
+            w[g.to + a * TABLE_BLOCK] = (T)v[g.to + a * TABLE_BLOCK] * g.o1 + sum * g.o2;
         }
     }
 }
@@ -382,28 +401,23 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 {
     const mixing<T> x = mixing_of<T>(z, matrix);
     for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
-        const divided at = divide(k, z.end);
-        const int64_t i = at.by, c = at.rest, p = 3 * i * z.width + c,
-                      to = vectors_at(z.atoms, i, c);
-        const bool is_there = c < z.width;
-        const T o1 = is_there ? (T)o[p + z.width] : T(0),
-                o2 = is_there ? (T)o[p + 2 * z.width] : T(0);
+        const gate<T> g = gate_of<T>(z, o, k);
         T g1 = 0, g2 = 0;
         for (int a = 0; a < 3; a++) {
-            const T g = dw[to + a * TABLE_BLOCK];
+            const T d = dw[g.to + a * TABLE_BLOCK];
             T mixed = 0, back = 0;
             for (int b = 0; b < 3; b++) {
-                mixed += x.m[3 * a + b] * (T)v[to + b * TABLE_BLOCK];
-                back += x.m[3 * b + a] * (T)dw[to + b * TABLE_BLOCK];
+                mixed += x.m[3 * a + b] * (T)v[g.to + b * TABLE_BLOCK];
+                back += x.m[3 * b + a] * (T)dw[g.to + b * TABLE_BLOCK];
             }
-            g1 += g * (T)v[to + a * TABLE_BLOCK];
-            g2 += g * mixed;
-            dv[to + a * TABLE_BLOCK] = g * o1 + back * o2;
+            g1 += d * (T)v[g.to + a * TABLE_BLOCK];
+            g2 += d * mixed;
+            dv[g.to + a * TABLE_BLOCK] = d * g.o1 + back * g.o2;
         }
-        if (is_there) {
-            go[p] = (T)ds[i * z.width + c];
-            go[p + z.width] = g1;
-            go[p + 2 * z.width] = g2;
+        if (g.is_there) {
+            go[g.p] = (T)ds[g.i * z.width + g.c];
+            go[g.p + z.width] = g1;
+            go[g.p + 2 * z.width] = g2;
         }
     }
 }

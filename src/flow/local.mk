@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 libaster_a_SOURCES += src/flow/config_json.c src/flow/embeddings.c src/flow/history.c src/flow/infer.c \
-	src/flow/inputs.c src/flow/ledger.c src/flow/plots.c src/flow/progress.c src/flow/proteins.c \
+	src/flow/inputs.c src/flow/learner_options.c src/flow/ledger.c src/flow/plots.c src/flow/progress.c src/flow/proteins.c \
 	src/flow/report.c src/flow/report_loops.c src/flow/report_tables.c src/flow/results.c src/flow/run.c src/flow/times.c src/flow/timing.c src/flow/study.c src/flow/study_files.c src/flow/study_json.c src/flow/rundir.c src/flow/runfile.c \
 	src/flow/shard.c src/flow/store.c src/flow/split.c src/flow/stage_data.c src/flow/stage_evaluate.c \
 	src/flow/stage_experiments.c src/flow/stage_predict.c src/flow/stage_train.c \

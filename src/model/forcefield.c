@@ -415,6 +415,23 @@ static aster_val angle(struct field *f, aster_val force, aster_val direction, as
     return mean(f, aster_emit_affine(f->p, cosine, -1, 1), 1, count);
 }
 
+/* (1 - a) hard + a soft, where soft is how far a teacher is */
+static aster_val with_teacher(struct field *f, const struct aster_forcefield_loss *l,
+                              aster_val hard, aster_val energy, aster_val force)
+{
+    struct aster_program *p = f->p;
+    enum aster_dtype real = aster_program_real(p);
+    aster_val want = aster_emit_input(p, "teacher_energy", real, 2,
+                                      (aster_sz[]){f->structures, aster_size(p, 1)}),
+              pull = aster_emit_input(p, "teacher_force", real, 2,
+                                      (aster_sz[]){f->atoms, aster_size(p, 3)});
+    aster_val soft = add(
+        f, mean(f, fn(f, ASTER_FN_SQUARE, sub(f, energy, want)), 1, aster_size_symbol(p, "BG")),
+        mean(f, fn(f, ASTER_FN_SQUARE, sub(f, force, pull)), 1.0 / 3, aster_size_symbol(p, "NG")));
+    return add(f, aster_emit_affine(p, hard, 1 - l->teacher, 0),
+               aster_emit_affine(p, soft, l->teacher / (l->temperature * l->temperature), 0));
+}
+
 static int train(struct field *f, const struct aster_forcefield_loss *l, aster_val energy,
                  aster_val force, aster_val owner)
 {
@@ -434,6 +451,8 @@ static int train(struct field *f, const struct aster_forcefield_loss *l, aster_v
                      add(f, aster_emit_affine(p, part_of[1], l->energy, 0),
                          aster_emit_affine(p, part_of[2], l->force, 0)),
                      aster_emit_affine(p, part_of[3], l->angle, 0));
+    if (l->teacher > 0)
+        part_of[0] = with_teacher(f, l, part_of[0], total, force);
     aster_val losses = aster_emit_concat(p, 4, part_of, 1);
     aster_emit_output(p, "loss", aster_emit_reshape(p, losses, 1, (aster_sz[]){aster_size(p, 4)}));
     return aster_program_grad_params(p, part_of[0]);

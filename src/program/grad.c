@@ -56,6 +56,8 @@ int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int 
     if (p->failed || y < 0)
         return aster_ctx_code(p->ctx) < 0 ? aster_ctx_code(p->ctx) : ASTER_EBUG;
     int64_t n_value = p->n_value, n_op = p->n_op;
+    if (!p->n_forward)
+        p->n_forward = n_op;
     bool *depends = NULL;
     aster_val *adjoint = NULL;
     int rc;
