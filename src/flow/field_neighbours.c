@@ -145,8 +145,7 @@ static bool can_take(struct aster_field_list *l, const struct aster_neighbours_l
 {
     int64_t n = from->first[l->sizes.n_boxes], before = 0;
     for (int64_t k = 0; k <= l->sizes.n_boxes; k++) {
-        int64_t more = from->first[k] - before;
-        if (from->first[k] < before || (l->edges.most && more > l->edges.most))
+        if (from->first[k] < before || (l->edges.most && from->first[k] - before > l->edges.most))
             return false;
         before = from->first[k];
     }

@@ -9,7 +9,7 @@ noinst_HEADERS += src/flow/embeddings.h src/flow/columns.h src/flow/evaluate.h s
 	src/flow/internal.h src/flow/plots.h src/flow/report.h src/flow/shard.h src/flow/store.h src/flow/summary.h \
 	src/flow/svg.h src/flow/training.h src/flow/times.h src/flow/timing.h src/flow/study.h src/flow/study_json.h
 libaster_a_SOURCES += src/flow/convert.c src/flow/stage_profile.c src/flow/block_weights.c src/flow/embedder.c src/flow/embedder_batch.c src/flow/embedder_sizes.c src/flow/pretrained.c src/flow/pretrained_config.c
-libaster_a_SOURCES += src/flow/embed_batches.c src/flow/embed_language.c src/flow/embed_pack.c src/flow/embed_part.c src/flow/embed_read.c src/flow/embed_write.c src/flow/stage_embed.c
+libaster_a_SOURCES += src/flow/embed_batches.c src/flow/embed_language.c src/flow/embed_pack.c src/flow/embed_part.c src/flow/embed_read.c src/flow/embed_time.c src/flow/embed_write.c src/flow/stage_embed.c
 noinst_HEADERS += src/flow/embed_internal.h src/flow/embed_language.h src/flow/embed_part.h src/flow/embed_read.h
 noinst_HEADERS += src/flow/convert.h src/flow/block_weights.h src/flow/embedder.h src/flow/embedder_internal.h src/flow/pretrained.h
 libaster_a_SOURCES += src/flow/forcefield_file.c src/flow/forcefield_save.c src/flow/field.c src/flow/field_group.c src/flow/calculator.c src/flow/field_part.c src/flow/field_write.c src/flow/stage_field.c

@@ -181,8 +181,8 @@ static void drop_failed(struct aster_md_group *g)
 static int submit_forces(struct aster_md_group *g)
 {
     const struct aster_field_batches b = {g->run->field, one_more, come_back, g};
-    drop_failed(g);
     g->is_away = true;
+    drop_failed(g);
     one_more(g);
     int rc = g->n_items ? aster_field_batches_submit(&b, g->n_items, g->item) : 0;
     come_back(g);

@@ -84,10 +84,14 @@ ASTER_CHECKED int aster_forcefield_program(struct aster_ctx *ctx,
 /* Of a FAST program: the name of a matrix and this is that of its transpose. */
 #define ASTER_FORCEFIELD_TRANSPOSED ".transposed"
 
+/* Of a FAST program: the last block's update_mlp.2, columns for scalars, and the readout's first
+ * matrix after it, as one matrix and one bias (with the readout's). */
+#define ASTER_FORCEFIELD_FOLDED "energy_head.0.folded"
+
 /* Parameters of a FAST program from those of an exact one of the same model, each of its program's
- * real type: those that both have (of the last block's update_mlp.2 the columns for scalars), each
- * weight transposed too (for the derivative), and instead of interactions.K.message.rbf_to_scalar.*
- * tables of what these give, table.K [ceil(width / 16), intervals + 1, 2, 3 (K = 0: 2), 16]
+ * real type: those that both have, ASTER_FORCEFIELD_FOLDED, each weight transposed too (for the
+ * derivative), and instead of interactions.K.message.rbf_to_scalar.*
+ * tables of what these give, table.K [ceil(width / 16), intervals + 3, 3 (K = 0: 2), 16]
  * (ops.def, message). buffers: of the exact program. */
 ASTER_CHECKED int aster_forcefield_tables(struct aster_ctx *ctx,
                                           const struct aster_forcefield_config *c,

@@ -65,7 +65,8 @@ enum {
     OP_ROWWISE = 2,     /* position t of a sample depends on position t of its inputs only */
     OP_VIEW = 4,        /* output may be its input's memory */
     OP_SYNC = 8,
-    OP_IS_OVER = 16
+    OP_IS_OVER = 16,
+    OP_GRAD_ADDS = 32 /* grad gets, in din, what is to be added to its results (-1: nothing) */
 };
 /* Output out may take the memory of input in: an element is read before it is written. */
 #define OP_OVER(out, in) (OP_IS_OVER | (out) << 8 | (in) << 12)
