@@ -119,12 +119,17 @@ static void check(struct aster_runtime *rt, int64_t most_bytes, bool has_room, c
     aster_field_lists_free(&lists);
 }
 
-/* A GPU that gives up: what it wrote is not taken for a list, and the run is told. */
+static _Atomic bool is_submitted;
+
+/* A GPU that gives up, once all tasks are submitted: what it wrote is not taken for a list, and the
+ * run is told. */
 static void give_up(struct aster_device *d, const struct aster_neighbours_sizes *z,
                     const void *input, void *list, void *work)
 {
     (void)input;
     (void)work;
+    while (!is_submitted)
+        usleep(100);
     memset(list, 0x9c, (size_t)aster_neighbours_list_bytes(z));
     aster_device_fail(d, "test", "made to fail");
 }
@@ -140,6 +145,7 @@ static void check_failure(struct aster_runtime *rt)
     n_done = 0;
     begin(&l, 0);
     int rc = aster_field_lists_submit(lists, &l);
+    is_submitted = true;
     aster_runtime_wait(rt);
     tap_ok(rc == 0 && n_done == 1 && is_right(&l, 0) && aster_runtime_failed(rt) == ASTER_EDEVICE,
            "a GPU that gives up is told of, and what it wrote is no list");
