@@ -52,6 +52,8 @@ void aster_field_list_find(void *list)
                 aster_ctx_clear(ctx);
         }
     }
+    if (!l->is_kept)
+        aster_edges_settle(&l->edges);
     aster_ctx_free(&ctx);
 }
 
