@@ -226,6 +226,17 @@ ASTER_CHECKED int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momen
                                const struct aster_buffer *running,
                                const struct aster_buffer *batch);
 
+/* ---- neighbours: lists of many structures, as neighbours.h lays them out ---- */
+struct aster_neighbours_sizes;
+struct aster_neighbours_task {
+    const char *name;
+    const struct aster_neighbours_sizes *sizes;
+    const struct aster_buffer *input, *list; /* input is read, list written */
+    const struct aster_buffer *work;         /* for a GPU: its content is nobody's */
+};
+ASTER_CHECKED int aster_cl_neighbours(struct aster_cl_env *env,
+                                      const struct aster_neighbours_task *t);
+
 /* ---- fill: new content of buffers, made on the host ---- */
 struct aster_fill_task {
     const char *name;

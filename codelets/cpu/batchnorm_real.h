@@ -115,9 +115,9 @@ ASTER_VFN VREAL RN(through_vector)(VREAL dy, VREAL y, REAL again)
     return (VREAL)((VMASK)(dy * again) & (y > 0));
 }
 
-/* Sums of dz and dz (x - mean) of one strip over rows, in order */
-ASTER_VFN void RN(dstats_strip)(const bool relu, REAL again, int64_t rows, int64_t n, const REAL *dy, const REAL *y, const REAL *x,
-                                const double *mean, double *sum, double *with_x)
+/* Sums of dz and dz (x - mean) of one strip over rows, in order. Rows of dy are n apart, of y and x n_kept. */
+ASTER_VFN void RN(dstats_strip)(const bool relu, REAL again, int64_t rows, int64_t n, int64_t n_kept, const REAL *dy, const REAL *y,
+                                const REAL *x, const double *mean, double *sum, double *with_x)
 {
     aster_vf64 u[BN_PARTS], v[BN_PARTS], m[BN_PARTS];
     strip_load(u, sum);
@@ -126,8 +126,8 @@ ASTER_VFN void RN(dstats_strip)(const bool relu, REAL again, int64_t rows, int64
     for (int64_t r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int k = 0; k < BN_PARTS; k++) {
-            int64_t at = r * n + k * BN_PART;
-            RN(part) d = *(const RN(part) *)(dy + at);
+            int64_t at = r * n_kept + k * BN_PART;
+            RN(part) d = *(const RN(part) *)(dy + r * n + k * BN_PART);
             if (relu)
                 d = RN(through)(d, *(const RN(part) *)(y + at), again);
             aster_vf64 wide = __builtin_convertvector(d, aster_vf64);
@@ -138,11 +138,41 @@ ASTER_VFN void RN(dstats_strip)(const bool relu, REAL again, int64_t rows, int64
     strip_store(with_x, v);
 }
 
+/* n elements of a row of y or x from at on; those of bf16 are widened to row. */
+ASTER_VFN const REAL *RN(kept)(const struct aster_tensor *t, int64_t at, int64_t n, REAL *row)
+{
+    if (t->dtype != ASTER_BF16)
+        return (const REAL *)t->p + at;
+    const uint16_t *h = (const uint16_t *)t->p + at;
+    for (int64_t k = 0; k < n; k++) {
+        union {
+            uint32_t bits;
+            float value;
+        } wide = {(uint32_t)h[k] << 16};
+        row[k] = (REAL)wide.value;
+    }
+    return row;
+}
+
+/* Of n_rows rows of BN_STRIP channels; *apart: elements from one to the next */
+ASTER_VFN const REAL *RN(kept_strip)(const struct aster_tensor *t, int64_t at, int64_t n_rows, int64_t n, REAL *rows, int64_t *apart)
+{
+    *apart = t->dtype == ASTER_BF16 ? BN_STRIP : n;
+    if (t->dtype != ASTER_BF16)
+        return (const REAL *)t->p + at;
+    for (int64_t r = 0; r < n_rows; r++)
+        RN(kept)(t, at + r * n, BN_STRIP, rows + r * BN_STRIP);
+    return rows;
+}
+
+/* y and x are of one type: the real one, or bf16. */
 static void RN(bn_dstats)(const struct aster_args *a)
 {
     struct bn s = bn_shape(a);
-    int64_t rows = s.samples * s.positions, n = s.channels, in_strips = n / BN_STRIP * BN_STRIP;
-    const REAL *dy = a->in[0].p, *y = a->in[1].p, *x = a->in[2].p;
+    int64_t rows = s.samples * s.positions, n = s.channels, in_strips = n / BN_STRIP * BN_STRIP, apart;
+    const struct aster_tensor *y = &a->in[1], *x = &a->in[2];
+    const REAL *dy = a->in[0].p;
+    REAL wide_y[BN_ROWS * BN_STRIP], wide_x[BN_ROWS * BN_STRIP];
     const double *mean = a->in[3].p, *var = mean + n;
     double *sum = a->out[0].p, *with_x = sum + n;
     REAL again = (REAL)(1 / (1 - s.drop));
@@ -150,17 +180,19 @@ static void RN(bn_dstats)(const struct aster_args *a)
     for (int64_t r = 0; r < rows; r += BN_ROWS)
         for (int64_t c = 0; c < in_strips; c += BN_STRIP) {
             int64_t at = r * n + c, m = aster_min64(BN_ROWS, rows - r);
+            const REAL *some_x = RN(kept_strip)(x, at, m, n, wide_x, &apart);
             if (s.relu)
-                RN(dstats_strip)(true, again, m, n, dy + at, y + at, x + at, mean + c, sum + c, with_x + c);
+                RN(dstats_strip)(true, again, m, n, apart, dy + at, RN(kept_strip)(y, at, m, n, wide_y, &apart), some_x, mean + c,
+                                 sum + c, with_x + c);
             else
-                RN(dstats_strip)(false, again, m, n, dy + at, y + at, x + at, mean + c, sum + c, with_x + c);
+                RN(dstats_strip)(false, again, m, n, apart, dy + at, NULL, some_x, mean + c, sum + c, with_x + c);
         }
     for (int64_t c = in_strips; c < n; c++)
         for (int64_t r = 0; r < rows; r++) {
             int64_t at = r * n + c;
-            double d = (double)(!s.relu ? dy[at] : y[at] > 0 ? dy[at] * again : 0);
+            double d = (double)(!s.relu ? dy[at] : *RN(kept)(y, at, 1, wide_y) > 0 ? dy[at] * again : 0);
             sum[c] += d;
-            with_x[c] = aster_sfma_f64(d, (double)x[at] - mean[c], with_x[c]);
+            with_x[c] = aster_sfma_f64(d, (double)*RN(kept)(x, at, 1, wide_x) - mean[c], with_x[c]);
         }
     for (int64_t c = 0; c < n; c++)
         with_x[c] /= sqrt(var[c] + s.eps);
@@ -184,11 +216,13 @@ static void RN(bn_dx)(const struct aster_args *a)
 {
     struct bn s = bn_shape(a);
     int64_t rows = s.samples * s.positions;
-    const REAL *dy = a->in[0].p, *y = a->in[1].p, *x = a->in[2].p, *gamma = a->in[4].p;
+    const struct aster_tensor *y = &a->in[1], *x = &a->in[2];
+    const REAL *dy = a->in[0].p, *gamma = a->in[4].p;
     const double *mean = a->in[3].p, *var = mean + s.channels, *d0 = a->in[5].p, *d1 = d0 + s.channels;
     double count = a->s[0] > 0 ? (double)a->s[0] : 1;
     REAL *dx = a->out[0].p, again = (REAL)(1 / (1 - s.drop));
     for (int64_t first = 0; first < s.channels; first += BN_CHUNK) {
+        REAL wide_y[BN_CHUNK], wide_x[BN_CHUNK];
         REAL g[BN_CHUNK] __attribute__((aligned(64))), m[BN_CHUNK] __attribute__((aligned(64)));
         REAL slope[BN_CHUNK] __attribute__((aligned(64))), level[BN_CHUNK] __attribute__((aligned(64)));
         int64_t n = aster_min64(BN_CHUNK, s.channels - first);
@@ -202,10 +236,11 @@ static void RN(bn_dx)(const struct aster_args *a)
         }
         for (int64_t r = 0; r < rows; r++) {
             int64_t at = r * s.channels + first;
+            const REAL *row = RN(kept)(x, at, n, wide_x);
             if (s.relu)
-                RN(dx_row)(true, again, g, m, slope, level, n, dy + at, y + at, x + at, dx + at);
+                RN(dx_row)(true, again, g, m, slope, level, n, dy + at, RN(kept)(y, at, n, wide_y), row, dx + at);
             else
-                RN(dx_row)(false, again, g, m, slope, level, n, dy + at, y + at, x + at, dx + at);
+                RN(dx_row)(false, again, g, m, slope, level, n, dy + at, NULL, row, dx + at);
         }
     }
 }

@@ -4,11 +4,6 @@
 
 #include "cpu/lanes.h"
 
-/* Edges e0 .. e1 - 1, whose filters are f0 .. f1 - 1 */
-struct chunk {
-    int32_t e0, e1, f0, f1;
-};
-
 /* Consecutive parts of a workspace */
 static void *part_of(char **work, int64_t bytes)
 {

@@ -1,100 +1,86 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Messages for one real type: REAL and VSUF are defined by message.c.
  *
- * SUB channels at a time, through all edges: then their part of the table stays in the second-level
- * cache, the atoms' vectors, which lie together, in the first. Edges go by in chunks: first the
- * filters of a chunk, one for an edge and the edge back where both are in it, then the sums of its
- * atoms in the order of their edges. What a chunk is changes no bits. */
+ * SUB channels at a time, through all pairs of edges: then their part of the table stays in the
+ * second-level cache, a molecule's atoms in the first. A pair's filter is made in registers and used
+ * for both of its edges at once. An atom's sums get what earlier atoms give it while those have their
+ * turn, then what its own pairs give, in sum: an order that nothing but its molecule decides. */
 
 #define SUB   (2 * LANES < MESSAGE_BLOCK ? 2 * LANES : (int64_t)MESSAGE_BLOCK)
 #define UNITS (2 * LANES < MESSAGE_BLOCK ? 2 : MESSAGE_BLOCK / LANES)
 
+/* An edge and the edge back, of atom i, whose pairs lie together */
+struct RN(pair) {
+    REAL w[6];    /* of its filter's value and of its slope (weigh) */
+    REAL unit[3]; /* direction of the edge into i */
+    int32_t j;    /* its source */
+    int32_t edge; /* its number */
+    int32_t at;   /* its interval */
+};
+_Static_assert(sizeof(struct RN(pair)) <= MESSAGE_PAIR * sizeof(REAL), "room for a pair");
+
 struct RN(messages) {
-    int64_t n_atoms, n_edges, width, knots, parts, n_chunks, n_pairs;
+    int64_t n_atoms, n_edges, width, intervals, parts;
     const REAL *edge, *table;
     const int32_t *src, *back, *starts;
     REAL cutoff, scale;
-    struct chunk *chunk;
-    int32_t *slot;  /* of an edge: its filter, counted from the chunk's first */
-    int32_t *first; /* of a filter: the edge whose length it has */
-    int32_t *knot;  /* of a filter: the one before that length, -1 beyond the cutoff */
-    int32_t *owner; /* of a filter: its pair, or -1 where another chunk has that */
-    REAL *weight;   /* [filters][6] */
-    REAL *tail;     /* [2][N][SUB]: the last channels of scalars, where a row ends within SUB */
-    REAL *filter;   /* [MOST][3, or 6 with slopes][SUB] */
-    VEC *pair;      /* [pairs][4] */
+    struct RN(pair) * pair;
+    int32_t *begin; /* [N + 1] pairs of an atom */
+    int32_t *reach; /* [N] the last atom that has to do with its pairs */
+    REAL *tail;     /* [MESSAGE_TAILS][N][SUB]: channels of scalars where a row ends within SUB */
+    VEC *sum;       /* [pairs][MESSAGE_SUMS] */
 };
 
-/* SUB channels of the atoms: scalars ld apart, vectors ROW apart (NULL: zero), and what is made of
- * them; left: channels up to the row's end */
+/* SUB channels of the atoms: scalars ld apart, vectors ROW apart (NULL: zero) */
 enum { RN(ROW) = 3 * MESSAGE_BLOCK };
 struct RN(columns) {
-    int64_t ld, left;
-    const REAL *s, *v;
-    REAL *to_s, *to_v;
+    int64_t ld;
+    REAL *s, *v;
 };
 
-/* Hermite's cubic between two knots, t from the first: weights of the slope there, of how much more
- * the second value is, and of the second slope; and their derivatives by the distance */
+/* A filter is c1 + w0 (c1 - c0) + w1 (c1 - c2) + w2 (c1 - c3): the four B-splines that are not 0 in
+ * an interval have the sum 1, and differences keep rounding small. The other w are the derivatives by
+ * the distance. */
 static int32_t RN(weigh)(const struct RN(messages) * m, REAL d, REAL *w)
 {
-    if (!(d <= m->cutoff)) {
-        for (int k = 0; k < MESSAGE_WEIGHTS; k++)
-            w[k] = d != d ? d : 0;
-        return d != d ? 0 : -1;
+    const REAL value = (REAL)-1 / 6, slope = m->scale / -2;
+    if (d != d) {
+        for (int k = 0; k < 6; k++)
+            w[k] = d;
+        return 0;
     }
     REAL x = d > 0 ? d * m->scale : 0;
-    int32_t k = (int32_t)x < m->knots ? (int32_t)x : (int32_t)m->knots - 1;
-    REAL t = x - (REAL)k, u = 1 - t, tu = t * u;
-    w[0] = tu * u;
-    w[1] = t * t * (3 - 2 * t);
-    w[2] = -(t * tu);
-    w[3] = u * (1 - 3 * t) * m->scale;
-    w[4] = 6 * tu * m->scale;
-    w[5] = t * (3 * t - 2) * m->scale;
+    int32_t k = (int32_t)x < m->intervals ? (int32_t)x : (int32_t)m->intervals - 1;
+    REAL t = x - (REAL)k, u = 1 - t;
+    w[0] = u * u * u * value;
+    w[1] = (1 + 3 * t * (1 + t * u)) * value;
+    w[2] = t * t * t * value;
+    w[3] = -u * u * slope;
+    w[4] = (1 + t * (2 - 3 * t)) * slope;
+    w[5] = t * t * slope;
     return k;
 }
 
-static void RN(list_filters)(struct RN(messages) * m, struct chunk *c)
+/* Pairs within the cutoff, each with the atom of its first edge */
+static void RN(list_pairs)(struct RN(messages) * m)
 {
-    const int32_t *back = m->back, e0 = c->e0;
-    int32_t *slot = m->slot, *first = m->first, *owner = m->owner;
-    int32_t n = c->f0, n_pairs = (int32_t)m->n_pairs, most = (int32_t)(m->n_edges / 2);
-    for (int32_t e = e0; e < c->e1; e++) {
-        int32_t b = back[e];
-        if (b >= e0 && b < e) {
-            slot[e] = slot[b];
-            continue;
+    int32_t n = 0;
+    for (int64_t i = 0; i < m->n_atoms; i++) {
+        m->begin[i] = n;
+        m->reach[i] = (int32_t)i;
+        for (int32_t e = m->starts[i]; e < m->starts[i + 1]; e++) {
+            const REAL *edge = m->edge + 4 * (int64_t)e;
+            if (m->back[e] <= e || edge[3] > m->cutoff || n > m->n_edges / 2)
+                continue;
+            struct RN(pair) *p = &m->pair[n++];
+            p->j = m->src[e];
+            m->reach[i] = p->j > m->reach[i] ? p->j : m->reach[i];
+            p->edge = e;
+            p->at = RN(weigh)(m, edge[3], p->w);
+            memcpy(p->unit, edge, sizeof p->unit);
         }
-        bool is_pair = e < b && n_pairs < most;
-        slot[e] = n - c->f0;
-        first[n] = b < e ? b : e;
-        owner[n] = is_pair ? n_pairs : -1;
-        n_pairs += is_pair;
-        n++;
     }
-    for (int32_t f = c->f0; f < n; f++)
-        m->knot[f] = RN(weigh)(m, m->edge[4 * (int64_t)first[f] + 3],
-                               m->weight + MESSAGE_WEIGHTS * (int64_t)f);
-    m->n_pairs = n_pairs;
-    c->f1 = n;
-}
-
-/* A chunk ends where no edge back is missing, if it is long enough; else where it is full. */
-static void RN(list_chunks)(struct RN(messages) * m)
-{
-    int32_t e0 = 0, f0 = 0, most = -1;
-    for (int32_t e = 0; e < m->n_edges; e++) {
-        int32_t n = e + 1 - e0;
-        most = m->back[e] > most ? m->back[e] : most;
-        if (e + 1 < m->n_edges && n < MESSAGE_MOST && (n < MESSAGE_LEAST || most > e))
-            continue;
-        struct chunk *c = &m->chunk[m->n_chunks++];
-        *c = (struct chunk){e0, e + 1, f0, f0};
-        RN(list_filters)(m, c);
-        e0 = e + 1;
-        f0 = c->f1;
-    }
+    m->begin[m->n_atoms] = n;
 }
 
 /* at: the first of s, edge, table, link, starts, v */
@@ -104,28 +90,22 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at)
     struct RN(messages) m = {.n_atoms = s->dim[0],
                              .n_edges = a->in[at + 1].dim[0],
                              .width = s->dim[1],
-                             .knots = table->dim[1] - 1,
-                             .parts = table->dim[3],
+                             .intervals = table->dim[1] - 3,
+                             .parts = table->dim[2],
                              .edge = a->in[at + 1].p,
                              .table = table->p,
                              .src = a->in[at + 3].p,
                              .starts = a->in[at + 4].p,
                              .cutoff = (REAL)a->f[0],
-                             .scale = (REAL)(table->dim[1] - 1) / (REAL)a->f[0]};
+                             .scale = (REAL)(table->dim[1] - 3) / (REAL)a->f[0]};
     char *work = a->work;
-    int64_t n = m.n_edges, chunks = message_chunks(n);
-    int32_t *list = part_of(&work, (n + chunks) * MESSAGE_PER_EDGE * (int64_t)sizeof *list);
-    m.back = m.src + n;
-    m.slot = list;
-    m.first = list + n;
-    m.knot = list + 2 * n;
-    m.owner = list + 3 * n;
-    m.chunk = (struct chunk *)(list + 4 * n);
-    m.weight = part_of(&work, n * MESSAGE_WEIGHTS * (int64_t)sizeof(REAL));
-    m.tail = part_of(&work, 2 * m.n_atoms * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
-    m.filter = part_of(&work, MESSAGE_MOST * 6 * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
-    m.pair = (VEC *)work;
-    RN(list_chunks)(&m);
+    m.back = m.src + m.n_edges;
+    m.pair = part_of(&work, (m.n_edges / 2 + 1) * MESSAGE_PAIR * (int64_t)sizeof(REAL));
+    m.begin = part_of(&work, (m.n_atoms + 1) * (int64_t)sizeof *m.begin);
+    m.reach = part_of(&work, (m.n_atoms + 1) * (int64_t)sizeof *m.reach);
+    m.tail = part_of(&work, m.n_atoms * MESSAGE_TAILS * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
+    m.sum = (VEC *)work;
+    RN(list_pairs)(&m);
     return m;
 }
 
@@ -135,251 +115,295 @@ static int64_t RN(vectors_at)(const struct RN(messages) * m, int64_t c)
     return c / MESSAGE_BLOCK * m->n_atoms * RN(ROW) + c % MESSAGE_BLOCK;
 }
 
-/* Channels c .. c + SUB - 1 of s [N, width] and v; tail: of m->tail */
-static struct RN(columns) RN(columns_of)(const struct RN(messages) * m, int64_t c, const REAL *s,
-                                         const REAL *v, REAL *tail)
+/* Channels c .. c + SUB - 1 of s [N, width] and v; where s has fewer, in tail number k, whose other
+ * channels are zero */
+static struct RN(columns) RN(columns_of)(const struct RN(messages) * m, int64_t c, REAL *s, REAL *v,
+                                         int k)
 {
-    struct RN(columns) x = {.ld = m->width, .left = m->width - c, .s = s + c};
-    if (v)
-        x.v = v + RN(vectors_at)(m, c);
-    if (x.left >= SUB)
-        return x;
-    for (int64_t i = 0; i < m->n_atoms; i++)
-        for (int64_t k = 0; k < SUB; k++)
-            tail[i * SUB + k] = k < x.left ? x.s[i * x.ld + k] : 0;
-    x.s = tail;
-    x.ld = SUB;
-    return x;
+    if (m->width - c >= SUB)
+        return (struct RN(columns)){m->width, s + c, v ? v + RN(vectors_at)(m, c) : NULL};
+    return (struct RN(columns)){SUB, m->tail + k * m->n_atoms * MESSAGE_BLOCK,
+                                v ? v + RN(vectors_at)(m, c) : NULL};
 }
 
-/* Sums of an atom: s, x, y, z, of SUB channels each */
-ASTER_VFN void RN(load_sums)(const struct RN(messages) * m, const struct RN(columns) * x, int64_t i,
-                             bool is_begun, VEC *y)
+static void RN(fill_tail)(const struct RN(messages) * m, int64_t c, const REAL *s,
+                          const struct RN(columns) * x)
 {
-    for (int u = 0; u < UNITS; u++) {
-        int64_t left = x->left - u * LANES;
-        y[u] = !is_begun  ? ASTER_V(load)(x->s + i * x->ld + u * LANES)
-               : left > 0 ? RN(load)(left, x->to_s + i * m->width + u * LANES)
-                          : ASTER_V(set)(0);
-        for (int k = 0; k < 3; k++) {
-            int64_t at = i * RN(ROW) + k * MESSAGE_BLOCK + u * LANES;
-            y[(k + 1) * UNITS + u] = is_begun && x->to_v ? ASTER_V(load)(x->to_v + at)
-                                     : x->v              ? ASTER_V(load)(x->v + at)
-                                                         : ASTER_V(set)(0);
+    for (int64_t i = 0; m->width - c < SUB && i < m->n_atoms; i++)
+        for (int64_t k = 0; k < SUB; k++)
+            x->s[i * SUB + k] = k < m->width - c ? s[i * m->width + c + k] : 0;
+}
+
+static void RN(take_tail)(const struct RN(messages) * m, int64_t c, const struct RN(columns) * y,
+                          REAL *s)
+{
+    for (int64_t i = 0; m->width - c < SUB && i < m->n_atoms; i++)
+        for (int64_t k = 0; k < m->width - c; k++)
+            s[i * m->width + c + k] = y->s[i * SUB + k];
+}
+
+/* ---- an atom's turn ---- */
+
+/* Where an atom's SUB channels are */
+struct RN(atom) {
+    REAL *s, *v;
+};
+ASTER_VFN struct RN(atom) RN(atom_of)(const struct RN(columns) * x, int64_t i, bool has_v)
+{
+    return (struct RN(atom)){x->s + i * x->ld, has_v ? x->v + i * RN(ROW) : NULL};
+}
+
+/* Sums begin as what is there already. */
+ASTER_VFN void RN(begin_sums)(const struct RN(columns) * x, const struct RN(columns) * y, int64_t i)
+{
+    const struct RN(atom) from = RN(atom_of)(x, i, x->v), to = RN(atom_of)(y, i, y->v);
+    for (int64_t u = 0; u < UNITS * LANES; u += LANES) {
+        ASTER_V(store)(to.s + u, ASTER_V(load)(from.s + u));
+        for (int64_t k = 0; to.v && k < RN(ROW); k += MESSAGE_BLOCK)
+            ASTER_V(store)(to.v + k + u, from.v ? ASTER_V(load)(from.v + k + u) : ASTER_V(set)(0));
+    }
+}
+
+/* To the sums of an atom: s, x, y, z, of SUB channels each */
+ASTER_VFN void RN(add_sums)(struct RN(atom) to, const VEC *y)
+{
+    for (int64_t u = 0; u < UNITS; u++) {
+        ASTER_V(store)(to.s + u * LANES, ASTER_V(load)(to.s + u * LANES) + y[u]);
+        for (int64_t k = 0; to.v && k < 3; k++) {
+            const int64_t at = k * MESSAGE_BLOCK + u * LANES;
+            ASTER_V(store)(to.v + at, ASTER_V(load)(to.v + at) + y[(k + 1) * UNITS + u]);
         }
     }
 }
 
-ASTER_VFN void RN(store_sums)(const struct RN(messages) * m, const struct RN(columns) * x,
-                              int64_t i, const VEC *y)
-{
-    for (int u = 0; u < UNITS; u++) {
-        int64_t left = x->left - u * LANES;
-        if (left > 0)
-            RN(store)(left, x->to_s + i * m->width + u * LANES, y[u]);
-        for (int k = 0; x->to_v && k < 3; k++)
-            ASTER_V(store)
-            (x->to_v + i * RN(ROW) + k * MESSAGE_BLOCK + u * LANES, y[(k + 1) * UNITS + u]);
-    }
-}
-
-/* What belongs to the channels from c on of a knot */
+/* Coefficients of the channels from c on */
 static const REAL *RN(column)(const struct RN(messages) * m, int64_t c)
 {
-    return m->table + c / MESSAGE_BLOCK * (m->knots + 1) * 2 * m->parts * MESSAGE_BLOCK +
+    return m->table + c / MESSAGE_BLOCK * (m->intervals + 3) * m->parts * MESSAGE_BLOCK +
            c % MESSAGE_BLOCK;
 }
 
+/* Tables are larger than near caches, and places in them have no order. */
+ASTER_VFN void RN(fetch)(const REAL *table, const struct RN(pair) * p, const int parts)
+{
+    const REAL *at = table + (int64_t)p->at * (parts * MESSAGE_BLOCK);
+    for (int64_t k = 0; k < 4 * parts * MESSAGE_BLOCK; k += 64 / (int64_t)sizeof(REAL))
+        __builtin_prefetch(at + k);
+}
+
+/* A filter's value, with slope that too, from its coefficients, step apart */
+ASTER_VFN VEC RN(filter)(const REAL *at, const int64_t step, const VEC *w, VEC *slope)
+{
+    VEC c1 = ASTER_V(load)(at + step), c0 = c1 - ASTER_V(load)(at),
+        c2 = c1 - ASTER_V(load)(at + 2 * step), c3 = c1 - ASTER_V(load)(at + 3 * step);
+    if (slope)
+        *slope = ASTER_V(fma)(c3, w[5], ASTER_V(fma)(c0, w[3], c2 * w[4]));
+    return c1 + ASTER_V(fma)(c3, w[2], ASTER_V(fma)(c0, w[0], c2 * w[1]));
+}
+
+/* Pairs whose filters are called from a table ahead of their use */
+enum { RN(AHEAD) = 4 };
+
 /* ---- forward ---- */
 
-static const REAL RN(nothing)[4 * 3 * MESSAGE_BLOCK];
-
-/* The knot before a filter's place, with what follows: value, slope, value, slope */
-ASTER_VFN const REAL *RN(knot_of)(const struct RN(messages) * m, int64_t f, const REAL *table,
-                                  const int parts)
-{
-    int64_t k = m->knot[f];
-    return k < 0 ? RN(nothing) : table + k * (2 * parts * MESSAGE_BLOCK);
-}
-
-/* Tables are larger than near caches, and places in them have no order. */
-ASTER_VFN void RN(fetch_ahead)(const struct RN(messages) * m, const struct chunk *c, int64_t f,
-                               const REAL *table, const int parts)
-{
-    enum { AHEAD = 3 };
-    if (f + AHEAD >= c->f1)
-        return;
-    const REAL *at = RN(knot_of)(m, f + AHEAD, table, parts);
-    for (int k = 0; k < 4 * parts; k++)
-        __builtin_prefetch(at + k * MESSAGE_BLOCK);
-}
-
-/* Filters of a chunk, with is_back their slopes too: y0 + w[0] m0 + w[1] (y1 - y0) + w[2] m1 */
-ASTER_VFN void RN(filters)(const struct RN(messages) * m, const struct chunk *c, const REAL *table,
-                           const int parts, const bool is_back)
+/* The messages of a pair: x of atoms i and j, sums of j in memory, those of i in y */
+ASTER_VFN void RN(messages_of)(const struct RN(pair) * p, const REAL *at, struct RN(atom) xi,
+                               struct RN(atom) xj, struct RN(atom) yj, VEC *y, const int parts)
 {
     const int64_t step = parts * MESSAGE_BLOCK;
-    for (int64_t f = c->f0; f < c->f1; f++) {
-        const REAL *at = RN(knot_of)(m, f, table, parts);
-        REAL *y = m->filter + (f - c->f0) * (is_back ? 6 : 3) * SUB;
-        VEC w[6];
-        RN(fetch_ahead)(m, c, f, table, parts);
-        for (int k = 0; k < (is_back ? 6 : 3); k++)
-            w[k] = ASTER_V(set)(m->weight[MESSAGE_WEIGHTS * f + k]);
-        for (int p = 0; p < parts; p++)
-            for (int u = 0; u < UNITS; u++) {
-                const REAL *from = at + p * MESSAGE_BLOCK + u * LANES;
-                VEC y0 = ASTER_V(load)(from), m0 = ASTER_V(load)(from + step),
-                    rise = ASTER_V(load)(from + 2 * step) - y0,
-                    m1 = ASTER_V(load)(from + 3 * step);
-                VEC more = ASTER_V(fma)(m1, w[2], ASTER_V(fma)(m0, w[0], rise * w[1]));
-                ASTER_V(store)(y + p * SUB + u * LANES, y0 + more);
-                if (is_back)
-                    ASTER_V(store)
-                    (y + (3 + p) * SUB + u * LANES,
-                     ASTER_V(fma)(m1, w[5], ASTER_V(fma)(m0, w[3], rise * w[4])));
+    VEC w[3];
+    for (int k = 0; k < 3; k++)
+        w[k] = ASTER_V(set)(p->w[k]);
+    for (int u = 0; u < UNITS; u++) {
+        const int64_t o = u * LANES;
+        VEC phi = RN(filter)(at + o, step, w, NULL);
+        y[u] = ASTER_V(fma)(ASTER_V(load)(xj.s + o), phi, y[u]);
+        ASTER_V(store)(yj.s + o, ASTER_V(fma)(ASTER_V(load)(xi.s + o), phi, ASTER_V(load)(yj.s + o)));
+        VEC along = RN(filter)(at + (parts - 1) * MESSAGE_BLOCK + o, step, w, NULL);
+        if (parts == 3)
+            phi = RN(filter)(at + MESSAGE_BLOCK + o, step, w, NULL);
+        for (int k = 0; k < 3; k++) {
+            const int64_t v = k * MESSAGE_BLOCK + o;
+            VEC push = ASTER_V(set)(p->unit[k]) * along, mine = y[(k + 1) * UNITS + u] + push,
+                other = ASTER_V(load)(yj.v + v) - push;
+            if (parts == 3) {
+                mine = ASTER_V(fma)(ASTER_V(load)(xj.v + v), phi, mine);
+                other = ASTER_V(fma)(ASTER_V(load)(xi.v + v), phi, other);
             }
-    }
-}
-
-/* From atom i on: the first that has edges behind the chunk */
-ASTER_VFN int64_t RN(sum_messages)(const struct RN(messages) * m, const struct RN(columns) * x,
-                                   const struct chunk *c, int64_t i, const int parts)
-{
-    for (; i < m->n_atoms && m->starts[i] < c->e1; i++) {
-        int64_t from = aster_max64(m->starts[i], c->e0), to = aster_min64(m->starts[i + 1], c->e1);
-        VEC y[4 * UNITS];
-        RN(load_sums)(m, x, i, m->starts[i] < c->e0, y);
-        for (int64_t e = from; e < to; e++) {
-            int64_t j = m->src[e];
-            const REAL *phi = m->filter + m->slot[e] * 3 * SUB, *s = x->s + j * x->ld,
-                       *v = parts == 3 ? x->v + j * RN(ROW) : NULL;
-            for (int u = 0; u < UNITS; u++) {
-                VEC direction = ASTER_V(load)(phi + (parts - 1) * SUB + u * LANES);
-                y[u] = ASTER_V(fma)(ASTER_V(load)(s + u * LANES), ASTER_V(load)(phi + u * LANES),
-                                    y[u]);
-                for (int k = 0; k < 3; k++) {
-                    VEC sum = y[(k + 1) * UNITS + u];
-                    if (parts == 3)
-                        sum = ASTER_V(fma)(ASTER_V(load)(v + k * MESSAGE_BLOCK + u * LANES),
-                                           ASTER_V(load)(phi + SUB + u * LANES), sum);
-                    y[(k + 1) * UNITS + u] =
-                        ASTER_V(fma)(ASTER_V(set)(m->edge[4 * e + k]), direction, sum);
-                }
-            }
+            y[(k + 1) * UNITS + u] = mine;
+            ASTER_V(store)(yj.v + v, other);
         }
-        RN(store_sums)(m, x, i, y);
-        if (m->starts[i + 1] > c->e1)
-            break;
     }
-    return i;
 }
 
-/* Atoms from i on, which have no edges */
-static void RN(rest)(const struct RN(messages) * m, const struct RN(columns) * x, int64_t i)
+/* Sums of the atoms that have to do with the pairs of atom i begin, those before ready have. */
+ASTER_VFN int64_t RN(begin_for)(const struct RN(messages) * m, const struct RN(columns) * x,
+                                const struct RN(columns) * y, int64_t i, int64_t ready)
 {
-    for (; i < m->n_atoms; i++) {
-        VEC y[4 * UNITS];
-        RN(load_sums)(m, x, i, false, y);
-        RN(store_sums)(m, x, i, y);
+    for (; ready <= m->reach[i]; ready++)
+        RN(begin_sums)(x, y, ready);
+    return ready;
+}
+
+ASTER_VFN void RN(all_messages)(const struct RN(messages) * m, const struct RN(columns) * from,
+                                const struct RN(columns) * to, const REAL *table, const int parts)
+{
+    const struct RN(pair) *const pair = m->pair;
+    const struct RN(columns) x = *from, y = *to;
+    const int64_t last = m->begin[m->n_atoms] - 1;
+    int64_t ready = 0;
+    for (int64_t i = 0; i < m->n_atoms; i++) {
+        const int64_t end = m->begin[i + 1];
+        VEC sums[4 * UNITS];
+        for (int k = 0; k < 4 * UNITS; k++)
+            sums[k] = ASTER_V(set)(0);
+        ready = RN(begin_for)(m, &x, &y, i, ready);
+        for (int64_t p = m->begin[i]; p < end; p++) {
+            const int64_t j = pair[p].j;
+            RN(fetch)(table, &pair[aster_min64(p + RN(AHEAD), last)], parts);
+            RN(messages_of)(&pair[p], table + (int64_t)pair[p].at * (parts * MESSAGE_BLOCK),
+                            RN(atom_of)(&x, i, parts == 3), RN(atom_of)(&x, j, parts == 3),
+                            RN(atom_of)(&y, j, true), sums, parts);
+        }
+        RN(add_sums)(RN(atom_of)(&y, i, true), sums);
     }
 }
+
+/* Functions of their own, so that the compiler counts from the table's address. */
+#define FORWARD(parts)                                                                             \
+    static __attribute__((noinline)) void RN(forward_##parts)(                                     \
+        const struct RN(messages) * m, const struct RN(columns) * x, const struct RN(columns) * y, \
+        const REAL *table)                                                                         \
+    {                                                                                              \
+        RN(all_messages)(m, x, y, table, parts);                                                   \
+    }
+FORWARD(2)
+FORWARD(3)
+#undef FORWARD
 
 static void RN(message)(const struct aster_args *a)
 {
-    const REAL *s = a->in[0].p, *v = a->n_in > 5 ? a->in[5].p : NULL;
+    REAL *s = a->in[0].p, *v = a->n_in > 5 ? a->in[5].p : NULL;
     struct RN(messages) m = RN(messages_new)(a, 0);
     for (int64_t c = 0; c < aster_round_up(m.width, MESSAGE_BLOCK); c += SUB) {
-        struct RN(columns) x = RN(columns_of)(&m, c, s, v, m.tail);
-        int64_t i = 0;
-        x.to_s = (REAL *)a->out[0].p + c;
-        x.to_v = (REAL *)a->out[1].p + RN(vectors_at)(&m, c);
-        for (int64_t k = 0; k < m.n_chunks; k++) {
-            const struct chunk *chunk = &m.chunk[k];
-            if (v) {
-                RN(filters)(&m, chunk, RN(column)(&m, c), 3, false);
-                i = RN(sum_messages)(&m, &x, chunk, i, 3);
-            } else {
-                RN(filters)(&m, chunk, RN(column)(&m, c), 2, false);
-                i = RN(sum_messages)(&m, &x, chunk, i, 2);
-            }
-        }
-        RN(rest)(&m, &x, i);
+        struct RN(columns) x = RN(columns_of)(&m, c, s, v, 0),
+                           y = RN(columns_of)(&m, c, a->out[0].p, a->out[1].p, 1);
+        RN(fill_tail)(&m, c, s, &x);
+        if (v)
+            RN(forward_3)(&m, &x, &y, RN(column)(&m, c));
+        else
+            RN(forward_2)(&m, &x, &y, RN(column)(&m, c));
+        RN(take_tail)(&m, c, &y, a->out[0].p);
     }
 }
 
 /* ---- backward ---- */
 
-/* What pairs of edges give to the derivatives by length and by direction, the edge back having the
- * opposite one: x the atoms, g the derivatives by what became of them */
-ASTER_VFN void RN(pairs)(const struct RN(messages) * m, const struct RN(columns) * x,
-                         const struct RN(columns) * g, const struct chunk *c, bool is_first,
-                         const int parts)
+/* Atoms i and j of a pair: what messages were made of, and derivatives by what became of them */
+struct RN(ends) {
+    struct RN(atom) xi, xj, gi, gj, yj; /* yj: sums of j, with atoms */
+};
+
+/* What a pair gives to the derivatives by its length and direction, in sum, and with atoms to those
+ * by its atoms: what one edge carried to i came from j, and the edge back has the same filter. */
+ASTER_VFN void RN(back_of)(const struct RN(pair) * p, const REAL *at, const struct RN(ends) * q,
+                           VEC *sum, VEC *y, const int parts, const bool atoms)
 {
-    for (int64_t f = c->f0; f < c->f1; f++) {
-        if (m->owner[f] < 0)
-            continue;
-        int64_t e = m->first[f], i = m->src[m->back[e]], j = m->src[e];
-        const REAL *phi = m->filter + (f - c->f0) * 6 * SUB;
-        VEC y[MESSAGE_VECTORS], *sum = m->pair + m->owner[f] * (int64_t)MESSAGE_VECTORS, unit[3];
-        for (int k = 0; k < MESSAGE_VECTORS; k++)
-            y[k] = is_first ? ASTER_V(set)(0) : sum[k];
-        for (int k = 0; k < 3; k++)
-            unit[k] = ASTER_V(set)(m->edge[4 * e + k]);
-        for (int64_t u = 0; u < UNITS * LANES; u += LANES) {
-            VEC along = ASTER_V(load)(phi + (parts - 1) * SUB + u), by_v = ASTER_V(set)(0),
-                by_u = by_v,
-                by_s = ASTER_V(load)(x->s + j * x->ld + u) * ASTER_V(load)(g->s + i * g->ld + u);
-            by_s = ASTER_V(fma)(ASTER_V(load)(x->s + i * x->ld + u),
-                                ASTER_V(load)(g->s + j * g->ld + u), by_s);
-            y[0] = ASTER_V(fma)(by_s, ASTER_V(load)(phi + 3 * SUB + u), y[0]);
-            for (int64_t k = 0; k < 3; k++) {
-                int64_t at = k * MESSAGE_BLOCK + u;
-                VEC to = ASTER_V(load)(g->v + i * RN(ROW) + at),
-                    from = ASTER_V(load)(g->v + j * RN(ROW) + at), pull = to - from;
-                if (parts == 3) {
-                    by_v = ASTER_V(fma)(ASTER_V(load)(x->v + j * RN(ROW) + at), to, by_v);
-                    by_v = ASTER_V(fma)(ASTER_V(load)(x->v + i * RN(ROW) + at), from, by_v);
-                }
-                by_u = ASTER_V(fma)(unit[k], pull, by_u);
-                y[1 + k] = ASTER_V(fma)(along, pull, y[1 + k]);
-            }
-            if (parts == 3)
-                y[0] = ASTER_V(fma)(by_v, ASTER_V(load)(phi + 4 * SUB + u), y[0]);
-            y[0] = ASTER_V(fma)(by_u, ASTER_V(load)(phi + (2 + parts) * SUB + u), y[0]);
+    const int64_t step = parts * MESSAGE_BLOCK;
+    VEC w[6], unit[3], length = sum[0], way[3] = {sum[1], sum[2], sum[3]};
+    for (int k = 0; k < 3; k++)
+        unit[k] = ASTER_V(set)(p->unit[k]);
+    for (int k = 0; k < 6; k++)
+        w[k] = ASTER_V(set)(p->w[k]);
+    for (int u = 0; u < UNITS; u++) {
+        const int64_t o = u * LANES;
+        VEC slope, phi = RN(filter)(at + o, step, w, &slope), gi = ASTER_V(load)(q->gi.s + o),
+                   gj = ASTER_V(load)(q->gj.s + o);
+        VEC by = ASTER_V(fma)(ASTER_V(load)(q->xi.s + o), gj, ASTER_V(load)(q->xj.s + o) * gi);
+        length = ASTER_V(fma)(by, slope, length);
+        if (atoms) {
+            y[u] = ASTER_V(fma)(gj, phi, y[u]);
+            ASTER_V(store)(q->yj.s + o, ASTER_V(fma)(gi, phi, ASTER_V(load)(q->yj.s + o)));
         }
-        for (int k = 0; k < MESSAGE_VECTORS; k++)
-            sum[k] = y[k];
+        VEC along_slope,
+            along = RN(filter)(at + (parts - 1) * MESSAGE_BLOCK + o, step, w, &along_slope);
+        VEC there = ASTER_V(set)(0), back = there, across = there;
+        if (parts == 3)
+            phi = RN(filter)(at + MESSAGE_BLOCK + o, step, w, &slope);
+        for (int k = 0; k < 3; k++) {
+            const int64_t v = k * MESSAGE_BLOCK + o;
+            gi = ASTER_V(load)(q->gi.v + v);
+            gj = ASTER_V(load)(q->gj.v + v);
+            VEC pull = gi - gj;
+            across = ASTER_V(fma)(unit[k], pull, across);
+            way[k] = ASTER_V(fma)(along, pull, way[k]);
+            if (parts == 3) {
+                there = ASTER_V(fma)(ASTER_V(load)(q->xj.v + v), gi, there);
+                back = ASTER_V(fma)(ASTER_V(load)(q->xi.v + v), gj, back);
+            }
+            if (parts == 3 && atoms) {
+                y[(k + 1) * UNITS + u] = ASTER_V(fma)(gj, phi, y[(k + 1) * UNITS + u]);
+                ASTER_V(store)
+                (q->yj.v + v, ASTER_V(fma)(gi, phi, ASTER_V(load)(q->yj.v + v)));
+            }
+        }
+        if (parts == 3)
+            length = ASTER_V(fma)(there + back, slope, length);
+        length = ASTER_V(fma)(across, along_slope, length);
+    }
+    sum[0] = length;
+    for (int k = 0; k < 3; k++)
+        sum[1 + k] = way[k];
+}
+
+/* to: with atoms */
+ASTER_VFN void RN(all_back)(const struct RN(messages) * m, const struct RN(columns) * from,
+                            const struct RN(columns) * by, const struct RN(columns) * to,
+                            const REAL *table, const bool is_first, const int parts,
+                            const bool atoms)
+{
+    const struct RN(pair) *const pair = m->pair;
+    const struct RN(columns) x = *from, g = *by, y = *to;
+    const int64_t last = m->begin[m->n_atoms] - 1;
+    int64_t ready = 0;
+    for (int64_t i = 0; i < m->n_atoms; i++) {
+        const int64_t end = m->begin[i + 1];
+        VEC sums[4 * UNITS];
+        for (int k = 0; k < 4 * UNITS; k++)
+            sums[k] = ASTER_V(set)(0);
+        if (atoms)
+            ready = RN(begin_for)(m, &g, &y, i, ready);
+        for (int64_t p = m->begin[i]; p < end; p++) {
+            const int64_t j = pair[p].j;
+            struct RN(ends) q = {RN(atom_of)(&x, i, parts == 3), RN(atom_of)(&x, j, parts == 3),
+                                 RN(atom_of)(&g, i, true), RN(atom_of)(&g, j, true),
+                                 {NULL, NULL}};
+            VEC *sum = m->sum + MESSAGE_SUMS * p;
+            RN(fetch)(table, &pair[aster_min64(p + RN(AHEAD), last)], parts);
+            if (atoms)
+                q.yj = RN(atom_of)(&y, j, parts == 3);
+            for (int k = 0; is_first && k < MESSAGE_SUMS; k++)
+                sum[k] = ASTER_V(set)(0);
+            RN(back_of)(&pair[p], table + (int64_t)pair[p].at * (parts * MESSAGE_BLOCK), &q, sum,
+                        sums, parts, atoms);
+        }
+        if (atoms)
+            RN(add_sums)(RN(atom_of)(&y, i, parts == 3), sums);
     }
 }
 
-/* Each message goes back to its source: the edge back leads there, and has the same filter. */
-ASTER_VFN int64_t RN(sum_back)(const struct RN(messages) * m, const struct RN(columns) * g,
-                               const struct chunk *c, int64_t i, const int parts)
-{
-    for (; i < m->n_atoms && m->starts[i] < c->e1; i++) {
-        int64_t from = aster_max64(m->starts[i], c->e0), to = aster_min64(m->starts[i + 1], c->e1);
-        VEC y[4 * UNITS];
-        RN(load_sums)(m, g, i, m->starts[i] < c->e0, y);
-        for (int64_t e = from; e < to; e++) {
-            int64_t j = m->src[e];
-            const REAL *phi = m->filter + m->slot[e] * 6 * SUB, *s = g->s + j * g->ld,
-                       *v = g->v + j * RN(ROW);
-            for (int u = 0; u < UNITS; u++) {
-                y[u] = ASTER_V(fma)(ASTER_V(load)(s + u * LANES), ASTER_V(load)(phi + u * LANES),
-                                    y[u]);
-                for (int k = 0; parts == 3 && k < 3; k++)
-                    y[(k + 1) * UNITS + u] =
-                        ASTER_V(fma)(ASTER_V(load)(v + k * MESSAGE_BLOCK + u * LANES),
-                                     ASTER_V(load)(phi + SUB + u * LANES), y[(k + 1) * UNITS + u]);
-            }
-        }
-        RN(store_sums)(m, g, i, y);
-        if (m->starts[i + 1] > c->e1)
-            break;
+#define BACKWARD(name, parts, atoms)                                                               \
+    static __attribute__((noinline)) void RN(name)(                                                \
+        const struct RN(messages) * m, const struct RN(columns) * x, const struct RN(columns) * g, \
+        const struct RN(columns) * y, const REAL *table, bool is_first)                            \
+    {                                                                                              \
+        RN(all_back)(m, x, g, y, table, is_first, parts, atoms);                                   \
     }
-    return i;
-}
+BACKWARD(back_2, 2, true)
+BACKWARD(back_3, 3, true)
+BACKWARD(back_edges_2, 2, false)
+BACKWARD(back_edges_3, 3, false)
+#undef BACKWARD
 
 static REAL RN(add_up)(const VEC *v)
 {
@@ -389,50 +413,35 @@ static REAL RN(add_up)(const VEC *v)
     return sum;
 }
 
+/* To the first edge of each pair; nothing to the others */
 static void RN(give_edges)(const struct RN(messages) * m, REAL *edge)
 {
-    for (int64_t k = 0; k < m->n_chunks; k++)
-        for (int64_t f = m->chunk[k].f0; f < m->chunk[k].f1; f++) {
-            if (m->owner[f] < 0)
-                continue;
-            int64_t e = m->first[f], b = m->back[e];
-            const VEC *g = m->pair + m->owner[f] * (int64_t)MESSAGE_VECTORS;
-            for (int d = 0; d < 4; d++) {
-                edge[4 * e + d] = RN(add_up)(g + (d + 1) % 4);
-                edge[4 * b + d] = 0;
-            }
-        }
+    memset(edge, 0, (size_t)(4 * m->n_edges) * sizeof *edge);
+    for (int64_t p = 0; p < m->begin[m->n_atoms]; p++)
+        for (int k = 0; k < MESSAGE_SUMS; k++)
+            edge[4 * (int64_t)m->pair[p].edge + (k + 3) % 4] =
+                RN(add_up)(m->sum + MESSAGE_SUMS * p + k);
 }
 
 static void RN(message_dx)(const struct aster_args *a)
 {
-    const REAL *s = a->in[2].p, *v = a->n_in > 7 ? a->in[7].p : NULL;
+    REAL *gs = a->in[0].p, *s = a->in[2].p, *v = a->n_in > 7 ? a->in[7].p : NULL;
+    const bool atoms = a->i[0];
     struct RN(messages) m = RN(messages_new)(a, 2);
     for (int64_t c = 0; c < aster_round_up(m.width, MESSAGE_BLOCK); c += SUB) {
-        struct RN(columns) x = RN(columns_of)(&m, c, s, v, m.tail),
-                           g = RN(columns_of)(&m, c, a->in[0].p, a->in[1].p,
-                                              m.tail + m.n_atoms * MESSAGE_BLOCK);
-        int64_t i = 0;
-        if (a->i[0])
-            g.to_s = (REAL *)a->out[1].p + c;
-        if (a->i[0] && v)
-            g.to_v = (REAL *)a->out[2].p + RN(vectors_at)(&m, c);
-        for (int64_t k = 0; k < m.n_chunks; k++) {
-            const struct chunk *chunk = &m.chunk[k];
-            if (v) {
-                RN(filters)(&m, chunk, RN(column)(&m, c), 3, true);
-                RN(pairs)(&m, &x, &g, chunk, c == 0, 3);
-            } else {
-                RN(filters)(&m, chunk, RN(column)(&m, c), 2, true);
-                RN(pairs)(&m, &x, &g, chunk, c == 0, 2);
-            }
-            if (a->i[0] && v)
-                i = RN(sum_back)(&m, &g, chunk, i, 3);
-            else if (a->i[0])
-                i = RN(sum_back)(&m, &g, chunk, i, 2);
-        }
-        if (a->i[0])
-            RN(rest)(&m, &g, i);
+        const REAL *table = RN(column)(&m, c);
+        struct RN(columns) x = RN(columns_of)(&m, c, s, v, 0),
+                           g = RN(columns_of)(&m, c, gs, a->in[1].p, 1), y = {0, NULL, NULL};
+        RN(fill_tail)(&m, c, s, &x);
+        RN(fill_tail)(&m, c, gs, &g);
+        if (atoms)
+            y = RN(columns_of)(&m, c, a->out[1].p, v ? a->out[2].p : NULL, 2);
+        if (v)
+            (atoms ? RN(back_3) : RN(back_edges_3))(&m, &x, &g, &y, table, c == 0);
+        else
+            (atoms ? RN(back_2) : RN(back_edges_2))(&m, &x, &g, &y, table, c == 0);
+        if (atoms)
+            RN(take_tail)(&m, c, &y, a->out[1].p);
     }
     RN(give_edges)(&m, a->out[0].p);
 }

@@ -75,6 +75,7 @@ static void RN(vector_length_dx)(const struct aster_args *a)
             end = aster_round_up(width, MESSAGE_BLOCK);
     REAL eps = (REAL)a->f[0];
     const VEC zero = ASTER_V(set)(0);
+    const REAL *s0 = a->n_in > 2 ? a->in[2].p : NULL, *v0 = a->n_in > 3 ? a->in[3].p : NULL;
     for (int64_t i = 0; i < atoms; i++) {
         const REAL *dq = (const REAL *)a->in[0].p + 2 * i * width;
         REAL *ds = (REAL *)a->out[0].p + i * width;
@@ -85,9 +86,12 @@ static void RN(vector_length_dx)(const struct aster_args *a)
             VEC root = RN(root)(v, eps), dn = n > 0 ? RN(load)(n, dq + width + c) : zero;
             VEC by = ASTER_V(sel)(root == zero, zero, dn / root);
             if (n > 0)
-                RN(store)(n, ds + c, RN(load)(n, dq + c));
+                RN(store)
+                (n, ds + c, RN(load)(n, dq + c) + (s0 ? RN(load)(n, s0 + i * width + c) : zero));
             for (int k = 0; k < 3 * MESSAGE_BLOCK; k += MESSAGE_BLOCK)
-                ASTER_V(store)(dv + k, ASTER_V(load)(v + k) * by);
+                ASTER_V(store)
+                (dv + k,
+                 ASTER_V(fma)(ASTER_V(load)(v + k), by, v0 ? ASTER_V(load)(v0 + at + k) : zero));
         }
     }
 }

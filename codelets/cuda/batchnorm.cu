@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Batch normalisation: statistics in double, and one pass per tensor for everything else. */
+#include "cuda/bf16.h"
 #include "cuda/sums.h"
 
 enum {
@@ -52,26 +53,41 @@ static void bn_stats(const struct aster_args *a)
                stats_sink{out_view<double>(a, 0), s.channels});
 }
 
-/* dy before relu and dropout: y tells both */
+/* x of the real type T, or of bf16 */
 template <class T>
-ASTER_DEV T through(const struct bn &s, T again, T dy, view<const T> y, int64_t at)
+ASTER_DEV T widened(T x)
+{
+    return x;
+}
+template <class T>
+ASTER_DEV T widened(bf16 x)
+{
+    T y;
+    convert(x, &y);
+    return y;
+}
+
+/* dy before relu and dropout: y tells both. Kept: the type of y and x. */
+template <class T, class Kept>
+ASTER_DEV T through(const struct bn &s, T again, T dy, view<const Kept> y, int64_t at)
 {
     if (!s.relu)
         return dy;
-    return y[at] > 0 ? dy * again : T(0);
+    return widened<T>((Kept)y[at]) > 0 ? dy * again : T(0);
 }
 
-template <class T>
+template <class T, class Kept>
 struct dstats_source {
     struct bn s;
     T again;
-    view<const T> dy, y, x;
+    view<const T> dy;
+    view<const Kept> y, x;
     view<const double> moments;
     ASTER_DEV void operator()(int64_t, int64_t r, int64_t c, double *v) const
     {
         const int64_t at = r * s.channels + c;
-        v[0] = (double)through<T>(s, again, dy[at], y, at);
-        v[1] = v[0] * ((double)(T)x[at] - moments[c]);
+        v[0] = (double)through<T, Kept>(s, again, dy[at], y, at);
+        v[1] = v[0] * ((double)widened<T>((Kept)x[at]) - moments[c]);
     }
 };
 struct dstats_sink {
@@ -85,13 +101,14 @@ struct dstats_sink {
         out[channels + c] = v[1] / sqrt(moments[channels + c] + eps);
     }
 };
-template <class T>
+template <class T, class Kept>
 static void bn_dstats(const struct aster_args *a)
 {
     const struct bn s = bn_shape(a);
     const view<const double> moments = in_view<double>(a, 3);
-    const dstats_source<T> source = {
-        s, T(1 / (1 - s.drop)), in_view<T>(a, 0), in_view<T>(a, 1), in_view<T>(a, 2), moments};
+    const dstats_source<T, Kept> source = {
+        s,      T(1 / (1 - s.drop)), in_view<T>(a, 0), in_view<Kept>(a, 1), in_view<Kept>(a, 2),
+        moments};
     sum_run<2>(a->device, sum_sizes_new(1, s.rows, s.channels), source,
                dstats_sink{moments, out_view<double>(a, 0), s.channels, s.eps});
 }
@@ -166,11 +183,11 @@ static void bn_apply(const struct aster_args *a)
 }
 
 /* dx = g (dz - d0/n - xhat d1/n), g = gamma / sqrt(var + eps); count: n */
-template <class T>
+template <class T, class Kept>
 __global__ void __launch_bounds__(BN_THREADS)
     bn_dx_kernel(struct bn s, struct bn_walk w, T again, double count, view<const T> dy,
-                 view<const T> y, view<const T> x, view<const double> moments, view<const T> gamma,
-                 view<const double> dstats, view<T> dx)
+                 view<const Kept> y, view<const Kept> x, view<const double> moments,
+                 view<const T> gamma, view<const double> dstats, view<T> dx)
 {
     for (int64_t item = blockIdx.x; item < w.items; item += gridDim.x) {
         const int64_t c = item % w.tiles * w.width + threadIdx.x % w.width,
@@ -187,21 +204,34 @@ __global__ void __launch_bounds__(BN_THREADS)
                 k * r * d1 * ((double)m - mean)); /* with what rounding took from the mean */
         for (int64_t row = first + lane; row < lesser(first + w.chunk, s.rows); row += w.lanes) {
             const int64_t at = row * s.channels + c;
-            dx[at] = g * through<T>(s, again, dy[at], y, at) + (slope * ((T)x[at] - m) + level);
+            dx[at] = g * through<T, Kept>(s, again, dy[at], y, at) +
+                     (slope * (widened<T>((Kept)x[at]) - m) + level);
         }
     }
 }
-template <class T>
+template <class T, class Kept>
 static void bn_dx(const struct aster_args *a)
 {
     const struct bn s = bn_shape(a);
     const struct bn_walk w = bn_walk_new(s);
     if (s.rows * s.channels > 0)
-        ASTER_LAUNCH((bn_dx_kernel<T>), grid_of(a->device, w.items, 1), BN_THREADS, 0, a->device, s,
-                     w, T(1 / (1 - s.drop)), a->s[0] > 0 ? (double)a->s[0] : 1.0, in_view<T>(a, 0),
-                     in_view<T>(a, 1), in_view<T>(a, 2), in_view<double>(a, 3), in_view<T>(a, 4),
-                     in_view<double>(a, 5), out_view<T>(a, 0));
+        ASTER_LAUNCH((bn_dx_kernel<T, Kept>), grid_of(a->device, w.items, 1), BN_THREADS, 0,
+                     a->device, s, w, T(1 / (1 - s.drop)), a->s[0] > 0 ? (double)a->s[0] : 1.0,
+                     in_view<T>(a, 0), in_view<Kept>(a, 1), in_view<Kept>(a, 2),
+                     in_view<double>(a, 3), in_view<T>(a, 4), in_view<double>(a, 5),
+                     out_view<T>(a, 0));
 }
+
+/* f of the real type, and of that of y and x */
+#define FOR_KEPT(f, a)                                                                             \
+    do {                                                                                           \
+        if ((a)->in[0].dtype == ASTER_F64)                                                         \
+            f<double, double>(a);                                                                  \
+        else if ((a)->in[2].dtype == ASTER_BF16)                                                   \
+            f<float, bf16>(a);                                                                     \
+        else                                                                                       \
+            f<float, float>(a);                                                                    \
+    } while (0)
 
 ASTER_CUDA_OP(bn_stats)
 {
@@ -221,9 +251,9 @@ ASTER_CUDA_OP(bn_apply)
 }
 ASTER_CUDA_OP(bn_dstats)
 {
-    ASTER_FOR_REAL(a->in[0].dtype, bn_dstats, a);
+    FOR_KEPT(bn_dstats, a);
 }
 ASTER_CUDA_OP(bn_dx)
 {
-    ASTER_FOR_REAL(a->in[0].dtype, bn_dx, a);
+    FOR_KEPT(bn_dx, a);
 }

@@ -6,7 +6,7 @@
 enum { MESSAGE_THREADS = 256, MESSAGE_WARPS = MESSAGE_THREADS / WARP_SIZE, TABLE_BLOCK = 16 };
 
 struct message_sizes {
-    int64_t atoms, edges, width, knots, parts; /* knots: of a table, one more than intervals */
+    int64_t atoms, edges, width, intervals, parts; /* intervals: of a table */
     double cutoff;
 };
 template <class T>
@@ -15,48 +15,52 @@ struct message_data {
     view<const int32_t> link, starts;
 };
 
-/* Where a filter is read, and its weights: Hermite's cubic between two knots. */
+/* The interval of a spline, and what its four coefficients count: as they do in c1 and the others'
+ * differences from it, which keep rounding small. */
 template <class T>
 struct place {
-    int64_t knot;
-    T w[4], slope[4];
+    int64_t interval;
+    T w[3], slope[3], factor; /* factor: 0 beyond the cutoff */
 };
 template <class T>
 ASTER_DEV place<T> place_of(const message_sizes &z, T d)
 {
     place<T> p;
     const T cutoff = (T)z.cutoff;
-    p.knot = 0;
+    p.interval = 0;
+    p.factor = d <= cutoff ? T(1) : d != d ? d : T(0);
     if (!(d <= cutoff)) {
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 3; k++)
             p.w[k] = p.slope[k] = d != d ? d : T(0);
         return p;
     }
-    const T scale = (T)(z.knots - 1) / cutoff, x = d > 0 ? d * scale : T(0);
-    p.knot = lesser((int64_t)x, z.knots - 2);
-    const T t = x - (T)p.knot, u = 1 - t;
-    p.w[0] = (1 + 2 * t) * u * u;
-    p.w[1] = t * u * u;
-    p.w[2] = t * t * (3 - 2 * t);
-    p.w[3] = -(t * t * u);
-    p.slope[0] = -6 * t * u * scale;
-    p.slope[1] = u * (1 - 3 * t) * scale;
-    p.slope[2] = -p.slope[0];
-    p.slope[3] = t * (3 * t - 2) * scale;
+    const T scale = (T)z.intervals / cutoff, x = d > 0 ? d * scale : T(0);
+    p.interval = lesser((int64_t)x, z.intervals - 1);
+    const T t = x - (T)p.interval, u = 1 - t, sixth = T(1) / 6;
+    p.w[0] = u * u * u * sixth;
+    p.w[1] = (1 + 3 * t * (1 + t * u)) * sixth;
+    p.w[2] = t * t * t * sixth;
+    p.slope[0] = -u * u * scale / 2;
+    p.slope[1] = (1 + t * (2 - 3 * t)) * scale / 2;
+    p.slope[2] = t * t * scale / 2;
     return p;
 }
 
-/* Index of part 0 of channel c at a knot; parts are TABLE_BLOCK apart */
-ASTER_DEV int64_t table_at(const message_sizes &z, int64_t knot, int64_t c)
+/* Index of part 0 of channel c, the interval's first coefficient; parts are TABLE_BLOCK apart */
+ASTER_DEV int64_t table_at(const message_sizes &z, int64_t interval, int64_t c)
 {
-    return (c / TABLE_BLOCK * z.knots + knot) * 2 * z.parts * TABLE_BLOCK + c % TABLE_BLOCK;
+    return (c / TABLE_BLOCK * (z.intervals + 3) + interval) * z.parts * TABLE_BLOCK +
+           c % TABLE_BLOCK;
 }
+/* The value of a filter, or its slope, which has no first term: factor 0 */
 template <class T>
-ASTER_DEV T between(const message_sizes &z, view<const T> table, int64_t at, const T *w)
+ASTER_DEV T between(const message_sizes &z, view<const T> table, int64_t at, const T *w, T factor)
 {
-    T y = (T)table[at] * w[0];
-    for (int k = 1; k < 4; k++)
-        y += (T)table[at + k * z.parts * TABLE_BLOCK] * w[k];
+    const int64_t step = z.parts * TABLE_BLOCK;
+    const T c1 = table[at + step];
+    T y = factor * c1 + ((T)table[at] - c1) * w[0];
+    for (int k = 1; k < 3; k++)
+        y += ((T)table[at + (k + 1) * step] - c1) * w[k];
     return y;
 }
 /* Index of component 0 of channel c of atom i's vectors; components are TABLE_BLOCK apart */
@@ -99,10 +103,12 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
             const int64_t j = (int32_t)m.link[e];
             const place<T> p = place_of<T>(z, length_of(z, m, e));
-            const int64_t from = table_at(z, p.knot, c);
-            const T along = between<T>(z, m.table, from + (z.parts - 1) * TABLE_BLOCK, p.w);
-            sum += (T)m.s[j * n + c] * between<T>(z, m.table, from, p.w);
-            const T phi = z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w) : T(0);
+            const int64_t from = table_at(z, p.interval, c);
+            const T along =
+                between<T>(z, m.table, from + (z.parts - 1) * TABLE_BLOCK, p.w, p.factor);
+            sum += (T)m.s[j * n + c] * between<T>(z, m.table, from, p.w, p.factor);
+            const T phi =
+                z.parts == 3 ? between<T>(z, m.table, from + TABLE_BLOCK, p.w, p.factor) : T(0);
             for (int a = 0; a < 3; a++) {
                 if (z.parts == 3)
                     vector[a] += (T)m.v[vectors_at(z.atoms, j, c) + a * TABLE_BLOCK] * phi;
@@ -130,10 +136,10 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         for (int64_t e = (int32_t)m.starts[i]; e < end; e++) {
             const int64_t j = (int32_t)m.link[e];
             const place<T> p = place_of<T>(z, length_of(z, m, e));
-            const int64_t from = table_at(z, p.knot, c);
-            sum += (T)gs[j * n + c] * between<T>(z, m.table, from, p.w);
+            const int64_t from = table_at(z, p.interval, c);
+            sum += (T)gs[j * n + c] * between<T>(z, m.table, from, p.w, p.factor);
             if (z.parts == 3) {
-                const T phi = between<T>(z, m.table, from + TABLE_BLOCK, p.w);
+                const T phi = between<T>(z, m.table, from + TABLE_BLOCK, p.w, p.factor);
                 for (int a = 0; a < 3; a++)
                     vector[a] += (T)gv[vectors_at(z.atoms, j, c) + a * TABLE_BLOCK] * phi;
             }
@@ -161,9 +167,9 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         const place<T> p = place_of<T>(z, (T)m.edge[4 * e + 3]);
         T length = 0, direction[3] = {0, 0, 0};
         for (int64_t c = lane; c < n; c += WARP_SIZE) {
-            const int64_t from = table_at(z, p.knot, c),
+            const int64_t from = table_at(z, p.interval, c),
                           along = from + (z.parts - 1) * TABLE_BLOCK;
-            const T phi = between<T>(z, m.table, along, p.w);
+            const T phi = between<T>(z, m.table, along, p.w, p.factor);
             T by_s = (T)m.s[j * n + c] * (T)gs[i * n + c] + (T)m.s[i * n + c] * (T)gs[j * n + c],
               by_v = 0, by_u = 0;
             const int64_t to = vectors_at(z.atoms, i, c), back = vectors_at(z.atoms, j, c);
@@ -174,10 +180,10 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
                 if (z.parts == 3)
                     by_v += (T)m.v[back + a * TABLE_BLOCK] * g + (T)m.v[to + a * TABLE_BLOCK] * h;
             }
-            length += by_s * between<T>(z, m.table, from, p.slope);
+            length += by_s * between<T>(z, m.table, from, p.slope, T(0));
             if (z.parts == 3)
-                length += by_v * between<T>(z, m.table, from + TABLE_BLOCK, p.slope);
-            length += by_u * between<T>(z, m.table, along, p.slope);
+                length += by_v * between<T>(z, m.table, from + TABLE_BLOCK, p.slope, T(0));
+            length += by_u * between<T>(z, m.table, along, p.slope, T(0));
         }
         length = warp_sum(length);
         for (int a = 0; a < 3; a++)
@@ -196,8 +202,7 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 static struct message_sizes sizes_of(const struct aster_args *a, int at)
 {
     const struct aster_tensor *s = &a->in[at], *table = &a->in[at + 2];
-    return {s->dim[0],     a->in[at + 1].dim[0], s->dim[1],
-            table->dim[1], table->dim[3],        a->f[0]};
+    return {s->dim[0], a->in[at + 1].dim[0], s->dim[1], table->dim[1] - 3, table->dim[2], a->f[0]};
 }
 /* at: the first of s, edge, table, link, starts, v */
 template <class T>
@@ -277,9 +282,8 @@ static void direction(const struct aster_args *a)
 {
     const int64_t n = a->in[0].dim[0];
     if (n > 0)
-        ASTER_LAUNCH((direction_kernel<T>), grid_of(a->device, n, MESSAGE_THREADS),
-                     MESSAGE_THREADS, 0, a->device, n, (T)a->f[0], in_view<T>(a, 0),
-                     out_view<T>(a, 0));
+        ASTER_LAUNCH((direction_kernel<T>), grid_of(a->device, n, MESSAGE_THREADS), MESSAGE_THREADS,
+                     0, a->device, n, (T)a->f[0], in_view<T>(a, 0), out_view<T>(a, 0));
 }
 template <class T>
 static void direction_dx(const struct aster_args *a)
@@ -321,7 +325,8 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 /* A thread per channel up to the end of its block: those beyond the width write zeros. */
 template <class T>
 __global__ void __launch_bounds__(MESSAGE_THREADS)
-    length_back(vector_sizes z, view<const T> dq, view<const T> v, view<T> ds, view<T> dv)
+    length_back(vector_sizes z, view<const T> dq, view<const T> v, bool has_s, view<const T> s0,
+                bool has_v, view<const T> v0, view<T> ds, view<T> dv)
 {
     for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
         const divided at = divide(k, z.end);
@@ -330,10 +335,12 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
         if (c < z.width) {
             const T root = root_of<T>(z, v, x);
             by = root == 0 ? T(0) : (T)dq[(2 * i + 1) * z.width + c] / root;
-            ds[i * z.width + c] = (T)dq[2 * i * z.width + c];
+            ds[i * z.width + c] =
+                (T)dq[2 * i * z.width + c] + (has_s ? (T)s0[i * z.width + c] : T(0));
         }
         for (int a = 0; a < 3; a++)
-            dv[x + a * TABLE_BLOCK] = (T)v[x + a * TABLE_BLOCK] * by;
+            dv[x + a * TABLE_BLOCK] =
+                (T)v[x + a * TABLE_BLOCK] * by + (has_v ? (T)v0[x + a * TABLE_BLOCK] : T(0));
     }
 }
 
@@ -352,6 +359,29 @@ ASTER_DEV mixing<T> mixing_of(const vector_sizes &z, view<const T> m)
     return x;
 }
 
+/* Channel c of atom i: where it lies among the layer's values and among vectors, and its gates, 0
+ * behind the last channel */
+template <class T>
+struct gate {
+    int64_t i, c, p, to;
+    bool is_there;
+    T o1, o2;
+};
+template <class T>
+ASTER_DEV gate<T> gate_of(const vector_sizes &z, view<const T> o, int64_t k)
+{
+    const divided at = divide(k, z.end);
+    gate<T> g;
+    g.i = at.by;
+    g.c = at.rest;
+    g.p = 3 * g.i * z.width + g.c;
+    g.to = vectors_at(z.atoms, g.i, g.c);
+    g.is_there = g.c < z.width;
+    g.o1 = g.is_there ? (T)o[g.p + z.width] : T(0);
+    g.o2 = g.is_there ? (T)o[g.p + 2 * z.width] : T(0);
+    return g;
+}
+
 template <class T>
 __global__ void __launch_bounds__(MESSAGE_THREADS)
     gate_kernel(vector_sizes z, view<const T> s, view<const T> v, view<const T> o,
@@ -359,19 +389,15 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 {
     const mixing<T> x = mixing_of<T>(z, matrix);
     for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
-        const divided at = divide(k, z.end);
-        const int64_t i = at.by, c = at.rest, p = 3 * i * z.width + c,
-                      to = vectors_at(z.atoms, i, c);
-        const bool is_there = c < z.width;
-        const T o1 = is_there ? (T)o[p + z.width] : T(0),
-                o2 = is_there ? (T)o[p + 2 * z.width] : T(0);
-        if (is_there)
-            t[i * z.width + c] = (T)s[i * z.width + c] + (T)o[p];
+        const gate<T> g = gate_of<T>(z, o, k);
+        const int64_t channel = g.i * z.width + g.c;
+        if (g.is_there)
+            t[channel] = (T)s[channel] + (T)o[g.p];
         for (int a = 0; a < 3; a++) {
             T sum = 0;
             for (int b = 0; b < 3; b++)
-                sum += x.m[3 * a + b] * (T)v[to + b * TABLE_BLOCK];
-            w[to + a * TABLE_BLOCK] = (T)v[to + a * TABLE_BLOCK] * o1 + sum * o2;
+                sum += x.m[3 * a + b] * (T)v[g.to + b * TABLE_BLOCK];
+            w[g.to + a * TABLE_BLOCK] = (T)v[g.to + a * TABLE_BLOCK] * g.o1 + sum * g.o2;
         }
     }
 }
@@ -382,28 +408,23 @@ __global__ void __launch_bounds__(MESSAGE_THREADS)
 {
     const mixing<T> x = mixing_of<T>(z, matrix);
     for (int64_t k = thread_of_grid(); k < z.atoms * z.end; k += threads_of_grid()) {
-        const divided at = divide(k, z.end);
-        const int64_t i = at.by, c = at.rest, p = 3 * i * z.width + c,
-                      to = vectors_at(z.atoms, i, c);
-        const bool is_there = c < z.width;
-        const T o1 = is_there ? (T)o[p + z.width] : T(0),
-                o2 = is_there ? (T)o[p + 2 * z.width] : T(0);
+        const gate<T> g = gate_of<T>(z, o, k);
         T g1 = 0, g2 = 0;
         for (int a = 0; a < 3; a++) {
-            const T g = dw[to + a * TABLE_BLOCK];
+            const T d = dw[g.to + a * TABLE_BLOCK];
             T mixed = 0, back = 0;
             for (int b = 0; b < 3; b++) {
-                mixed += x.m[3 * a + b] * (T)v[to + b * TABLE_BLOCK];
-                back += x.m[3 * b + a] * (T)dw[to + b * TABLE_BLOCK];
+                mixed += x.m[3 * a + b] * (T)v[g.to + b * TABLE_BLOCK];
+                back += x.m[3 * b + a] * (T)dw[g.to + b * TABLE_BLOCK];
             }
-            g1 += g * (T)v[to + a * TABLE_BLOCK];
-            g2 += g * mixed;
-            dv[to + a * TABLE_BLOCK] = g * o1 + back * o2;
+            g1 += d * (T)v[g.to + a * TABLE_BLOCK];
+            g2 += d * mixed;
+            dv[g.to + a * TABLE_BLOCK] = d * g.o1 + back * g.o2;
         }
-        if (is_there) {
-            go[p] = (T)ds[i * z.width + c];
-            go[p + z.width] = g1;
-            go[p + 2 * z.width] = g2;
+        if (g.is_there) {
+            go[g.p] = (T)ds[g.i * z.width + g.c];
+            go[g.p + z.width] = g1;
+            go[g.p + 2 * z.width] = g2;
         }
     }
 }
@@ -417,7 +438,7 @@ static struct vector_sizes vectors_of(const struct aster_args *a, int rows, int 
 #define VECTORS_LAUNCH(kernel, z, ...)                                                             \
     do {                                                                                           \
         if ((z).atoms * (z).width > 0)                                                             \
-            ASTER_LAUNCH((kernel<T>), grid_of(a->device, (z).atoms * (z).end, MESSAGE_THREADS),    \
+            ASTER_LAUNCH((kernel<T>), grid_of(a->device, (z).atoms *(z).end, MESSAGE_THREADS),     \
                          MESSAGE_THREADS, 0, a->device, z, __VA_ARGS__);                           \
     } while (0)
 
@@ -431,8 +452,11 @@ template <class T>
 static void vector_length_dx(const struct aster_args *a)
 {
     const vector_sizes z = vectors_of(a, 0, 2);
-    VECTORS_LAUNCH(length_back, z, in_view<T>(a, 0), in_view<T>(a, 1), out_view<T>(a, 0),
-                   out_view<T>(a, 1));
+    const bool has_s = a->n_in > 2 && a->in[2].p, has_v = a->n_in > 3;
+    const view<const T> none = view_new<const T>(nullptr, 0, "none");
+    VECTORS_LAUNCH(length_back, z, in_view<T>(a, 0), in_view<T>(a, 1), has_s,
+                   has_s ? in_view<T>(a, 2) : none, has_v, has_v ? in_view<T>(a, 3) : none,
+                   out_view<T>(a, 0), out_view<T>(a, 1));
 }
 template <class T>
 static void vector_gate(const struct aster_args *a)

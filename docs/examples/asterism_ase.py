@@ -84,9 +84,10 @@ class Asterism(Calculator):
         failed = ctypes.c_int64()
         if self.lib.aster_calculator_run(self.handle, len(images), records, ctypes.byref(failed)) != 0:
             raise RuntimeError(self.lib.aster_calculator_message(self.handle).decode())
-        for i, (record, result) in enumerate(zip(records, results)):
-            if record.status:
-                raise ValueError(self.lib.aster_calculator_reason(self.handle, i).decode())
+        faults = [self.lib.aster_calculator_reason(self.handle, i).decode() for i, record in enumerate(records) if record.status]
+        if faults:
+            raise ValueError("\n".join(faults))
+        for record, result in zip(records, results):
             result["energy"] = record.energy
         return results
 

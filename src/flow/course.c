@@ -7,6 +7,7 @@
 
 /* One neighbour task has about so many atoms */
 enum { CHUNK_ATOMS = 2048, CHUNK_STRUCTURES = 64, NUMBERS_PER_EDGE = 5 };
+#define SAME_PLACE     1e-4 /* A teacher's structures may have been written with fewer digits. */
 #define LEAST_DISTANCE 1e-3 /* nearer atoms are in one place: there is no force between them */
 
 static void fail(struct aster_course_item *x, int32_t status, const char *reason)
@@ -48,13 +49,8 @@ static int look_at_labels(struct aster_ctx *ctx, const struct aster_structure *s
 static int look_at(struct aster_course *c, struct aster_course_item *x,
                    const struct aster_structures_place *at, int64_t max_number)
 {
-    char where[256];
-    if (at->line)
-        snprintf(where, sizeof where, "%.*s:%lld: structure '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->line, ASTER_CUT(60, at->name));
-    else
-        snprintf(where, sizeof where, "%.*s: structure %lld '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->index + 1, ASTER_CUT(60, at->name));
+    char where[ASTER_STRUCTURES_WHERE];
+    aster_structures_where(at, where);
     int rc = at->fault ? ASTER_EFORMAT
                        : aster_structure_check(c->ctx, &x->s, (int)aster_min64(max_number, 118),
                                                where, NULL);
@@ -104,6 +100,75 @@ int aster_course_read(struct aster_course *c, const struct aster_structure_sourc
         }
         aster_structures_close(&r);
     }
+    return rc;
+}
+
+/* ---- a teacher ---- */
+
+static int check_same(struct aster_ctx *ctx, const struct aster_course_item *x,
+                      const struct aster_structure *s, const char *where)
+{
+    if (s->n != x->s.n)
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: has %lld atoms, structure '%.*s' of the data %lld; the same ones in "
+                          "the same order are expected of a teacher",
+                          where, (long long)s->n, ASTER_CUT(60, x->id), (long long)x->s.n);
+    for (int64_t k = 0; k < 3 * s->n; k++)
+        if (s->number[k / 3] != x->s.number[k / 3] ||
+            !(fabs(s->position[k] - x->s.position[k]) <= SAME_PLACE))
+            return aster_fail(ctx, ASTER_EFORMAT,
+                              "%s: atom %lld is not that of structure '%.*s' of the data; the same "
+                              "ones in the same order are expected of a teacher",
+                              where, (long long)(k / 3 + 1), ASTER_CUT(60, x->id));
+    return 0;
+}
+
+static int teach(struct aster_course *c, struct aster_course_item *x, struct aster_structure *s,
+                 const struct aster_structures_place *at)
+{
+    char where[ASTER_STRUCTURES_WHERE];
+    aster_structures_where(at, where);
+    if (x->status)
+        return 0;
+    if (!at->fault)
+        ASTER_TRY(check_same(c->ctx, x, s, where));
+    int rc = at->fault ? ASTER_EFORMAT : look_at_labels(c->ctx, s, c->single, where);
+    if (rc == ASTER_ENOMEM)
+        return rc;
+    if (rc < 0) {
+        fail(x, ASTER_EFORMAT, at->fault ? at->fault : aster_ctx_message(c->ctx));
+        aster_ctx_clear(c->ctx);
+        return 0;
+    }
+    x->teacher_energy = s->energy;
+    x->teacher_force = s->force;
+    s->force = NULL;
+    c->held += 3 * s->n * (int64_t)sizeof *s->force;
+    return 0;
+}
+
+int aster_course_teach(struct aster_course *c, int64_t n_files, const char *const *path)
+{
+    int64_t n = 0;
+    int rc = 0;
+    for (int64_t k = 0; k < n_files && rc == 0; k++) {
+        struct aster_structures *r = NULL;
+        struct aster_structures_place at;
+        struct aster_structure one = {0};
+        ASTER_TRY(aster_structures_open(c->ctx, path[k], &r));
+        while (rc >= 0 && (rc = aster_structures_next(r, &one, &at)) == 1) {
+            if (n < c->n)
+                rc = teach(c, &c->item[n], &one, &at);
+            n++;
+            aster_structure_free(&one);
+        }
+        aster_structures_close(&r);
+    }
+    if (rc == 0 && n != c->n)
+        rc = aster_fail(c->ctx, ASTER_EFORMAT,
+                        "%s: the teacher's files hold %lld structures, the data %lld; the same "
+                        "ones in the same order are expected",
+                        path[0], (long long)n, (long long)c->n);
     return rc;
 }
 
@@ -268,6 +333,10 @@ uint64_t aster_course_hash(int64_t n, struct aster_course_item *const *x)
         h = aster_fnv1a64_more(h, s->pbc, sizeof s->pbc);
         h = aster_fnv1a64_more(h, &s->energy, sizeof s->energy);
         h = aster_fnv1a64_more(h, s->force, (size_t)(3 * s->n) * sizeof *s->force);
+        if (!x[i]->teacher_force)
+            continue;
+        h = aster_fnv1a64_more(h, &x[i]->teacher_energy, sizeof x[i]->teacher_energy);
+        h = aster_fnv1a64_more(h, x[i]->teacher_force, (size_t)(3 * s->n) * sizeof *s->force);
     }
     return h;
 }
@@ -293,6 +362,7 @@ void aster_course_free(struct aster_course *c)
     for (int64_t i = 0; i < c->n; i++) {
         aster_free(&c->item[i].id);
         aster_free(&c->item[i].reason);
+        aster_free(&c->item[i].teacher_force);
         aster_course_forget(&c->item[i]);
         aster_structure_free(&c->item[i].s);
     }

@@ -2,6 +2,7 @@
 /* Batches of structures through the force field's program: fill, program, commit. */
 #include "flow/field.h"
 
+#include "flow/field_neighbours.h"
 #include "runtime/slots.h"
 #include "train/train.h"
 
@@ -9,8 +10,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Atoms of a task: a few milliseconds of a core, or enough to fill a GPU */
-enum { CORE_ATOMS = 256, GPU_ATOMS = 1 << 15, PLACES_PER_WORKER = 2 };
+/* Atoms of a task: a few milliseconds of a core, whose caches hold their values; or enough to fill
+ * a GPU */
+enum { CORE_ATOMS = 128, GPU_ATOMS = 1 << 15, PLACES_PER_WORKER = 2 };
 /* What parts that are read, their neighbours and results may take of the memory: one of so many */
 enum { PART_SHARE = 4, BYTES_PER_EDGE = 120 };
 
@@ -21,11 +23,12 @@ struct place { /* a slot: a batch in flight */
     struct aster_field_item **item;
     void (*done)(void *arg);
     void *arg;
-    struct aster_plan *plan;
+    struct aster_plan *plan; /* of these sizes */
+    int64_t plan_n, plan_atoms, plan_edges;
     int64_t at_number, at_src, at_dst, at_vector, at_owner, at_edge_owner; /* in the input */
     int64_t at_starts, at_reverse;                                         /* with tables */
     int64_t at_energy, at_force, at_virial;                                /* in the output */
-    struct aster_buffer *input, *output, *arena; /* as large as was needed so far */
+    struct aster_buffer *input, *output; /* as large as was needed so far */
 };
 
 struct aster_field {
@@ -38,9 +41,13 @@ struct aster_field {
     struct aster_buffer *param, *constants;
     bool is_view; /* these two are another's */
     int64_t room, most;
+    struct aster_buffer *arena; /* a worker's, which its caches hold from one batch to the next; or,
+                                   of a structure that is alone, the only one */
+    bool is_alone;
     struct aster_slots slots;
     struct place *place;
     int n_places;
+    struct aster_field_lists *lists; /* NULL: no GPU */
 };
 
 /* ---- setting up ---- */
@@ -105,6 +112,8 @@ static int make(struct aster_field *f, const struct aster_forcefield_file *w)
     f->most = f->env->memory_limit - f->env->memory_limit / PART_SHARE - f->o.held -
               atomic_load(&f->env->memory_used);
     f->room = f->most / n_places;
+    ASTER_TRY(
+        aster_field_lists_new(f->ctx, f->rt, f->env->memory_limit / PART_SHARE / 2, &f->lists));
     return f->room > 0 ? 0
                        : aster_fail(f->ctx, ASTER_ELIMIT,
                                     "the memory limit of %lld bytes leaves nothing beside the "
@@ -151,11 +160,14 @@ int aster_field_new_on(struct aster_ctx *ctx, struct aster_runtime *rt,
                      NULL, out);
 }
 
-static void free_buffers(struct aster_field *f, struct place *p)
+/* Waits for the tasks that use them. */
+static void free_buffers(struct aster_field *f)
 {
-    aster_buffer_free(f->rt, &p->input);
-    aster_buffer_free(f->rt, &p->output);
-    aster_buffer_free(f->rt, &p->arena);
+    for (int k = 0; k < f->n_places; k++) {
+        aster_buffer_free(f->rt, &f->place[k].input);
+        aster_buffer_free(f->rt, &f->place[k].output);
+    }
+    aster_buffer_free(f->rt, &f->arena);
 }
 
 void aster_field_free(struct aster_field **fp)
@@ -165,12 +177,13 @@ void aster_field_free(struct aster_field **fp)
         return;
     if (f->n_places)
         aster_slots_wait(&f->slots);
+    aster_field_lists_free(&f->lists);
     for (int k = 0; k < f->n_places; k++) {
         struct place *p = &f->place[k];
         aster_plan_free(&p->plan);
-        free_buffers(f, p);
         aster_free(&p->item);
     }
+    free_buffers(f);
     if (!f->is_view) {
         aster_buffer_free(f->rt, &f->param);
         aster_buffer_free(f->rt, &f->constants);
@@ -361,12 +374,12 @@ static void batch_done(void *arg)
 
 /* ---- submission ---- */
 
-static int grow(struct aster_field *f, int64_t bytes, struct aster_buffer **b)
+static int grow(struct aster_field *f, int64_t bytes, bool scratch, struct aster_buffer **b)
 {
     if (*b && (*b)->bytes >= bytes)
         return 0;
     aster_buffer_free(f->rt, b);
-    return aster_buffer_new(f->rt, bytes, b);
+    return scratch ? aster_buffer_new_scratch(f->rt, bytes, b) : aster_buffer_new(f->rt, bytes, b);
 }
 
 static int64_t bytes_with(const struct aster_buffer *b, int64_t wanted)
@@ -374,18 +387,23 @@ static int64_t bytes_with(const struct aster_buffer *b, int64_t wanted)
     return b ? aster_max64(b->bytes, wanted) : wanted;
 }
 
-/* Buffers of other batches stay as long as they and what is wanted now fit the room together. */
+/* Buffers of earlier batches stay as long as they and what is wanted now fit the memory together.
+ */
 static int make_buffers(struct aster_field *f, struct place *p)
 {
     int64_t in = aster_plan_bytes(p->plan, ASTER_CLASS_INPUT),
             out = aster_plan_bytes(p->plan, ASTER_CLASS_OUTPUT),
-            arena = aster_plan_bytes(p->plan, ASTER_CLASS_ARENA);
-    if (bytes_with(p->input, in) + bytes_with(p->output, out) + bytes_with(p->arena, arena) >
-        f->room)
-        free_buffers(f, p);
-    ASTER_TRY(grow(f, in, &p->input));
-    ASTER_TRY(grow(f, out, &p->output));
-    return grow(f, arena, &p->arena);
+            arena = aster_plan_bytes(p->plan, ASTER_CLASS_ARENA),
+            all = f->env->n_workers * bytes_with(f->arena, arena);
+    for (int k = 0; k < f->n_places; k++) {
+        const struct place *q = &f->place[k];
+        all += bytes_with(q->input, q == p ? in : 0) + bytes_with(q->output, q == p ? out : 0);
+    }
+    if (all > f->room * f->n_places)
+        free_buffers(f);
+    ASTER_TRY(grow(f, in, false, &p->input));
+    ASTER_TRY(grow(f, out, false, &p->output));
+    return grow(f, arena, !f->is_alone, &f->arena);
 }
 
 static int find_places(struct place *p)
@@ -414,6 +432,18 @@ static int find_places(struct place *p)
     return aster_plan_find(p->f->ctx, p->plan, ASTER_CLASS_INPUT, "reverse", NULL, &p->at_reverse);
 }
 
+static int make_plan(struct place *p, int64_t n, int64_t n_atoms, int64_t n_edges)
+{
+    if (p->plan && p->plan_n == n && p->plan_atoms == n_atoms && p->plan_edges == n_edges)
+        return 0;
+    aster_plan_free(&p->plan);
+    p->plan_n = n;
+    p->plan_atoms = n_atoms;
+    p->plan_edges = n_edges;
+    ASTER_TRY(bind(p->f, n, n_atoms, n_edges, &p->plan));
+    return find_places(p);
+}
+
 static int submit_tasks(struct place *p)
 {
     struct aster_field *f = p->f;
@@ -428,7 +458,7 @@ static int submit_tasks(struct place *p)
     if (aster_program_class_n(f->program, ASTER_CLASS_BUFFER))
         t.at[ASTER_ROLE_BUFFER] = f->constants;
     t.at[ASTER_ROLE_OUTPUT] = p->output;
-    t.at[ASTER_ROLE_ARENA] = p->arena;
+    t.at[ASTER_ROLE_ARENA] = f->arena;
     ASTER_TRY(aster_cl_program(f->env, &t));
     return aster_cl_commit(
         f->env,
@@ -448,9 +478,7 @@ static int submit(struct place *p, int64_t n, struct aster_field_item *const *it
         n_atoms += items[k]->structure->n;
         n_edges += items[k]->n_edges;
     }
-    aster_plan_free(&p->plan);
-    ASTER_TRY(bind(f, n, n_atoms, n_edges, &p->plan));
-    ASTER_TRY(find_places(p));
+    ASTER_TRY(make_plan(p, n, n_atoms, n_edges));
     ASTER_TRY(make_buffers(f, p));
     return submit_tasks(p);
 }
@@ -485,12 +513,12 @@ int aster_field_submit_alone(struct aster_field *f, struct aster_field_item *ite
                              void (*done)(void *arg), void *arg)
 {
     aster_slots_wait(&f->slots);
-    for (int k = 0; k < f->n_places; k++)
-        free_buffers(f, &f->place[k]);
+    free_buffers(f);
+    f->is_alone = true;
     int rc = aster_field_submit(f, 1, &item, done, arg);
     aster_slots_wait(&f->slots);
-    for (int k = 0; k < f->n_places; k++)
-        free_buffers(f, &f->place[k]);
+    f->is_alone = false;
+    free_buffers(f);
     return rc;
 }
 
@@ -531,4 +559,19 @@ int aster_field_work(struct aster_field *f, const char *name, void (*work)(void 
     if (rc < 0)
         aster_free(&w);
     return rc;
+}
+
+/* ---- lists ---- */
+
+bool aster_field_has_gpu(const struct aster_field *f)
+{
+    return f->lists != NULL;
+}
+
+int aster_field_list(struct aster_field *f, struct aster_field_list *l)
+{
+    int rc = f->lists ? aster_field_lists_submit(f->lists, l) : 1;
+    if (rc <= 0)
+        return rc;
+    return aster_field_work(f, "neighbours", aster_field_list_find, aster_field_list_done, l);
 }

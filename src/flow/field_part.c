@@ -175,13 +175,7 @@ static void fill_columns(const struct aster_field_part *p, struct columns *c)
 
 static int write_columns(struct aster_h5 *f, int64_t n, const struct columns *c)
 {
-    const struct {
-        const char *name;
-        enum aster_dtype type;
-        int rank;
-        int64_t dim[2];
-        const void *data;
-    } all[] = {
+    const struct aster_h5_column all[] = {
         {"status", ASTER_I64, 1, {n}, c->status},
         {"hash", ASTER_I64, 1, {n}, c->hash},
         {"atoms", ASTER_I64, 1, {n}, c->atoms},
@@ -197,10 +191,7 @@ static int write_columns(struct aster_h5 *f, int64_t n, const struct columns *c)
     };
     ASTER_TRY(aster_h5_write_strings(f, "ids", n, c->ids));
     ASTER_TRY(aster_h5_write_strings(f, "reasons", n, c->reasons));
-    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
-        ASTER_TRY(
-            aster_h5_write(f, all[k].name, all[k].type, all[k].rank, all[k].dim, all[k].data));
-    return 0;
+    return aster_h5_write_columns(f, sizeof all / sizeof *all, all);
 }
 
 static int write_part(void *arg, const char *path)

@@ -21,14 +21,9 @@ static int next_structure(struct aster_structure_reader *r, struct aster_structu
 static int check_structure(struct aster_structure_reader *r, const struct aster_structure *s,
                            const struct aster_structures_place *at)
 {
-    char where[256];
+    char where[ASTER_STRUCTURES_WHERE];
     bool is_flat = false;
-    if (at->line)
-        snprintf(where, sizeof where, "%.*s:%lld: structure '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->line, ASTER_CUT(60, at->name));
-    else
-        snprintf(where, sizeof where, "%.*s: structure %lld '%.*s'", ASTER_CUT(150, at->path),
-                 (long long)at->index + 1, ASTER_CUT(60, at->name));
+    aster_structures_where(at, where);
     int rc =
         aster_structure_check(r->ctx, s, (int)aster_min64(r->max_number, 118), where, &is_flat);
     if (rc < 0) {

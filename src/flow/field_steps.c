@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EDGES_PER_ATOM = 8, MOST_SHARDS = 256 };
+enum { EDGES_PER_ATOM = 8, MOST_SHARDS = 256, N_OF_TEACHER = 2 };
 #define LEAST_FORCE 1e-8 /* shorter ones have no direction */
 
 /* ---- shards ---- */
@@ -40,38 +40,59 @@ static int64_t shard_of(int64_t k, int64_t n_shards)
     return at < n_shards ? at : 2 * n_shards - 1 - at;
 }
 
-void field_step_deal(struct field_step *st, int64_t n, const int64_t *order)
+static void deal(struct field_batch *b, int64_t n, const int64_t *order,
+                 struct aster_course_item **sorted, struct aster_course_item **item)
 {
-    int64_t place[MOST_SHARDS] = {0}, at = 0;
-    st->n = n;
-    st->n_atoms = 0;
-    st->n_shards = aster_min64(st->tr->l.c->shards, n);
+    int64_t place[MOST_SHARDS] = {0};
+    const struct aster_field_trainer *tr = b->st->tr;
+    b->n = n;
+    b->n_atoms = 0;
+    b->n_shards = aster_min64(tr->l.c->shards, n);
     for (int64_t k = 0; k < n; k++)
-        st->sorted[k] = st->tr->t.train[order[k]];
-    qsort(st->sorted, (size_t)n, sizeof *st->sorted, by_cost);
-    for (int64_t s = 0; s < st->n_shards; s++) {
-        struct field_shard *to = &st->shard[s];
-        to->st = st;
+        sorted[k] = tr->t.train[order[k]];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_cost);
+    for (int64_t s = 0; s < b->n_shards; s++) {
+        struct field_shard *to = &b->shard[s];
+        to->st = b->st;
+        to->batch = b;
         to->n = to->n_atoms = to->n_edges = 0;
     }
     for (int64_t k = 0; k < n; k++)
-        st->shard[shard_of(k, st->n_shards)].n++;
-    for (int64_t s = 0; s < st->n_shards; at += st->shard[s++].n)
-        st->shard[s].item = st->item + at;
+        b->shard[shard_of(k, b->n_shards)].n++;
+    for (int64_t s = 0; s < b->n_shards; item += b->shard[s++].n)
+        b->shard[s].item = item;
     for (int64_t k = 0; k < n; k++) {
-        int64_t s = shard_of(k, st->n_shards);
-        struct aster_course_item *x = st->shard[s].item[place[s]++] = st->sorted[k];
-        st->shard[s].n_atoms += x->s.n;
-        st->shard[s].n_edges += x->n_edges;
-        st->n_atoms += x->s.n;
+        int64_t s = shard_of(k, b->n_shards);
+        struct aster_course_item *x = b->shard[s].item[place[s]++] = sorted[k];
+        b->shard[s].n_atoms += x->s.n;
+        b->shard[s].n_edges += x->n_edges;
+        b->n_atoms += x->s.n;
     }
 }
 
-int field_shard_plan(struct aster_field_trainer *tr, struct field_shard *s, int64_t n_batch,
-                     int64_t atoms_batch)
+void field_step_deal(struct field_step *st, int64_t n, const int64_t *order)
 {
-    const struct aster_bind b[] = {
-        {"N", s->n_atoms}, {"E", s->n_edges}, {"B", s->n}, {"BG", n_batch}, {"NG", atoms_batch}};
+    int64_t size = st->tr->batch_size;
+    st->n = n;
+    st->n_batches = (n + size - 1) / size;
+    for (int64_t k = 0; k < st->n_batches; k++) {
+        struct field_batch *b = &st->batch[k];
+        b->st = st;
+        b->shard = st->shard + k * st->tr->n_shards;
+        deal(b, aster_min64(size, n - k * size), order + k * size, st->sorted, st->item + k * size);
+    }
+}
+
+/* Sums are divided by a batch's numbers and by how many batches there are: the step's loss is their
+ * mean. */
+int field_shard_plan(struct aster_field_trainer *tr, struct field_shard *s)
+{
+    const int64_t times = s->st->n_batches;
+    const struct aster_bind b[] = {{"N", s->n_atoms},
+                                   {"E", s->n_edges},
+                                   {"B", s->n},
+                                   {"BG", times * s->batch->n},
+                                   {"NG", times * s->batch->n_atoms}};
     const struct {
         enum aster_class c;
         const char *name;
@@ -86,10 +107,13 @@ int field_shard_plan(struct aster_field_trainer *tr, struct field_shard *s, int6
         {ASTER_CLASS_INPUT, "force", &s->at_force},
         {ASTER_CLASS_INPUT, "direction", &s->at_direction},
         {ASTER_CLASS_OUTPUT, "loss", &s->at_loss},
+        {ASTER_CLASS_INPUT, "teacher_energy", &s->at_teacher_energy},
+        {ASTER_CLASS_INPUT, "teacher_force", &s->at_teacher_force},
     };
+    const size_t n = sizeof all / sizeof *all - (tr->t.loss.teacher > 0 ? 0 : N_OF_TEACHER);
     aster_plan_free(&s->plan);
     ASTER_TRY(aster_plan_new(tr->l.ctx, tr->l.program, 5, b, NULL, &s->plan));
-    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+    for (size_t k = 0; k < n; k++)
         ASTER_TRY(aster_plan_find(tr->l.ctx, s->plan, all[k].c, all[k].name, NULL, all[k].at));
     return 0;
 }
@@ -104,9 +128,10 @@ static void put(enum aster_dtype t, void *to, int64_t k, double v)
         ((float *)to)[k] = (float)v;
 }
 
-static void put_labels(const struct field_shard *sh, const struct aster_structure *s, int64_t k,
+static void put_labels(const struct field_shard *sh, const struct aster_course_item *x, int64_t k,
                        int64_t atom, char *in)
 {
+    const struct aster_structure *s = &x->s;
     enum aster_dtype t = sh->st->tr->t.t.real;
     put(t, in + sh->at_energy, k, s->energy);
     for (int64_t i = 0; i < s->n; i++) {
@@ -116,6 +141,11 @@ static void put_labels(const struct field_shard *sh, const struct aster_structur
             put(t, in + sh->at_force, 3 * (atom + i) + a, f[a]);
             put(t, in + sh->at_direction, 3 * (atom + i) + a, f[a] / size);
         }
+    }
+    if (sh->st->tr->t.loss.teacher > 0) {
+        put(t, in + sh->at_teacher_energy, k, x->teacher_energy);
+        for (int64_t i = 0; i < 3 * s->n; i++)
+            put(t, in + sh->at_teacher_force, 3 * atom + i, x->teacher_force[i]);
     }
 }
 
@@ -177,7 +207,7 @@ static void fill(void *arg, void *const *out)
         memcpy(number + atom, x->s.number, (size_t)x->s.n * sizeof *number);
         for (int64_t i = 0; i < x->s.n; i++)
             owner[atom + i] = (int32_t)k;
-        put_labels(sh, &x->s, k, atom, in);
+        put_labels(sh, x, k, atom, in);
         int rc = fill_one(sh, x, atom, edge, in);
         if (rc < 0)
             atomic_store(&sh->st->tr->l.failed, rc);
@@ -188,21 +218,36 @@ static void fill(void *arg, void *const *out)
 
 /* ---- the end of a step ---- */
 
-/* A batch without a finite loss and gradient changes nothing: the norm says so to the update. */
+static double loss_of(const struct field_batch *b, const void *const *in)
+{
+    enum aster_dtype t = b->st->tr->t.t.real;
+    double part[MOST_SHARDS];
+    for (int64_t s = 0; s < b->n_shards; s++) {
+        const char *loss = (const char *)in[s] + b->shard[s].at_loss;
+        part[s] = t == ASTER_F64 ? *(const double *)loss : (double)*(const float *)loss;
+    }
+    return aster_tree_sum(b->n_shards, part);
+}
+
+static void take_loss(void *arg, const void *const *in)
+{
+    struct field_batch *b = arg;
+    b->loss = loss_of(b, in);
+}
+
+/* A step without a finite loss and gradient changes nothing: the norm says so to the update. */
 static void judge(void *arg, const void *const *in, void *out)
 {
     struct field_step *st = arg;
     struct aster_field_trainer *tr = st->tr;
-    double part[MOST_SHARDS], *norm = out;
-    for (int64_t s = 0; s < st->n_shards; s++) {
-        const char *loss = (const char *)in[s] + st->shard[s].at_loss;
-        part[s] = tr->t.t.real == ASTER_F64 ? *(const double *)loss : (double)*(const float *)loss;
-    }
-    double loss = aster_tree_sum(st->n_shards, part);
+    double *norm = out, loss = 0;
+    for (int64_t k = 0; k < st->n_batches - 1; k++)
+        loss += st->batch[k].loss;
+    loss += loss_of(&st->batch[st->n_batches - 1], in);
     bool is_finite = isfinite(loss) && isfinite(*norm);
     if (!is_finite)
         *norm = NAN;
-    tr->l.batch_loss[st->batch] = is_finite ? loss : NAN;
+    tr->l.batch_loss[st->number] = is_finite ? loss : NAN;
     int rc = atomic_load(&tr->l.env->failed);
     if (rc < 0)
         atomic_store(&tr->l.failed, rc);
@@ -224,7 +269,7 @@ static void make_plan(void *arg, const void *const *in)
 {
     struct field_shard *sh = arg;
     (void)in;
-    sh->rc = field_shard_plan(sh->st->tr, sh, sh->st->n, sh->st->n_atoms);
+    sh->rc = field_shard_plan(sh->st->tr, sh);
 }
 
 static void plan_done(void *arg)
@@ -253,20 +298,27 @@ static int submit_plan(struct field_shard *sh)
     return rc;
 }
 
-/* Batches up to FIELD_AHEAD behind this one; order begins with it. */
-static int plan_ahead(struct aster_field_trainer *tr, int64_t batch, const int64_t *order)
+static int plan_step(struct field_step *st)
+{
+    for (int64_t k = 0; k < st->n_batches; k++)
+        for (int64_t s = 0; s < st->batch[k].n_shards; s++)
+            ASTER_TRY(submit_plan(&st->batch[k].shard[s]));
+    return 0;
+}
+
+/* Steps up to FIELD_AHEAD behind this one; order begins with it. */
+static int plan_ahead(struct aster_field_trainer *tr, int64_t number, const int64_t *order)
 {
     int64_t size = aster_min64(tr->l.c->batch_size, tr->l.n_train);
-    int64_t end = aster_min64(batch + FIELD_AHEAD + 1, tr->l.n_batches);
+    int64_t end = aster_min64(number + FIELD_AHEAD + 1, tr->l.n_batches);
     for (; tr->n_planned < end; tr->n_planned++) {
         int64_t b = tr->n_planned;
         struct field_step *st = &tr->steps[aster_slots_take(&tr->places)];
         tr->ahead[b % (FIELD_AHEAD + 1)] = st;
-        st->batch = b;
+        st->number = b;
         field_step_deal(st, aster_min64(size, tr->l.n_train - b * size),
-                        order + (b - batch) * size);
-        for (int64_t s = 0; s < st->n_shards; s++)
-            ASTER_TRY(submit_plan(&st->shard[s]));
+                        order + (b - number) * size);
+        ASTER_TRY(plan_step(st));
     }
     return 0;
 }
@@ -278,8 +330,9 @@ static int wait_for_plans(struct field_step *st)
     while (st->n_pending > 0)
         aster_gate_wait(gate);
     aster_gate_unlock(gate);
-    for (int64_t s = 0; s < st->n_shards; s++)
-        ASTER_TRY(st->shard[s].rc);
+    for (int64_t k = 0; k < st->n_batches; k++)
+        for (int64_t s = 0; s < st->batch[k].n_shards; s++)
+            ASTER_TRY(st->batch[k].shard[s].rc);
     return 0;
 }
 
@@ -294,10 +347,10 @@ void field_steps_drop(struct aster_field_trainer *tr)
 
 /* ---- submission ---- */
 
-static int submit_shard(struct field_step *st, int64_t s, struct aster_buffer *input)
+static int submit_shard(struct field_shard *sh, int64_t s, struct aster_buffer *input,
+                        struct aster_buffer *grad)
 {
-    struct aster_field_trainer *tr = st->tr;
-    struct field_shard *sh = &st->shard[s];
+    struct aster_field_trainer *tr = sh->st->tr;
     const struct aster_buffer *const to[] = {input};
     struct aster_program_task t;
     double flops, bytes;
@@ -311,26 +364,65 @@ static int submit_shard(struct field_step *st, int64_t s, struct aster_buffer *i
     t.at[ASTER_ROLE_PARAM] = tr->l.param;
     t.at[ASTER_ROLE_BUFFER] = tr->l.running;
     t.at[ASTER_ROLE_OUTPUT] = tr->output[s];
-    t.at[ASTER_ROLE_GRAD] = tr->grad[s];
+    t.at[ASTER_ROLE_GRAD] = grad;
     t.at[ASTER_ROLE_ARENA] = tr->arena;
     aster_plan_cost(sh->plan, 0, &flops, &bytes);
     tr->flops += flops;
     return aster_cl_program(tr->l.env, &t);
 }
 
+/* The buffer that has the step's gradient at its end */
+static struct aster_buffer *sum_of(const struct aster_field_trainer *tr)
+{
+    return tr->sum ? tr->sum : tr->grad[0];
+}
+
+/* The shards of a batch, and their gradient behind those of the batches before */
+static int submit_batch(struct field_step *st, int64_t k, struct aster_buffer **input)
+{
+    struct aster_field_trainer *tr = st->tr;
+    struct field_batch *b = &st->batch[k];
+    struct aster_buffer *grad[MOST_SHARDS], *both[] = {sum_of(tr), tr->grad[0]};
+    const struct aster_buffer *const *const part = (const struct aster_buffer *const *)grad;
+    memcpy(grad, tr->grad, (size_t)b->n_shards * sizeof *grad);
+    grad[0] = k == 0 ? sum_of(tr) : tr->grad[0];
+    for (int64_t s = 0; s < b->n_shards; s++)
+        ASTER_TRY(submit_shard(&b->shard[s], s, input[s], grad[s]));
+    if (st->n_batches == 1)
+        return aster_learner_sum(&tr->l, b->n_shards, grad);
+    ASTER_TRY(aster_cl_add_tree(tr->l.env, tr->t.t.real, tr->l.n_param, (int)b->n_shards, part));
+    if (k == st->n_batches - 1)
+        return aster_learner_sum(&tr->l, 2, both);
+    if (k > 0)
+        ASTER_TRY(aster_cl_add_tree(tr->l.env, tr->t.t.real, tr->l.n_param, 2,
+                                    (const struct aster_buffer *const *)both));
+    return aster_cl_commit(
+        tr->l.env, &(struct aster_commit_task){.name = "batch_loss",
+                                               .n = (int)b->n_shards,
+                                               .in = (const struct aster_buffer *const *)tr->output,
+                                               .copy = take_loss,
+                                               .arg = b});
+}
+
+static int make_room(struct field_step *st)
+{
+    struct aster_field_trainer *tr = st->tr;
+    for (int64_t k = 0; k < st->n_batches; k++)
+        for (int64_t s = 0; s < st->batch[k].n_shards; s++)
+            ASTER_TRY(field_shard_room(tr, &st->batch[k].shard[s], s, 1));
+    return field_validation_ready(tr); /* which the room of these shards may have ended */
+}
+
 /* Up to the judge, whose end gives the step's slot and place. */
 static int submit(struct field_step *st, int64_t step)
 {
     struct aster_field_trainer *tr = st->tr;
-    for (int64_t s = 0; s < st->n_shards; s++)
-        ASTER_TRY(field_shard_room(tr, &st->shard[s], s, 1));
-    ASTER_TRY(field_validation_ready(tr)); /* which the room of these shards may have ended */
-    for (int64_t s = 0; s < st->n_shards; s++)
-        ASTER_TRY(submit_shard(st, s, tr->input[step % tr->n_sets][s]));
-    ASTER_TRY(aster_learner_sum(&tr->l, st->n_shards, tr->grad));
+    ASTER_TRY(make_room(st));
+    for (int64_t k = 0; k < st->n_batches; k++)
+        ASTER_TRY(submit_batch(st, k, tr->input[(step * tr->n_batches + k) % tr->n_sets]));
     return aster_cl_judge(
         tr->l.env, &(struct aster_judge_task){.name = "loss",
-                                              .n = (int)st->n_shards,
+                                              .n = (int)st->batch[st->n_batches - 1].n_shards,
                                               .in = (const struct aster_buffer *const *)tr->output,
                                               .out = tr->l.norm,
                                               .judge = judge,
@@ -357,7 +449,7 @@ int field_step_submit(struct aster_learner *l, int64_t epoch, int64_t batch, int
         rc = submit(st, step);
     }
     if (rc == 0)
-        return aster_learner_update(l, tr->grad[0], step, lr);
+        return aster_learner_update(l, sum_of(tr), step, lr);
     aster_runtime_wait(l->rt); /* what was submitted of it ends first */
     aster_slots_give(&l->slots, slot);
     return rc;

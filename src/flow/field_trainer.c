@@ -94,25 +94,31 @@ static int make_room(struct aster_learner *l, int64_t first, const int64_t *orde
     struct aster_field_trainer *tr = (struct aster_field_trainer *)l;
     int64_t size = aster_min64(l->c->batch_size, l->n_train);
     struct field_shard largest = {0};
-    int64_t n_batch = 0, atoms_batch = 0;
+    struct field_batch batch = {0};
     field_steps_drop(tr);
     tr->n_planned = first / size;
     tr->flops = 0;
     struct field_step *st = &tr->steps[0];
     for (int64_t i = first; i < l->n_train; i += size) {
         field_step_deal(st, aster_min64(size, l->n_train - i), order + i);
-        for (int64_t s = 0; s < st->n_shards; s++)
-            if (field_shard_cost(&st->shard[s]) > field_shard_cost(&largest)) {
-                largest = st->shard[s];
-                n_batch = st->n;
-                atoms_batch = st->n_atoms;
+        for (int64_t k = 0; k < st->n_batches * tr->n_shards; k++) {
+            const struct field_shard *sh = &st->shard[k];
+            const struct field_batch *b = &st->batch[k / tr->n_shards];
+            if (k % tr->n_shards < b->n_shards &&
+                field_shard_cost(sh) > field_shard_cost(&largest)) {
+                largest = *sh;
+                batch = *b;
             }
+        }
     }
     if (largest.n == 0)
         return 0;
-    struct field_shard probe = {
-        .n = largest.n, .n_atoms = largest.n_atoms, .n_edges = largest.n_edges};
-    ASTER_TRY(field_shard_plan(tr, &probe, n_batch, atoms_batch));
+    struct field_shard probe = {.st = st,
+                                .batch = &batch,
+                                .n = largest.n,
+                                .n_atoms = largest.n_atoms,
+                                .n_edges = largest.n_edges};
+    ASTER_TRY(field_shard_plan(tr, &probe));
     int rc = 0;
     for (int64_t s = 0; s < tr->n_shards && rc == 0; s++)
         rc = field_shard_room(tr, &probe, s, SLACK);
@@ -137,7 +143,7 @@ static const struct aster_learner_kind kind = {.start = start,
 
 static int make_steps(struct aster_field_trainer *tr)
 {
-    int64_t batch = aster_min64(tr->t.t.batch_size, tr->t.n_train);
+    int64_t size = aster_min64(tr->l.c->batch_size, tr->t.n_train);
     int n = (int)tr->t.t.window + FIELD_AHEAD + 1;
     ASTER_TRY(aster_slots_init(tr->l.ctx, &tr->l.slots, (int)tr->t.t.window));
     ASTER_TRY(aster_slots_init(tr->l.ctx, &tr->places, n));
@@ -149,9 +155,11 @@ static int make_steps(struct aster_field_trainer *tr)
         struct field_step *st = &tr->steps[k];
         st->tr = tr;
         st->place = k;
-        ASTER_TRY(aster_alloc(tr->l.ctx, tr->n_shards, sizeof *st->shard, &st->shard));
-        ASTER_TRY(aster_alloc(tr->l.ctx, batch, sizeof *st->item, &st->item));
-        ASTER_TRY(aster_alloc(tr->l.ctx, batch, sizeof *st->sorted, &st->sorted));
+        ASTER_TRY(aster_alloc(tr->l.ctx, tr->n_batches, sizeof *st->batch, &st->batch));
+        ASTER_TRY(
+            aster_alloc(tr->l.ctx, tr->n_batches * tr->n_shards, sizeof *st->shard, &st->shard));
+        ASTER_TRY(aster_alloc(tr->l.ctx, size, sizeof *st->item, &st->item));
+        ASTER_TRY(aster_alloc(tr->l.ctx, tr->batch_size, sizeof *st->sorted, &st->sorted));
     }
     return 0;
 }
@@ -170,6 +178,8 @@ static int make(struct aster_field_trainer *tr)
     ASTER_TRY(aster_alloc(ctx, tr->n_shards, sizeof *tr->grad, &tr->grad));
     for (int64_t s = 0; s < tr->n_shards; s++)
         ASTER_TRY(aster_learner_gradient(&tr->l, s, &tr->grad[s]));
+    if (tr->n_batches > 1)
+        ASTER_TRY(aster_learner_gradient(&tr->l, 0, &tr->sum));
     ASTER_TRY(make_steps(tr));
     return field_validation_make(tr);
 }
@@ -178,19 +188,24 @@ int aster_field_trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt,
                             const struct aster_field_training *t, struct aster_field_trainer **out)
 {
     *out = NULL;
-    ASTER_TRY(aster_learner_check(ctx, &t->t));
+    struct aster_train_config steps = t->t;
+    steps.batch_size *= t->accumulate;
+    ASTER_TRY(aster_learner_check(ctx, &steps));
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     struct aster_field_trainer *tr = *out;
     tr->t = *t;
+    tr->t.t = steps;
     tr->l.kind = &kind;
     tr->l.ctx = ctx;
     tr->l.rt = rt;
     tr->l.env = aster_runtime_env(rt);
     tr->l.c = &tr->t.t;
     tr->l.n_train = t->n_train;
-    int64_t batch = aster_min64(t->t.batch_size, t->n_train);
-    tr->l.n_batches = (t->n_train + batch - 1) / batch;
-    tr->l.most_shards = tr->n_shards = aster_min64(t->t.shards, batch);
+    int64_t size = aster_min64(steps.batch_size, t->n_train);
+    tr->l.n_batches = (t->n_train + size - 1) / size;
+    tr->batch_size = aster_min64(t->t.batch_size, t->n_train);
+    tr->n_batches = (size + tr->batch_size - 1) / tr->batch_size;
+    tr->l.most_shards = tr->n_shards = aster_min64(t->t.shards, tr->batch_size);
     int rc = make(tr);
     if (rc < 0)
         aster_field_trainer_free(out);
@@ -213,8 +228,9 @@ void aster_field_trainer_free(struct aster_field_trainer **trp)
     field_validation_free(tr);
     for (int k = 0; k < tr->n_steps; k++) {
         struct field_step *st = &tr->steps[k];
-        for (int64_t s = 0; st->shard && s < tr->n_shards; s++)
+        for (int64_t s = 0; st->shard && s < tr->n_batches * tr->n_shards; s++)
             aster_plan_free(&st->shard[s].plan);
+        aster_free(&st->batch);
         aster_free(&st->shard);
         aster_free(&st->item);
         aster_free(&st->sorted);
@@ -224,6 +240,7 @@ void aster_field_trainer_free(struct aster_field_trainer **trp)
         free_many(tr, &tr->input[k]);
     free_many(tr, &tr->output);
     free_many(tr, &tr->grad);
+    aster_buffer_free(tr->l.rt, &tr->sum);
     aster_buffer_free(tr->l.rt, &tr->arena);
     aster_buffer_free(tr->l.rt, &tr->none);
     aster_slots_done(&tr->places);
@@ -252,7 +269,12 @@ static int config_text(const struct aster_field_trainer *tr, struct aster_str *o
                      "loss: %s\nhuber_delta: %.17g\nenergy_weight: %.17g\nforce_weight: %.17g\n"
                      "angular_weight: %.17g\nbatch_size: %lld\nshards: %lld\n",
                      kinds[l->kind], l->huber_delta, l->energy, l->force, l->angle,
-                     (long long)t->t.batch_size, (long long)t->t.shards);
+                     (long long)(t->t.batch_size / t->accumulate), (long long)t->t.shards);
+    if (t->accumulate > 1)
+        aster_str_printf(out, "accumulate: %lld\n", (long long)t->accumulate);
+    if (l->teacher > 0)
+        aster_str_printf(out, "teacher_weight: %.17g\nteacher_temperature: %.17g\n", l->teacher,
+                         l->temperature);
     aster_learner_text(&t->t, out);
     aster_str_printf(out, "seed: %llu\nmonitor: %s\n", (unsigned long long)t->t.seed, t->t.monitor);
     aster_str_printf(out, "initial weights: %016llx\n", (unsigned long long)t->from_hash);

@@ -8,6 +8,7 @@
 
 struct aster_field_training {
     struct aster_train_config t; /* its model, bn and class weights do not count */
+    int64_t accumulate;          /* batches of a step */
     struct aster_forcefield_config c;
     struct aster_forcefield_loss loss;
     const struct aster_forcefield_file *from; /* NULL: initial parameters by seed */

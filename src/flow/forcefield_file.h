@@ -27,6 +27,13 @@ ASTER_CHECKED int aster_forcefield_save(struct aster_ctx *ctx, const char *path,
                                         const struct aster_forcefield_config *c, const char *name,
                                         const struct aster_program *p, const void *params,
                                         const double *buffers);
+/* The same of a file that fill makes: parameters of a program of energies in f32, and its buffers.
+ */
+ASTER_CHECKED int aster_forcefield_make(struct aster_ctx *ctx, const char *path,
+                                        const struct aster_forcefield_config *c, const char *name,
+                                        int (*fill)(void *arg, const struct aster_program *p,
+                                                    float *params, double *buffers),
+                                        void *arg);
 /* Evenly spaced centers from 0 to the cutoff, equal widths, as a new model has them. */
 void aster_forcefield_radial(const struct aster_forcefield_config *c, const struct aster_program *p,
                              double *buffers);

@@ -158,6 +158,33 @@ int aster_forcefield_save(struct aster_ctx *ctx, const char *path,
     return rc;
 }
 
+int aster_forcefield_make(struct aster_ctx *ctx, const char *path,
+                          const struct aster_forcefield_config *c, const char *name,
+                          int (*fill)(void *arg, const struct aster_program *p, float *params,
+                                      double *buffers),
+                          void *arg)
+{
+    struct aster_program *p = NULL;
+    float *params = NULL;
+    double *buffers = NULL;
+    int rc;
+    ASTER_GOTO(aster_forcefield_program(ctx, c, ASTER_F32, ASTER_FORCEFIELD_ENERGY, NULL, NULL, &p),
+               done);
+    ASTER_GOTO(
+        aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), sizeof *params, &params),
+        done);
+    ASTER_GOTO(
+        aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_BUFFER), sizeof *buffers, &buffers),
+        done);
+    ASTER_GOTO(fill(arg, p, params, buffers), done);
+    rc = aster_forcefield_save(ctx, path, c, name, p, params, buffers);
+done:
+    aster_program_free(&p);
+    aster_free(&params);
+    aster_free(&buffers);
+    return rc;
+}
+
 /* ---- from one format to another ---- */
 
 bool aster_forcefield_is(struct aster_ctx *ctx, const char *path)
@@ -178,29 +205,9 @@ bool aster_forcefield_is(struct aster_ctx *ctx, const char *path)
     return found;
 }
 
-static int read_and_save(struct aster_ctx *ctx, const struct aster_forcefield_file *w,
-                         const char *name, const char *out)
+static int fill_from(void *arg, const struct aster_program *p, float *params, double *buffers)
 {
-    struct aster_program *p = NULL;
-    float *params = NULL;
-    double *buffers = NULL;
-    int rc;
-    ASTER_GOTO(
-        aster_forcefield_program(ctx, &w->c, ASTER_F32, ASTER_FORCEFIELD_ENERGY, NULL, NULL, &p),
-        done);
-    ASTER_GOTO(
-        aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_PARAM), sizeof *params, &params),
-        done);
-    ASTER_GOTO(
-        aster_alloc(ctx, aster_program_class_n(p, ASTER_CLASS_BUFFER), sizeof *buffers, &buffers),
-        done);
-    ASTER_GOTO(aster_forcefield_read(w, p, params, buffers), done);
-    rc = aster_forcefield_save(ctx, out, &w->c, name, p, params, buffers);
-done:
-    aster_program_free(&p);
-    aster_free(&params);
-    aster_free(&buffers);
-    return rc;
+    return aster_forcefield_read(arg, p, params, buffers);
 }
 
 /* What the file calls its model, else its own name */
@@ -230,7 +237,7 @@ int aster_forcefield_convert(struct aster_ctx *ctx, const char *in, const char *
     ASTER_TRY(aster_forcefield_open(ctx, in, &w));
     int rc = name_of(ctx, &w, in, &name);
     if (rc == 0)
-        rc = read_and_save(ctx, &w, name, out);
+        rc = aster_forcefield_make(ctx, out, &w.c, name, fill_from, &w);
     aster_free(&name);
     aster_forcefield_close(&w);
     return rc;

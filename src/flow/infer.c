@@ -319,30 +319,37 @@ static int wait_for_room(struct engine *e)
     }
 }
 
+struct comparison {
+    struct aster_ctx *ctx;
+    const struct aster_shard *shard;
+    struct aster_shard *old;
+};
+
+static int compare(void *arg, const char *path, bool *same)
+{
+    struct comparison *c = arg;
+    const struct aster_shard *s = c->shard;
+    ASTER_TRY(aster_shard_read(c->ctx, path, s->index, &c->old));
+    *same = c->old->n == s->n && c->old->first == s->first;
+    for (int64_t i = 0; *same && i < s->n; i++)
+        *same = c->old->items[i].hash == s->items[i].hash &&
+                c->old->items[i].length == s->items[i].length &&
+                !strcmp(c->old->items[i].id, s->items[i].id);
+    return 0;
+}
+
 /* Whether an earlier part of the run committed this very shard. */
 static int committed_before(struct engine *e, const struct aster_shard *s, bool *same,
                             int64_t *failed)
 {
-    struct aster_shard *old = NULL;
-    *same = false;
+    struct comparison c = {e->ctx, s, NULL};
     *failed = 0;
-    if (!aster_store_has(e->c->store, s->index))
-        return 0;
-    if (aster_shard_load(e->ctx, e->c->store, s->index, &old) < 0) {
-        aster_log(e->ctx, ASTER_LOG_WARN, "%s; it is computed again", aster_ctx_message(e->ctx));
-        aster_ctx_clear(e->ctx);
-        return 0;
-    }
-    bool equal = old->n == s->n && old->first == s->first;
-    for (int64_t i = 0; equal && i < s->n; i++) {
-        equal = old->items[i].hash == s->items[i].hash &&
-                old->items[i].length == s->items[i].length &&
-                !strcmp(old->items[i].id, s->items[i].id);
-        *failed += old->items[i].status != 0;
-    }
-    *same = equal;
-    int rc = equal ? add_to_ledger(e, &old->text[ASTER_TEXT_FAILED]) : 0;
-    aster_shard_free(&old);
+    int rc = aster_store_compare(e->c->store, s->index, compare, &c, same);
+    for (int64_t i = 0; *same && i < s->n; i++)
+        *failed += c.old->items[i].status != 0;
+    if (*same)
+        rc = add_to_ledger(e, &c.old->text[ASTER_TEXT_FAILED]);
+    aster_shard_free(&c.old);
     return rc;
 }
 

@@ -119,6 +119,13 @@ ASTER_CHECKED int aster_run_weights(const struct aster_run *run, int stage, cons
                                     struct aster_weights **out);
 const char *aster_run_text(const struct aster_run *run, int stage,
                            const char *key); /* "" when unset */
+/* Which of n names the option says; the last where it says none of them. */
+int aster_run_choice(const struct aster_run *run, int stage, const char *key, int n,
+                     const char *const *names);
+/* ASTER_EPARAM; the message begins with the place of the option, or of the stage where it has a
+ * default. */
+int aster_run_refuse(const struct aster_run *run, int stage, const char *key, const char *fmt, ...)
+    ASTER_PRINTF(4, 5);
 /* The stage that an option of type STAGE names, NULL when unset; or the i-th of STAGES. */
 const struct aster_slot *aster_run_slot(const struct aster_run *run, int stage, const char *key,
                                         int64_t i);

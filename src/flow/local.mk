@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 libaster_a_SOURCES += src/flow/config_json.c src/flow/embeddings.c src/flow/history.c src/flow/infer.c \
-	src/flow/inputs.c src/flow/ledger.c src/flow/plots.c src/flow/progress.c src/flow/proteins.c \
+	src/flow/inputs.c src/flow/learner_options.c src/flow/ledger.c src/flow/plots.c src/flow/progress.c src/flow/proteins.c \
 	src/flow/report.c src/flow/report_loops.c src/flow/report_tables.c src/flow/results.c src/flow/run.c src/flow/times.c src/flow/timing.c src/flow/study.c src/flow/study_files.c src/flow/study_json.c src/flow/rundir.c src/flow/runfile.c \
 	src/flow/shard.c src/flow/store.c src/flow/split.c src/flow/stage_data.c src/flow/stage_evaluate.c \
 	src/flow/stage_experiments.c src/flow/stage_predict.c src/flow/stage_train.c \
@@ -20,7 +20,7 @@ libaster_a_SOURCES += src/flow/classifier_file.c src/flow/vnp_classify.c src/flo
 	src/flow/vnp_files.c src/flow/vnp_results.c src/flow/vnp_store.c src/flow/vnp_tables.c src/flow/stage_virnucpro.c src/flow/stage_validate_dna.c
 noinst_HEADERS += src/flow/classifier_file.h src/flow/vnp.h src/flow/vnp_tables.h
 dist_man_MANS += docs/asterism-results.5
-libaster_a_SOURCES += src/flow/field_batches.c src/flow/field_read.c src/flow/textfile.c
+libaster_a_SOURCES += src/flow/field_batches.c src/flow/field_neighbours.c src/flow/field_read.c src/flow/textfile.c
 libaster_a_SOURCES += src/flow/md_copy.c src/flow/md_groups.c src/flow/md_options.c src/flow/md_part.c src/flow/md_plots.c src/flow/md_summary.c src/flow/md_trajectory.c src/flow/md_write.c src/flow/stage_dynamics.c
 noinst_HEADERS += src/flow/md.h src/flow/md_groups.h src/flow/md_summary.h src/flow/md_trajectory.h
-noinst_HEADERS += src/flow/field_batches.h src/flow/textfile.h
+noinst_HEADERS += src/flow/field_batches.h src/flow/field_neighbours.h src/flow/textfile.h

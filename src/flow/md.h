@@ -92,10 +92,13 @@ void aster_md_forget(struct aster_md_copy *c); /* its records */
 ASTER_CHECKED int aster_md_part_commit(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
                                        int64_t n, struct aster_md_copy *copy, const char *device);
 /* Whether the part is there and of these very copies; if so and with take, they go on from it.
- * ended, may be NULL: none of them does. */
+ * step: where it ends; -1: none of them goes on. */
 ASTER_CHECKED int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
                                      int64_t n, struct aster_md_copy *copy, bool take, bool *there,
-                                     bool *ended);
+                                     int64_t *step);
+/* The records of a part that is there become the copies' own again. */
+ASTER_CHECKED int aster_md_part_recall(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
+                                       int64_t n, struct aster_md_copy *copy);
 struct aster_md_kept { /* of one copy */
     const char *device;
     int64_t n_samples, n_frames, n_events;
@@ -126,6 +129,7 @@ struct aster_md_output {
     int64_t n_units;
     const struct aster_md_unit {
         int64_t first, n, n_parts; /* copies; parts that there are */
+        bool is_within;            /* the next one is there too, as far as a stopped run came */
     } * unit;                      /* part s of unit u has the number s n_units + u */
     /* counted while written */
     int64_t failed;

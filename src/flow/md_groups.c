@@ -23,27 +23,58 @@ bool aster_md_unit_ended(const struct aster_md_run *r, int64_t unit)
     return r->step[unit] == r->o.steps || !is_alive(r, &r->unit[unit]);
 }
 
+/* Whether other units have copies of its structure */
+static bool is_part_of_one(const struct aster_md_run *r, const struct aster_md_unit *u)
+{
+    return r->o.ensemble == ASTER_EXCHANGE &&
+           (r->copy[u->first].replica > 0 || u->n % r->o.replicas != 0);
+}
+
+static int64_t segments_of(const struct aster_md_run *r)
+{
+    return (r->o.steps + r->o.checkpoint - 1) / r->o.checkpoint;
+}
+
+static int64_t end_of(const struct aster_md_run *r, int64_t n_parts)
+{
+    return aster_min64(r->o.steps, n_parts * r->o.checkpoint);
+}
+
+/* Whether copy i begins a unit of at most so many atoms, of which the last one has some. Copies
+ * that exchange are one unit, beside those of other structures, or, where they are too many, units
+ * of their own. */
+static bool begins_unit(const struct aster_md_run *r, int64_t i, int64_t atoms, int64_t most)
+{
+    const struct aster_md_copy *c = &r->copy[i];
+    const int64_t n = r->o.replicas, whole = n * c->s.n;
+    if (i == 0)
+        return true;
+    if (r->o.ensemble != ASTER_EXCHANGE)
+        return atoms + c->s.n > most;
+    if (c->replica > 0)
+        return whole > most && atoms + c->s.n > most;
+    return atoms + whole > most || n * r->copy[i - 1].s.n > most;
+}
+
 /* Which unit a copy is of depends on the input only: parts are found again whoever goes on. */
 static int cut_units(struct aster_md_run *r)
 {
     int64_t most = r->n_atoms / MOST_UNITS, atoms = 0;
     ASTER_TRY(aster_alloc(r->ctx, r->n, sizeof *r->unit, &r->unit));
     for (int64_t i = 0; i < r->n; i++) {
-        const struct aster_md_copy *c = &r->copy[i];
-        bool other = r->o.ensemble == ASTER_EXCHANGE && c->replica == 0;
-        if (i == 0 || atoms + c->s.n > most || other) {
+        if (begins_unit(r, i, atoms, most)) {
             r->unit[r->n_units++] = (struct aster_md_unit){.first = i};
             atoms = 0;
         }
-        atoms += c->s.n;
+        atoms += r->copy[i].s.n;
         r->unit[r->n_units - 1].n++;
     }
-    int64_t segments = (r->o.steps + r->o.checkpoint - 1) / r->o.checkpoint;
+    int64_t segments = segments_of(r);
     if (segments >= (INT64_C(1) << 28) / r->n_units)
-        return aster_fail(r->ctx, ASTER_EPARAM,
-                          "checkpoint: %lld steps of it are %lld parts of each of %lld units, more "
-                          "than a run can have; give a larger one",
-                          (long long)r->o.steps, (long long)segments, (long long)r->n_units);
+        return aster_run_refuse(r->run, r->stage, "checkpoint",
+                                "%lld steps of it are %lld parts of each of %lld units, more than "
+                                "a run can have; give a larger one",
+                                (long long)r->o.steps, (long long)segments, (long long)r->n_units);
     return 0;
 }
 
@@ -52,16 +83,17 @@ static int cut_units(struct aster_md_run *r)
 static int count_parts(struct aster_md_run *r, int64_t unit)
 {
     struct aster_md_unit *u = &r->unit[unit];
-    int64_t segments = (r->o.steps + r->o.checkpoint - 1) / r->o.checkpoint;
-    bool there = true, ended = false;
-    while (u->n_parts < segments && !ended) {
+    bool there = true;
+    int64_t step = 0;
+    while (there && step >= 0 && !u->is_within && u->n_parts < segments_of(r)) {
         ASTER_TRY(aster_md_part_find(r->ctx, r->store, u->n_parts * r->n_units + unit, u->n,
-                                     r->copy + u->first, false, &there, &ended));
-        if (!there)
-            break;
-        u->n_parts++;
+                                     r->copy + u->first, false, &there, &step));
+        if (there && step >= 0 && step < end_of(r, u->n_parts + 1))
+            u->is_within = true;
+        else if (there)
+            u->n_parts++;
     }
-    r->step[unit] = ended ? -1 : 0;
+    r->step[unit] = there && step < 0 ? -1 : 0;
     return 0;
 }
 
@@ -81,15 +113,18 @@ static void level_families(struct aster_md_run *r)
 static int take_parts(struct aster_md_run *r, int64_t unit)
 {
     struct aster_md_unit *u = &r->unit[unit];
+    int64_t last = (u->n_parts - !u->is_within) * r->n_units + unit, step = 0;
     bool there = true;
     r->step[unit] = 0;
-    if (u->n_parts == 0)
+    if (u->n_parts == 0 && !u->is_within)
         return 0;
-    ASTER_TRY(aster_md_part_find(r->ctx, r->store, (u->n_parts - 1) * r->n_units + unit, u->n,
-                                 r->copy + u->first, true, &there, NULL));
+    ASTER_TRY(
+        aster_md_part_find(r->ctx, r->store, last, u->n, r->copy + u->first, true, &there, &step));
     if (!there)
         return aster_fail(r->ctx, ASTER_EIO, "a part of the run was changed meanwhile");
-    r->step[unit] = aster_min64(r->o.steps, u->n_parts * r->o.checkpoint);
+    if (u->is_within)
+        ASTER_TRY(aster_md_part_recall(r->ctx, r->store, last, u->n, r->copy + u->first));
+    r->step[unit] = u->is_within ? step : end_of(r, u->n_parts);
     aster_progress_skip(r->progress, u->n * r->step[unit], 0);
     return 0;
 }
@@ -98,8 +133,8 @@ static int take_parts(struct aster_md_run *r, int64_t unit)
  * old ones must count. */
 static int forget_parts(struct aster_md_run *r, int64_t unit)
 {
-    int64_t segments = (r->o.steps + r->o.checkpoint - 1) / r->o.checkpoint;
-    for (int64_t k = r->unit[unit].n_parts; k < segments; k++)
+    const struct aster_md_unit *u = &r->unit[unit];
+    for (int64_t k = u->n_parts + u->is_within; k < segments_of(r); k++)
         if (aster_store_has(r->store, k * r->n_units + unit))
             ASTER_TRY(aster_store_forget(r->store, k * r->n_units + unit));
     return 0;
@@ -123,14 +158,14 @@ int aster_md_units(struct aster_md_run *r)
 /* ---- groups ---- */
 
 struct place { /* of a unit in the order of groups: alike ones together */
-    int64_t unit, structure, step, largest, atoms;
+    int64_t unit, family, step, largest, atoms; /* family: -1 where it is one for itself */
 };
 
 static int by_place(const void *a, const void *b)
 {
     const struct place *x = a, *y = b;
-    if (x->structure != y->structure)
-        return x->structure < y->structure ? -1 : 1;
+    if (x->family != y->family)
+        return x->family < y->family ? -1 : 1;
     if (x->step != y->step)
         return x->step < y->step ? -1 : 1;
     if (x->largest != y->largest)
@@ -146,9 +181,9 @@ static int list_places(struct aster_md_run *r, struct place **out, int64_t *n)
         const struct aster_md_unit *u = &r->unit[k];
         if (aster_md_unit_ended(r, k))
             continue;
-        p[*n] = (struct place){.unit = k, .step = r->step[k]};
-        if (r->o.ensemble == ASTER_EXCHANGE)
-            p[*n].structure = r->copy[u->first].structure;
+        p[*n] = (struct place){.unit = k, .family = -1, .step = r->step[k]};
+        if (is_part_of_one(r, u))
+            p[*n].family = r->copy[u->first].structure;
         for (int64_t i = u->first; i < u->first + u->n; i++) {
             p[*n].largest = aster_max64(p[*n].largest, r->copy[i].s.n);
             p[*n].atoms += r->copy[i].s.n;
@@ -165,6 +200,16 @@ static bool is_due(const struct aster_md_options *o, int64_t step)
     return o->ensemble == ASTER_EXCHANGE && step > 0 && step % o->exchange_interval == 0;
 }
 
+static void list_fail(void *arg, struct aster_field_item *item, int rc, const char *reason)
+{
+    struct aster_md_group *g = arg;
+    char text[300], *at = (char *)item - offsetof(struct aster_md_copy, item);
+    item->status = rc;
+    snprintf(text, sizeof text, "step %lld: %.*s", (long long)g->step,
+             ASTER_CUT(250, reason ? reason : "out of memory"));
+    aster_md_copy_fail(g->run->ctx, (struct aster_md_copy *)(void *)at, rc, text);
+}
+
 static int make_group(struct aster_md_run *r, int64_t first, const struct place *p, int64_t n)
 {
     struct aster_md_group *g = &r->group[r->n_groups++];
@@ -173,16 +218,21 @@ static int make_group(struct aster_md_run *r, int64_t first, const struct place 
                                  .unit = r->order + first,
                                  .n_units = n,
                                  .step = p->step,
-                                 .structure = p->structure,
+                                 .family = r->copy[r->unit[p->unit].first].structure,
                                  .phase = p->step == 0             ? ASTER_MD_BEGIN
                                           : is_due(&r->o, p->step) ? ASTER_MD_EXCHANGE
                                                                    : ASTER_MD_GO_ON,
-                                 .edges.most = aster_field_most_edges(r->field)};
-    r->family[p->structure].n_groups++;
+                                 .list = {.cutoff = r->cutoff,
+                                          .single = r->single,
+                                          .edges.most = aster_field_most_edges(r->field),
+                                          .fail = list_fail,
+                                          .arg = g}};
+    r->family[g->family].n_groups++;
     for (int64_t k = 0; k < n; k++)
         copies += r->unit[p[k].unit].n;
-    ASTER_TRY(aster_ctx_new(&g->ctx));
-    return aster_alloc(r->ctx, copies, sizeof *g->item, &g->item);
+    ASTER_TRY(aster_alloc(r->ctx, copies, sizeof *g->item, &g->item));
+    g->list.item = g->item;
+    return 0;
 }
 
 int aster_md_groups(struct aster_md_run *r, int64_t atoms)
@@ -197,7 +247,7 @@ int aster_md_groups(struct aster_md_run *r, int64_t atoms)
     for (int64_t k = 0, end; k < n; k = end) {
         int64_t sum = 0;
         for (end = k; end < n; end++) {
-            if (end > k && (p[end].structure != p[k].structure || p[end].step != p[k].step ||
+            if (end > k && (p[end].family != p[k].family || p[end].step != p[k].step ||
                             sum + p[end].atoms > atoms))
                 break;
             sum += p[end].atoms;
@@ -214,8 +264,7 @@ void aster_md_groups_free(struct aster_md_run *r)
 {
     for (int64_t k = 0; k < r->n_groups; k++) {
         struct aster_md_group *g = &r->group[k];
-        aster_edges_free(&g->edges);
-        aster_ctx_free(&g->ctx);
+        aster_edges_free(&g->list.edges);
         aster_free(&g->item);
     }
     aster_free(&r->group);
@@ -261,32 +310,24 @@ static int move(struct aster_md_group *g, struct aster_md_copy *c)
     return 0;
 }
 
-static int find_neighbours(struct aster_md_group *g, struct aster_md_copy *c)
+static int list_item(struct aster_md_group *g, struct aster_md_copy *c)
 {
-    struct aster_md_run *r = g->run;
-    char text[300];
     c->item.status = 0;
     c->item.needs = 0;
-    c->item.first_edge = g->edges.n;
-    int rc = aster_edges_add(g->ctx, &g->edges, 0, &c->s, r->cutoff, r->single, NULL);
-    if (rc < 0) {
-        snprintf(text, sizeof text, "step %lld: %.*s", (long long)g->step,
-                 ASTER_CUT(250, aster_ctx_message(g->ctx)));
-        aster_md_copy_fail(r->ctx, c, rc, text);
-        aster_ctx_clear(g->ctx);
-        return 0;
-    }
-    c->item.n_edges = g->edges.n - c->item.first_edge;
-    c->item.edges = &g->edges;
     g->item[g->n_items++] = &c->item;
     return 0;
 }
 
+/* Here, or by tasks that the main thread submits */
 static int neighbours(struct aster_md_group *g)
 {
-    g->edges.n = 0;
     g->n_items = 0;
-    return each(g, find_neighbours);
+    ASTER_TRY(each(g, list_item));
+    g->list.n = g->n_items;
+    g->wants_lists = aster_field_has_gpu(g->run->field);
+    if (!g->wants_lists)
+        aster_field_list_find(&g->list);
+    return 0;
 }
 
 static int step_on(struct aster_md_group *g)
@@ -296,25 +337,29 @@ static int step_on(struct aster_md_group *g)
     return neighbours(g);
 }
 
-/* A unit is committed at checkpoints, at the end, and when none of its copies goes on. */
+/* A unit is committed at checkpoints, at the end, when none of its copies goes on, and, as far as
+ * it came, when the run is stopped: but where all units of a structure have to be at the same step.
+ */
 static int commit(struct aster_md_group *g)
 {
     struct aster_md_run *r = g->run;
-    bool at_end = g->step == r->o.steps || (g->step > 0 && g->step % r->o.checkpoint == 0);
+    bool at_end = g->step == r->o.steps || (g->step > 0 && g->step % r->o.checkpoint == 0),
+         stops = g->step > 0 && aster_run_stopping();
     int64_t segment = g->step ? (g->step - 1) / r->o.checkpoint : 0, n_alive = 0;
     for (int64_t k = 0; k < g->n_units; k++) {
         int64_t unit = g->unit[k];
         struct aster_md_unit *u = &r->unit[unit];
-        bool alive = is_alive(r, u), was_ended = r->step[unit] < 0;
+        bool alive = is_alive(r, u), was_ended = r->step[unit] < 0, is_whole = !alive || at_end,
+             is_kept = is_whole || (stops && !is_part_of_one(r, u));
         n_alive += alive;
-        if (was_ended || (alive && !at_end))
+        if (was_ended || !is_kept)
             continue;
         ASTER_TRY(aster_md_part_commit(r->ctx, r->store, segment * r->n_units + unit, u->n,
                                        r->copy + u->first, r->device));
-        u->n_parts = segment + 1;
+        u->n_parts = segment + is_whole;
         r->step[unit] = alive ? g->step : -1;
     }
-    g->is_finished = n_alive == 0 || g->step == r->o.steps;
+    g->is_finished = n_alive == 0 || g->step == r->o.steps || stops;
     return 0;
 }
 

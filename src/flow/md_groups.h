@@ -4,6 +4,7 @@
 #ifndef ASTER_MD_GROUPS_H
 #define ASTER_MD_GROUPS_H
 
+#include "flow/field_neighbours.h"
 #include "flow/md.h"
 
 #include <pthread.h>
@@ -12,27 +13,29 @@ enum aster_md_phase {
     ASTER_MD_BEGIN,   /* neighbours of the first step */
     ASTER_MD_ARRIVE,  /* has forces: the step ends, the next begins */
     ASTER_MD_GO_ON,   /* the next step begins */
-    ASTER_MD_EXCHANGE /* waits for the other groups of its structure */
+    ASTER_MD_EXCHANGE /* waits for the other groups of its family */
 };
 struct aster_md_run;
 struct aster_md_group {
     struct aster_md_run *run;
-    const int64_t *unit; /* [n_units], numbers of them */
-    int64_t n_units, step, structure;
+    const int64_t *unit;           /* [n_units], numbers of them */
+    int64_t n_units, step, family; /* family: the first structure of its */
     enum aster_md_phase phase;
-    bool is_finished, is_computing; /* computing: its forces */
+    bool is_finished, is_computing, is_away; /* computing: its forces; away: tasks have it */
+    bool wants_lists; /* of the items, before its forces; else it has them */
     int rc;
-    struct aster_ctx *ctx; /* for messages about one copy */
-    struct aster_edges edges;
+    struct aster_field_list list;
     int64_t n_items, pending; /* pending: tasks of its batches */
     struct aster_field_item **item;
     struct aster_md_group *next; /* in the queue of those that wait for the main thread */
 };
-struct aster_md_family { /* of an exchange: the groups of one structure */
+struct aster_md_family { /* of an exchange: groups that have all copies of their structures */
     int64_t n_groups, n_waiting;
 };
 struct aster_md_run {
     struct aster_ctx *ctx;
+    struct aster_run *run;
+    int stage;
     struct aster_md_options o;
     struct aster_store *store;
     struct aster_progress *progress;

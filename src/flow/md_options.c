@@ -7,28 +7,11 @@
 
 enum { MOST_RUNGS = 4096 };
 
+static const char *const ensembles[] = {"nve", "langevin", "npt", "exchange"};
+
 const char *aster_ensemble_name(enum aster_ensemble e)
 {
-    static const char *const names[] = {"nve", "langevin", "npt", "exchange"};
-    return names[e];
-}
-
-/* The message begins with the place of the option, or of the stage where it has a default. */
-static int refuse(struct aster_run *run, int stage, const char *key, const char *why)
-{
-    const struct aster_stage_spec *s = &run->spec->stages[stage];
-    const struct aster_opt_value *v = aster_run_value(run, stage, key);
-    return aster_fail(run->ctx, ASTER_EPARAM, "%s:%d:%d: stage %s: %s: %s",
-                      run->spec->file ? run->spec->file : "pipeline", v->line ? v->line : s->line,
-                      v->line ? v->column : s->column, s->id, key, why);
-}
-
-static enum aster_ensemble ensemble_of(const char *name)
-{
-    enum aster_ensemble e = ASTER_NVE;
-    while (e < ASTER_EXCHANGE && strcmp(name, aster_ensemble_name(e)) != 0)
-        e++;
-    return e;
+    return ensembles[e];
 }
 
 static int read_times(struct aster_run *run, int stage, struct aster_md_options *o)
@@ -42,11 +25,11 @@ static int read_times(struct aster_run *run, int stage, struct aster_md_options 
     o->exchange_interval = aster_run_int(run, stage, "exchange_interval");
     o->timestep_fs = aster_run_real(run, stage, "timestep");
     if (!(o->timestep_fs > 0))
-        return refuse(run, stage, "timestep", "is 0; femtoseconds are expected");
+        return aster_run_refuse(run, stage, "timestep", "is 0; femtoseconds are expected");
     o->dt = o->timestep_fs * ASTER_FEMTOSECOND;
     o->friction = aster_run_real(run, stage, "friction") / ASTER_FEMTOSECOND;
     if (o->ensemble != ASTER_NVE && !(o->friction > 0))
-        return refuse(run, stage, "friction", "is 0: nothing would keep the temperature");
+        return aster_run_refuse(run, stage, "friction", "is 0: nothing would keep the temperature");
     return 0;
 }
 
@@ -59,10 +42,11 @@ static int read_pressure(struct aster_run *run, int stage, struct aster_md_optio
     if (o->ensemble != ASTER_NPT)
         return 0;
     if (!(b->compressibility > 0))
-        return refuse(run, stage, "compressibility", "is 0: the cell would never change");
+        return aster_run_refuse(run, stage, "compressibility", "is 0: the cell would never change");
     if (!(b->tau >= o->dt))
-        return refuse(run, stage, "barostat_time",
-                      "is shorter than a step; the cell would not follow the pressure but jump");
+        return aster_run_refuse(
+            run, stage, "barostat_time",
+            "is shorter than a step; the cell would not follow the pressure but jump");
     return 0;
 }
 
@@ -72,13 +56,13 @@ static int list_ladder(struct aster_run *run, int stage, struct aster_md_options
 {
     const struct aster_opt_value *v = aster_run_value(run, stage, "temperatures");
     if (v->n < 2)
-        return refuse(run, stage, "temperatures", "names one; two at least exchange");
+        return aster_run_refuse(run, stage, "temperatures", "names one; two at least exchange");
     if (o->replicas != 1 && o->replicas != v->n)
-        return refuse(run, stage, "replicas",
-                      "is not the number of temperatures; leave it out, or give as many");
+        return aster_run_refuse(run, stage, "replicas",
+                                "is not the number of temperatures; leave it out, or give as many");
     for (int64_t k = 0; k < v->n; k++)
         if (!(v->numbers[k] > 0) || (k && !(v->numbers[k] > v->numbers[k - 1])))
-            return refuse(run, stage, "temperatures", "are not above 0 and rising");
+            return aster_run_refuse(run, stage, "temperatures", "are not above 0 and rising");
     ASTER_TRY(aster_alloc(run->ctx, v->n, sizeof *o->temperature, &o->temperature));
     memcpy(o->temperature, v->numbers, (size_t)v->n * sizeof *v->numbers);
     o->n_rungs = o->replicas = v->n;
@@ -90,12 +74,12 @@ static int geometric_ladder(struct aster_run *run, int stage, struct aster_md_op
     double low = aster_run_real(run, stage, "temperature"),
            high = aster_run_real(run, stage, "highest_temperature");
     if (o->replicas < 2)
-        return refuse(run, stage, "replicas", "is 1; two copies at least exchange");
+        return aster_run_refuse(run, stage, "replicas", "is 1; two copies at least exchange");
     if (o->replicas > MOST_RUNGS)
-        return refuse(run, stage, "replicas", "is more than 4096 temperatures");
+        return aster_run_refuse(run, stage, "replicas", "is more than %d temperatures", MOST_RUNGS);
     if (!(low > 0) || !(high > low))
-        return refuse(run, stage, "highest_temperature",
-                      "is not above temperature, which has to be above 0");
+        return aster_run_refuse(run, stage, "highest_temperature",
+                                "is not above temperature, which has to be above 0");
     ASTER_TRY(aster_alloc(run->ctx, o->replicas, sizeof *o->temperature, &o->temperature));
     o->n_rungs = o->replicas;
     for (int64_t k = 0; k < o->n_rungs; k++)
@@ -109,44 +93,44 @@ static int read_temperatures(struct aster_run *run, int stage, struct aster_md_o
          has_high = aster_run_real(run, stage, "highest_temperature") > 0;
     if (o->ensemble == ASTER_EXCHANGE) {
         if (has_list && has_high)
-            return refuse(run, stage, "highest_temperature", "goes without temperatures");
+            return aster_run_refuse(run, stage, "highest_temperature", "goes without temperatures");
         if (!has_list && !has_high)
-            return refuse(run, stage, "temperatures",
-                          "exchange needs them, or highest_temperature and replicas");
+            return aster_run_refuse(run, stage, "temperatures",
+                                    "exchange needs them, or highest_temperature and replicas");
         if (o->exchange_interval >= o->steps)
-            return refuse(run, stage, "exchange_interval",
-                          "is not below steps: nothing would be exchanged");
+            return aster_run_refuse(run, stage, "exchange_interval",
+                                    "is not below steps: nothing would be exchanged");
         return has_list ? list_ladder(run, stage, o) : geometric_ladder(run, stage, o);
     }
     if (has_list)
-        return refuse(run, stage, "temperatures", "is for ensemble exchange");
+        return aster_run_refuse(run, stage, "temperatures", "is for ensemble exchange");
     if (has_high)
-        return refuse(run, stage, "highest_temperature", "is for ensemble exchange");
+        return aster_run_refuse(run, stage, "highest_temperature", "is for ensemble exchange");
     ASTER_TRY(aster_alloc(run->ctx, 1, sizeof *o->temperature, &o->temperature));
     o->n_rungs = 1;
     o->temperature[0] = aster_run_real(run, stage, "temperature");
     if (o->ensemble == ASTER_NPT && !(o->temperature[0] > 0))
-        return refuse(run, stage, "temperature", "is 0; above 0 is expected with npt");
+        return aster_run_refuse(run, stage, "temperature", "is 0; above 0 is expected with npt");
     return 0;
 }
 
 int aster_md_options_read(struct aster_run *run, int stage, struct aster_md_options *o)
 {
     static const char *const starts[] = {"auto", "file", "temperature", "zero"};
-    *o = (struct aster_md_options){.ensemble = ensemble_of(aster_run_text(run, stage, "ensemble")),
-                                   .remove_momentum = aster_run_bool(run, stage, "remove_momentum"),
-                                   .remove_rotation = aster_run_bool(run, stage, "remove_rotation"),
-                                   .extxyz = aster_run_bool(run, stage, "extxyz"),
-                                   .h5 = aster_run_bool(run, stage, "h5")};
-    while (o->start < ASTER_START_ZERO &&
-           strcmp(aster_run_text(run, stage, "velocities"), starts[o->start]) != 0)
-        o->start++;
+    *o = (struct aster_md_options){
+        .ensemble = (enum aster_ensemble)aster_run_choice(run, stage, "ensemble", 4, ensembles),
+        .start = (enum aster_md_start)aster_run_choice(run, stage, "velocities", 4, starts),
+        .remove_momentum = aster_run_bool(run, stage, "remove_momentum"),
+        .remove_rotation = aster_run_bool(run, stage, "remove_rotation"),
+        .extxyz = aster_run_bool(run, stage, "extxyz"),
+        .h5 = aster_run_bool(run, stage, "h5")};
     ASTER_TRY(read_times(run, stage, o));
     ASTER_TRY(read_pressure(run, stage, o));
     int rc = read_temperatures(run, stage, o);
     if (rc == 0 && o->remove_rotation && !o->remove_momentum)
-        rc = refuse(run, stage, "remove_momentum",
-                    "is false and remove_rotation is true; rotation goes with the momentum");
+        rc = aster_run_refuse(
+            run, stage, "remove_momentum",
+            "is false and remove_rotation is true; rotation goes with the momentum");
     if (rc < 0)
         aster_md_options_free(o);
     return rc;

@@ -102,13 +102,7 @@ static void fill_columns(int64_t n, const struct aster_md_copy *copy, struct col
 
 static int write_columns(struct aster_h5 *f, int64_t n, const struct columns *c)
 {
-    const struct {
-        const char *name;
-        enum aster_dtype type;
-        int rank;
-        int64_t dim[2];
-        const void *data;
-    } all[] = {
+    const struct aster_h5_column all[] = {
         {"status", ASTER_I64, 1, {n}, c->status},
         {"hash", ASTER_I64, 1, {n}, c->hash},
         {"counts", ASTER_I64, 2, {n, N_COUNTS}, c->counts},
@@ -118,10 +112,7 @@ static int write_columns(struct aster_h5 *f, int64_t n, const struct columns *c)
         {"events", ASTER_I64, 1, {c->n_events}, c->event},
     };
     ASTER_TRY(aster_h5_write_strings(f, "reasons", n, c->reasons));
-    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
-        ASTER_TRY(
-            aster_h5_write(f, all[k].name, all[k].type, all[k].rank, all[k].dim, all[k].data));
-    return 0;
+    return aster_h5_write_columns(f, sizeof all / sizeof *all, all);
 }
 
 struct part {
@@ -184,26 +175,17 @@ static void loaded_free(struct aster_md_part *l)
     aster_h5_close(&l->f);
 }
 
-static int load_marks(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                      bool is_known, struct aster_md_part *l)
+static int load_marks(struct aster_ctx *ctx, const char *path, int64_t n, struct aster_md_part *l)
 {
-    char *path = NULL;
-    int rc;
     l->n = n;
-    l->only = -1;
-    ASTER_GOTO((is_known ? aster_store_path : aster_store_get)(s, index, &path), done);
-    ASTER_GOTO(aster_h5_open(ctx, path, &l->f), done);
-    ASTER_GOTO(aster_h5_read_strings(l->f, "reasons", &l->reasons, &l->n_reasons), done);
+    ASTER_TRY(aster_h5_open(ctx, path, &l->f));
+    ASTER_TRY(aster_h5_read_strings(l->f, "reasons", &l->reasons, &l->n_reasons));
     if (l->n_reasons != n)
-        ASTER_GOTO(aster_fail(ctx, ASTER_EFORMAT, "%s: has %lld copies, %lld are expected", path,
-                              (long long)l->n_reasons, (long long)n),
-                   done);
-    ASTER_GOTO(aster_h5_read(l->f, "status", ASTER_I64, n, &l->status), done);
-    ASTER_GOTO(aster_h5_read(l->f, "hash", ASTER_I64, n, &l->hash), done);
-    ASTER_GOTO(aster_h5_read(l->f, "counts", ASTER_I64, n * N_COUNTS, &l->counts), done);
-done:
-    aster_free(&path);
-    return rc;
+        return aster_fail(ctx, ASTER_EFORMAT, "%s: has %lld copies, %lld are expected", path,
+                          (long long)l->n_reasons, (long long)n);
+    ASTER_TRY(aster_h5_read(l->f, "status", ASTER_I64, n, &l->status));
+    ASTER_TRY(aster_h5_read(l->f, "hash", ASTER_I64, n, &l->hash));
+    return aster_h5_read(l->f, "counts", ASTER_I64, n * N_COUNTS, &l->counts);
 }
 
 static int load_state(struct aster_md_part *l, const struct aster_md_copy *copy)
@@ -235,37 +217,64 @@ static void take_state(struct aster_md_copy *c, const double *from)
     c->rung = (int64_t)c->state.now.rung;
 }
 
-int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
-                       struct aster_md_copy *copy, bool take, bool *there, bool *ended)
+static void take_states(struct aster_ctx *ctx, const struct aster_md_part *l,
+                        struct aster_md_copy *copy)
 {
-    struct aster_md_part l = {0};
-    *there = false;
-    if (!aster_store_has(s, index))
-        return 0;
-    int rc = load_marks(ctx, s, index, n, false, &l);
-    bool same = rc == 0 && is_same(&l, copy);
-    if (same)
-        rc = load_state(&l, copy);
-    *there = rc == 0 && same;
-    if (ended)
-        *ended = *there;
-    for (int64_t i = 0; ended && *there && i < n; i++)
-        *ended = *ended && l.status[i];
-    const double *state = l.state;
-    for (int64_t i = 0; *there && take && i < n; i++) {
+    const double *state = l->state;
+    for (int64_t i = 0; i < l->n; i++) {
         if (copy[i].status == 0)
             take_state(&copy[i], state);
         state += state_size(&copy[i]);
-        if (l.status[i])
-            aster_md_copy_fail(ctx, &copy[i], (int32_t)l.status[i], l.reasons[i]);
+        if (l->status[i])
+            aster_md_copy_fail(ctx, &copy[i], (int32_t)l->status[i], l->reasons[i]);
     }
+}
+
+struct search {
+    struct aster_ctx *ctx;
+    int64_t n;
+    struct aster_md_copy *copy;
+    bool take;
+    int64_t step;
+};
+
+static int64_t step_of(const struct aster_md_part *l, const struct aster_md_copy *copy)
+{
+    const double *state = l->state;
+    for (int64_t i = 0; i < l->n; i++) {
+        struct aster_md_state at;
+        memcpy(&at, state, sizeof at);
+        if (l->status[i] == 0)
+            return (int64_t)at.now.step;
+        state += state_size(&copy[i]);
+    }
+    return -1;
+}
+
+static int compare(void *arg, const char *path, bool *there)
+{
+    struct search *s = arg;
+    struct aster_md_part l = {.only = -1};
+    int rc = load_marks(s->ctx, path, s->n, &l);
+    bool same = rc == 0 && is_same(&l, s->copy);
+    if (same)
+        rc = load_state(&l, s->copy);
+    *there = rc == 0 && same;
+    if (*there)
+        s->step = step_of(&l, s->copy);
+    if (*there && s->take)
+        take_states(s->ctx, &l, s->copy);
     loaded_free(&l);
-    if (rc < 0 && rc != ASTER_ENOMEM) {
-        aster_log(ctx, ASTER_LOG_WARN, "%s; it is computed again", aster_ctx_message(ctx));
-        aster_ctx_clear(ctx);
-        rc = 0;
-    }
     return rc;
+}
+
+int aster_md_part_find(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
+                       struct aster_md_copy *copy, bool take, bool *there, int64_t *step)
+{
+    struct search x = {ctx, n, copy, take, -1};
+    ASTER_TRY(aster_store_compare(s, index, compare, &x, there));
+    *step = x.step;
+    return 0;
 }
 
 static int load_records(struct aster_ctx *ctx, struct aster_md_part *l,
@@ -294,33 +303,37 @@ static int load_records(struct aster_ctx *ctx, struct aster_md_part *l,
 
 struct aster_md_kept aster_md_part_of(const struct aster_md_part *l, int64_t k)
 {
-    const double *sample = l->sample, *frame = l->frame;
-    const int64_t *event = l->event, *counts = l->counts;
-    for (int64_t i = 0; i < k; i++, counts += N_COUNTS) {
-        if (l->only >= 0)
-            continue;
+    const int64_t *of = l->counts + N_COUNTS * k;
+    int64_t sample = 0, frame = 0, event = 0;
+    for (int64_t i = l->only < 0 ? 0 : k; i < k; i++) { /* those of one are the first there are */
+        const int64_t *counts = l->counts + N_COUNTS * i;
         sample += ASTER_MD_SAMPLE * counts[SAMPLES];
         frame += counts[FRAMES] * frame_size(&l->copy[i]);
         event += counts[EVENTS];
     }
-    return (struct aster_md_kept){l->device,
-                                  counts[SAMPLES],
-                                  counts[FRAMES],
-                                  counts[EVENTS],
-                                  (const struct aster_md_sample *)(const void *)sample,
-                                  frame,
-                                  event};
+    return (struct aster_md_kept){
+        .device = l->device,
+        .n_samples = of[SAMPLES],
+        .n_frames = of[FRAMES],
+        .n_events = of[EVENTS],
+        .sample = (const struct aster_md_sample *)(const void *)(l->sample + sample),
+        .frame = l->frame + frame,
+        .event = l->event + event};
 }
 
 int aster_md_part_open(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
                        const struct aster_md_copy *copy, int64_t only, struct aster_md_part **out)
 {
+    char *path = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof **out, out));
     (*out)->copy = copy;
-    int rc = load_marks(ctx, s, index, n, only > 0, *out);
     (*out)->only = only;
+    int rc = (only > 0 ? aster_store_path : aster_store_get)(s, index, &path);
+    if (rc == 0)
+        rc = load_marks(ctx, path, n, *out);
     if (rc == 0)
         rc = load_records(ctx, *out, copy);
+    aster_free(&path);
     aster_h5_close(&(*out)->f);
     if (rc < 0)
         aster_md_part_close(out);
@@ -332,4 +345,33 @@ void aster_md_part_close(struct aster_md_part **p)
     if (*p)
         loaded_free(*p);
     aster_free(p);
+}
+
+static int recall(struct aster_ctx *ctx, const struct aster_md_kept *k, struct aster_md_copy *c)
+{
+    const int64_t frames = k->n_frames * frame_size(c);
+    ASTER_TRY(aster_grow(ctx, k->n_samples, sizeof *c->sample, &c->cap_samples, &c->sample));
+    ASTER_TRY(aster_grow(ctx, frames, sizeof *c->frame, &c->cap_frame, &c->frame));
+    ASTER_TRY(aster_grow(ctx, k->n_events, sizeof *c->event, &c->cap_events, &c->event));
+    add(c->sample, k->sample, k->n_samples, sizeof *c->sample);
+    add(c->frame, k->frame, frames, sizeof *c->frame);
+    add(c->event, k->event, k->n_events, sizeof *c->event);
+    c->n_samples = k->n_samples;
+    c->n_frames = k->n_frames;
+    c->n_events = k->n_events;
+    return 0;
+}
+
+int aster_md_part_recall(struct aster_ctx *ctx, struct aster_store *s, int64_t index, int64_t n,
+                         struct aster_md_copy *copy)
+{
+    struct aster_md_part *p = NULL;
+    int rc = 0;
+    ASTER_TRY(aster_md_part_open(ctx, s, index, n, copy, -1, &p));
+    for (int64_t i = 0; i < n && rc == 0; i++) {
+        const struct aster_md_kept k = aster_md_part_of(p, i);
+        rc = recall(ctx, &k, &copy[i]);
+    }
+    aster_md_part_close(&p);
+    return rc;
 }

@@ -59,6 +59,30 @@ const char *aster_run_text(const struct aster_run *run, int stage, const char *k
     return v->is_set && v->text ? v->text : "";
 }
 
+int aster_run_choice(const struct aster_run *run, int stage, const char *key, int n,
+                     const char *const *names)
+{
+    const char *text = aster_run_text(run, stage, key);
+    int k = 0;
+    while (k < n - 1 && strcmp(text, names[k]) != 0)
+        k++;
+    return k;
+}
+
+int aster_run_refuse(const struct aster_run *run, int stage, const char *key, const char *fmt, ...)
+{
+    const struct aster_stage_spec *s = &run->spec->stages[stage];
+    const struct aster_opt_value *v = aster_run_value(run, stage, key);
+    char why[256];
+    va_list ap;
+    va_start(ap, fmt);
+    aster_format(why, sizeof why, fmt, ap);
+    va_end(ap);
+    return aster_fail(run->ctx, ASTER_EPARAM, "%s:%d:%d: stage %s: %s: %s",
+                      run->spec->file ? run->spec->file : "pipeline", v->line ? v->line : s->line,
+                      v->line ? v->column : s->column, s->id, key, why);
+}
+
 struct aster_precision aster_run_precision(const struct aster_run *run, int stage)
 {
     const char *name = aster_run_text(run, stage, "precision");

@@ -68,7 +68,7 @@ int aster_shard_commit(struct aster_ctx *ctx, struct aster_store *s,
     return aster_store_put(s, shard->index, write_shard, &(struct to_write){ctx, shard});
 }
 
-static int load_file(struct aster_ctx *ctx, const char *path, int64_t index,
+int aster_shard_read(struct aster_ctx *ctx, const char *path, int64_t index,
                      struct aster_shard **out)
 {
     struct aster_h5 *f = NULL;
@@ -97,7 +97,7 @@ int aster_shard_load(struct aster_ctx *ctx, struct aster_store *s, int64_t index
     char *path = NULL;
     *out = NULL;
     ASTER_TRY(aster_store_get(s, index, &path));
-    int rc = load_file(ctx, path, index, out);
+    int rc = aster_shard_read(ctx, path, index, out);
     aster_free(&path);
     return rc;
 }

@@ -40,6 +40,9 @@ void aster_shard_free(struct aster_shard **s);
 
 ASTER_CHECKED int aster_shard_commit(struct aster_ctx *ctx, struct aster_store *s,
                                      const struct aster_shard *shard);
+/* A file that the store has named */
+ASTER_CHECKED int aster_shard_read(struct aster_ctx *ctx, const char *path, int64_t index,
+                                   struct aster_shard **out);
 /* ASTER_EFORMAT when the file is not what was committed. */
 ASTER_CHECKED int aster_shard_load(struct aster_ctx *ctx, struct aster_store *s, int64_t index,
                                    struct aster_shard **out);

@@ -23,8 +23,6 @@ int aster_stage_run_dynamics_ready(struct aster_ctx *ctx, void *arg, int stage)
 
 struct dynamics {
     struct aster_md_run r;
-    struct aster_run *run;
-    int stage;
     const char *id;
     const struct aster_forcefield_source *model;
     const struct aster_structure_source *source;
@@ -141,6 +139,7 @@ static struct aster_md_group *next_ready(struct aster_md_run *r)
     if (!r->ready)
         r->last_ready = &r->ready;
     pthread_mutex_unlock(&r->lock);
+    g->is_away = false;
     return g;
 }
 
@@ -148,6 +147,7 @@ static struct aster_md_group *next_ready(struct aster_md_run *r)
 
 static int submit_work(struct aster_md_group *g)
 {
+    g->is_away = true;
     one_more(g);
     int rc = aster_field_work(g->run->field, "dynamics", aster_md_work, come_back, g);
     if (rc < 0)
@@ -155,10 +155,34 @@ static int submit_work(struct aster_md_group *g)
     return rc;
 }
 
+static int submit_lists(struct aster_md_group *g)
+{
+    g->is_away = true;
+    one_more(g);
+    g->wants_lists = false;
+    g->list.done = come_back;
+    int rc = aster_field_list(g->run->field, &g->list);
+    if (rc < 0)
+        come_back(g);
+    return rc;
+}
+
+/* Items without a list have failed. */
+static void drop_failed(struct aster_md_group *g)
+{
+    int64_t n = 0;
+    for (int64_t k = 0; k < g->n_items; k++)
+        if (g->item[k]->status == 0)
+            g->item[n++] = g->item[k];
+    g->n_items = n;
+}
+
 /* All batches of the group count as one: it comes back when the last is done. */
 static int submit_forces(struct aster_md_group *g)
 {
     const struct aster_field_batches b = {g->run->field, one_more, come_back, g};
+    g->is_away = true;
+    drop_failed(g);
     one_more(g);
     int rc = g->n_items ? aster_field_batches_submit(&b, g->n_items, g->item) : 0;
     come_back(g);
@@ -174,6 +198,7 @@ static int submit_again(struct aster_md_group *g, bool *any)
         *any = *any || aster_field_item_again(g->item[k]);
     if (!*any)
         return 0;
+    g->is_away = true;
     one_more(g);
     for (int64_t k = 0; k < g->n_items && rc == 0; k++)
         if (aster_field_item_again(g->item[k]))
@@ -182,21 +207,37 @@ static int submit_again(struct aster_md_group *g, bool *any)
     return rc;
 }
 
-/* Once all groups of a structure have come to an exchange, their copies try it. */
-static int exchange(struct aster_md_run *r, int64_t structure)
+/* The copies of each structure of a group; *last: that of the copies before */
+static int exchange_copies(struct aster_md_run *r, const struct aster_md_group *g, int64_t *last)
 {
-    struct aster_md_family *f = &r->family[structure];
-    int64_t step = -1;
+    for (int64_t k = 0; k < g->n_units; k++) {
+        const struct aster_md_unit *u = &r->unit[g->unit[k]];
+        for (int64_t i = u->first; i < u->first + u->n; i++) {
+            int64_t structure = r->copy[i].structure;
+            if (structure == *last)
+                continue;
+            *last = structure;
+            ASTER_TRY(
+                aster_md_exchange(r->ctx, &r->o, r->copy + structure * r->o.replicas, g->step));
+        }
+    }
+    return 0;
+}
+
+/* Once all groups of a family have come to an exchange, their copies try it. */
+static int exchange(struct aster_md_run *r, int64_t family)
+{
+    struct aster_md_family *f = &r->family[family];
+    int64_t last = -1;
     if (f->n_groups == 0 || f->n_waiting < f->n_groups)
         return 0;
     f->n_waiting = 0;
     for (int64_t k = 0; k < r->n_groups; k++)
-        if (r->group[k].structure == structure && r->group[k].phase == ASTER_MD_EXCHANGE)
-            step = r->group[k].step;
-    ASTER_TRY(aster_md_exchange(r->ctx, &r->o, r->copy + structure * r->o.replicas, step));
+        if (r->group[k].family == family && r->group[k].phase == ASTER_MD_EXCHANGE)
+            ASTER_TRY(exchange_copies(r, &r->group[k], &last));
     for (int64_t k = 0; k < r->n_groups; k++) {
         struct aster_md_group *g = &r->group[k];
-        if (g->structure != structure || g->phase != ASTER_MD_EXCHANGE)
+        if (g->family != family || g->phase != ASTER_MD_EXCHANGE)
             continue;
         g->phase = ASTER_MD_GO_ON;
         ASTER_TRY(submit_work(g));
@@ -217,13 +258,16 @@ static int go_on(struct aster_md_group *g, int64_t *n_open)
     }
     if (g->is_finished) {
         --*n_open;
-        r->family[g->structure].n_groups--;
-        return r->o.ensemble == ASTER_EXCHANGE ? exchange(r, g->structure) : 0;
+        r->family[g->family].n_groups--;
+        return r->o.ensemble == ASTER_EXCHANGE && !aster_run_stopping() ? exchange(r, g->family)
+                                                                        : 0;
     }
     if (g->phase == ASTER_MD_EXCHANGE) {
-        r->family[g->structure].n_waiting++;
-        return exchange(r, g->structure);
+        r->family[g->family].n_waiting++;
+        return exchange(r, g->family);
     }
+    if (g->wants_lists)
+        return submit_lists(g);
     g->is_computing = true;
     return submit_forces(g);
 }
@@ -245,6 +289,15 @@ static void note_speed(struct dynamics *d)
                         ns / days / (double)r->n, ns / days);
 }
 
+/* A stopped run lets its groups come to the end of their steps; those that wait for others stay. */
+static bool is_any_away(const struct aster_md_run *r)
+{
+    bool any = false;
+    for (int64_t k = 0; k < r->n_groups; k++)
+        any = any || r->group[k].is_away;
+    return any;
+}
+
 static int take_steps(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
@@ -252,13 +305,13 @@ static int take_steps(struct dynamics *d)
     for (int64_t k = 0; k < r->n_groups; k++) {
         struct aster_md_group *g = &r->group[k];
         if (g->phase == ASTER_MD_EXCHANGE) {
-            r->family[g->structure].n_waiting++;
-            ASTER_TRY(exchange(r, g->structure));
+            r->family[g->family].n_waiting++;
+            ASTER_TRY(exchange(r, g->family));
         } else {
             ASTER_TRY(submit_work(g));
         }
     }
-    while (n_open > 0 && !aster_run_stopping()) {
+    while (n_open > 0 && (!aster_run_stopping() || is_any_away(r))) {
         struct aster_md_group *g = next_ready(r);
         ASTER_TRY(aster_runtime_failed(r->rt));
         ASTER_TRY(go_on(g, &n_open));
@@ -270,11 +323,11 @@ static int take_steps(struct dynamics *d)
 static int make_field(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
-    int64_t atoms = aster_run_int(d->run, d->stage, "batch_atoms");
-    const struct aster_field_options o = {.real = d->model->real,
-                                          .batch_atoms = atoms,
-                                          .intervals =
-                                              aster_field_intervals(d->run, d->stage, d->model)};
+    int64_t atoms = aster_run_int(d->r.run, d->r.stage, "batch_atoms");
+    const struct aster_field_options o = {
+        .real = d->model->real,
+        .batch_atoms = atoms,
+        .intervals = aster_field_intervals(d->r.run, d->r.stage, d->model)};
     ASTER_TRY(aster_runtime_kinds(r->ctx, r->rt, &d->device));
     r->device = aster_str_get(&d->device);
     ASTER_TRY(aster_field_new(r->ctx, r->rt, &d->model->file, &o, &r->field));
@@ -290,7 +343,8 @@ static int simulate(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
     int64_t n_open = 0;
-    aster_progress_stage(r->progress, d->id, r->n * r->o.steps);
+    aster_progress_stage(r->progress, d->id,
+                         r->o.steps > INT64_MAX / r->n ? -1 : r->n * r->o.steps);
     ASTER_TRY(aster_md_units(r));
     for (int64_t k = 0; k < r->n_units; k++)
         n_open += !aster_md_unit_ended(r, k);
@@ -309,7 +363,7 @@ static int say_speed(struct dynamics *d)
     double ns = (double)r->n_steps * r->o.timestep_fs * 1e-6, days = d->seconds / 86400;
     if (!(days > 0) || r->n_steps == 0)
         return 0;
-    return aster_run_fact(d->run, "speed",
+    return aster_run_fact(d->r.run, "speed",
                           "%.4g ns/day of each copy, %.4g ns/day together, %.4g ms for a step of "
                           "all",
                           ns / days / (double)r->n, ns / days,
@@ -319,7 +373,7 @@ static int say_speed(struct dynamics *d)
 static int report(struct dynamics *d, const struct aster_md_output *w)
 {
     const struct aster_md_run *r = &d->r;
-    struct aster_run *run = d->run;
+    struct aster_run *run = d->r.run;
     if (w->intervals)
         ASTER_TRY(aster_run_fact(run, "filters", "from tables of %lld intervals",
                                  (long long)w->intervals));
@@ -349,17 +403,17 @@ static int report(struct dynamics *d, const struct aster_md_output *w)
 static int run_all(struct dynamics *d)
 {
     struct aster_md_run *r = &d->r;
-    ASTER_TRY(aster_md_options_read(d->run, d->stage, &r->o));
-    ASTER_TRY(aster_run_runtime(d->run, &r->rt));
-    ASTER_TRY(aster_ledger_reset(d->run, d->id));
-    ASTER_TRY(aster_store_open(d->run, d->id, &r->store));
+    ASTER_TRY(aster_md_options_read(d->r.run, d->r.stage, &r->o));
+    ASTER_TRY(aster_run_runtime(d->r.run, &r->rt));
+    ASTER_TRY(aster_ledger_reset(d->r.run, d->id));
+    ASTER_TRY(aster_store_open(d->r.run, d->id, &r->store));
     ASTER_TRY(read_copies(d));
     ASTER_TRY(simulate(d));
-    struct aster_md_output w = {.run = d->run,
+    struct aster_md_output w = {.run = d->r.run,
                                 .stage = d->id,
                                 .o = &r->o,
                                 .model = d->model,
-                                .intervals = aster_field_intervals(d->run, d->stage, d->model),
+                                .intervals = aster_field_intervals(d->r.run, d->r.stage, d->model),
                                 .store = r->store,
                                 .n = r->n,
                                 .copy = r->copy,
@@ -373,13 +427,11 @@ static int run_all(struct dynamics *d)
 int aster_stage_run_dynamics(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
-    struct dynamics d = {.run = run,
-                         .stage = stage,
+    struct dynamics d = {.r = {.run = run, .stage = stage, .ctx = ctx},
                          .id = run->spec->stages[stage].id,
                          .model = aster_run_slot(run, stage, "forcefield", 0)->forcefield,
                          .source = aster_run_slot(run, stage, "input", 0)->structures};
     struct aster_md_run *r = &d.r;
-    r->ctx = ctx;
     r->progress = run->progress;
     r->cutoff = d.model->file.c.cutoff;
     r->single = d.model->real == ASTER_F32;

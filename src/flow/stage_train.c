@@ -76,42 +76,12 @@ int aster_training_config(const struct aster_training *t, int64_t dim, struct as
 {
     const struct aster_run *run = t->run;
     int s = t->stage;
-    const char *optimizer = aster_run_text(run, s, "optimizer"),
-               *scheduler = aster_run_text(run, s, "scheduler");
-    int64_t patience = aster_run_int(run, s, "patience"),
-            plateau = aster_run_int(run, s, "plateau_patience");
-    *c = (struct aster_train_config){
-        .real = aster_run_precision(run, s).real,
-        .epochs = aster_run_int(run, s, "epochs"),
-        .batch_size = t->batch_size,
-        .shards = aster_run_int(run, s, "shards"),
-        .bn = strcmp(aster_run_text(run, s, "bn"), "local") ? ASTER_BN_SYNC : ASTER_BN_LOCAL,
-        .optimizer = !strcmp(optimizer, "adamw") ? ASTER_OPTIMIZER_ADAMW
-                     : !strcmp(optimizer, "sgd") ? ASTER_OPTIMIZER_SGD
-                                                 : ASTER_OPTIMIZER_ADAM,
-        .learning_rate = aster_run_real(run, s, "learning_rate"),
-        .weight_decay = aster_run_real(run, s, "weight_decay"),
-        .beta1 = aster_run_real(run, s, "beta1"),
-        .beta2 = aster_run_real(run, s, "beta2"),
-        .eps = aster_run_real(run, s, "eps"),
-        .momentum = aster_run_real(run, s, "momentum"),
-        .clip_norm = aster_run_real(run, s, "clip_norm"),
-        .schedule = !strcmp(scheduler, "cosine") ? ASTER_SCHEDULE_COSINE
-                    : !strcmp(scheduler, "none") ? ASTER_SCHEDULE_NONE
-                                                 : ASTER_SCHEDULE_PLATEAU,
-        .plateau_factor = aster_run_real(run, s, "plateau_factor"),
-        .plateau_threshold = aster_run_real(run, s, "plateau_threshold"),
-        .min_lr = aster_run_real(run, s, "min_lr"),
-        .plateau_patience = plateau >= 0   ? plateau
-                            : patience > 0 ? patience / 2
-                                           : NO_STOP_PLATEAU,
-        .patience = patience,
-        .seed = (uint64_t)aster_run_int(run, s, "seed"),
-        .monitor = aster_run_text(run, s, "monitor"),
-        .monitor_max = !strcmp(aster_run_text(run, s, "mode"), "max"),
-        .save_top_k = aster_run_int(run, s, "save_top_k"),
-        .checkpoint_steps = aster_run_int(run, s, "checkpoint_steps"),
-        .window = aster_run_int(run, s, "window")};
+    *c = aster_run_learner(run, s);
+    c->batch_size = t->batch_size;
+    c->bn = strcmp(aster_run_text(run, s, "bn"), "local") ? ASTER_BN_SYNC : ASTER_BN_LOCAL;
+    c->monitor_max = !strcmp(aster_run_text(run, s, "mode"), "max");
+    if (c->plateau_patience < 0)
+        c->plateau_patience = c->patience > 0 ? c->patience / 2 : NO_STOP_PLATEAU;
     ASTER_TRY(loss_weights(t, c->class_weights));
     return model_config(t, dim, &c->model);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* What lists of neighbours that are kept, and one structure's, may take of the memory */
-enum { LIST_SHARE = 4, BYTES_PER_EDGE = 120 };
+enum { LIST_SHARE = 4, BYTES_PER_EDGE = 120, MOST_OF_STEP = 1000000 };
 
 struct watch {
     struct aster_run *run;
@@ -23,16 +23,6 @@ struct watch {
 };
 
 /* ---- options ---- */
-
-static int choice_of(const struct aster_run *run, int stage, const char *key, int n,
-                     const char *const *names)
-{
-    const char *text = aster_run_text(run, stage, key);
-    int k = 0;
-    while (k < n - 1 && strcmp(text, names[k]) != 0)
-        k++;
-    return k;
-}
 
 static void model_of(const struct aster_run *run, int s, struct aster_field_training *t)
 {
@@ -54,55 +44,26 @@ static void model_of(const struct aster_run *run, int s, struct aster_field_trai
         .norm_eps = aster_run_real(run, s, "norm_eps")};
 }
 
-static void schedule_of(const struct aster_run *run, int s, struct aster_train_config *c)
-{
-    static const char *const names[] = {"reduce_on_plateau", "cosine", "none", "step",
-                                        "exponential"};
-    static const enum aster_schedule kinds[] = {ASTER_SCHEDULE_PLATEAU,     ASTER_SCHEDULE_COSINE,
-                                                ASTER_SCHEDULE_NONE,        ASTER_SCHEDULE_STEP,
-                                                ASTER_SCHEDULE_EXPONENTIAL, ASTER_SCHEDULE_WARMUP};
-    c->schedule = kinds[choice_of(run, s, "scheduler", 6, names)];
-    c->min_lr = aster_run_real(run, s, "min_lr");
-    c->plateau_factor = aster_run_real(run, s, "plateau_factor");
-    c->plateau_threshold = aster_run_real(run, s, "plateau_threshold");
-    c->plateau_patience = aster_run_int(run, s, "plateau_patience");
-    c->warmup_steps = aster_run_int(run, s, "warmup_steps");
-    c->step_size = aster_run_int(run, s, "step_size");
-    c->gamma = aster_run_real(run, s, "gamma");
-}
-
 static void config_of(const struct aster_run *run, int s, struct aster_field_training *t)
 {
-    static const char *const optimizers[] = {"adam", "adamw", "sgd"}, *const losses[] = {"mse",
-                                                                                         "mae"};
-    t->t = (struct aster_train_config){
-        .real = strcmp(aster_run_text(run, s, "precision"), "f64") ? ASTER_F32 : ASTER_F64,
-        .epochs = aster_run_int(run, s, "epochs"),
-        .batch_size = aster_run_int(run, s, "batch_size"),
-        .shards = aster_run_int(run, s, "shards"),
-        .optimizer = (enum aster_optimizer)choice_of(run, s, "optimizer", 4, optimizers),
-        .learning_rate = aster_run_real(run, s, "learning_rate"),
-        .weight_decay = aster_run_real(run, s, "weight_decay"),
-        .beta1 = aster_run_real(run, s, "beta1"),
-        .beta2 = aster_run_real(run, s, "beta2"),
-        .eps = aster_run_real(run, s, "eps"),
-        .momentum = aster_run_real(run, s, "momentum"),
-        .clip_norm = aster_run_real(run, s, "clip_norm"),
-        .patience = aster_run_int(run, s, "patience"),
-        .seed = (uint64_t)aster_run_int(run, s, "seed"),
-        .monitor = aster_run_text(run, s, "monitor"),
-        .save_top_k = aster_run_int(run, s, "save_top_k"),
-        .checkpoint_steps = aster_run_int(run, s, "checkpoint_steps"),
-        .window = aster_run_int(run, s, "window")};
+    static const char *const losses[] = {"mse", "mae", "huber"};
+    t->t = aster_run_learner(run, s);
+    t->accumulate = aster_run_int(run, s, "accumulate");
     if (t->t.optimizer == ASTER_OPTIMIZER_RMSPROP)
         t->t.beta2 = aster_run_real(run, s, "alpha");
-    schedule_of(run, s, &t->t);
+    t->t.warmup_steps = aster_run_int(run, s, "warmup_steps");
+    t->t.step_size = aster_run_int(run, s, "step_size");
+    t->t.gamma = aster_run_real(run, s, "gamma");
     t->loss = (struct aster_forcefield_loss){
-        .kind = (enum aster_force_loss)choice_of(run, s, "loss", 3, losses),
+        .kind = (enum aster_force_loss)aster_run_choice(run, s, "loss", 3, losses),
         .energy = aster_run_real(run, s, "energy_weight"),
         .force = aster_run_real(run, s, "force_weight"),
         .angle = aster_run_real(run, s, "angular_weight"),
-        .huber_delta = aster_run_real(run, s, "huber_delta")};
+        .huber_delta = aster_run_real(run, s, "huber_delta"),
+        .teacher = aster_run_value(run, s, "teacher_labels")->n
+                       ? aster_run_real(run, s, "teacher_weight")
+                       : 0,
+        .temperature = aster_run_real(run, s, "teacher_temperature")};
     model_of(run, s, t);
 }
 
@@ -125,16 +86,6 @@ static int open_weights(const struct aster_run *run, int s, struct aster_forcefi
     return 0;
 }
 
-/* The message begins with the place of the option, or of the stage where it has a default. */
-static int refuse(const struct aster_run *run, int stage, const char *key, const char *why)
-{
-    const struct aster_stage_spec *s = &run->spec->stages[stage];
-    const struct aster_opt_value *v = aster_run_value(run, stage, key);
-    return aster_fail(run->ctx, ASTER_EPARAM, "%s:%d:%d: stage %s: %s: %s",
-                      run->spec->file ? run->spec->file : "pipeline", v->line ? v->line : s->line,
-                      v->line ? v->column : s->column, s->id, key, why);
-}
-
 /* Whether somebody asked for this value: a default says nothing of weights that are there. */
 static bool is_asked(const struct aster_run *run, int stage, const char *key)
 {
@@ -152,26 +103,22 @@ static bool is_asked(const struct aster_run *run, int stage, const char *key)
 
 static int check_number(const struct aster_run *run, int stage, const char *key, double has)
 {
-    char why[160];
     double x = aster_run_real(run, stage, key);
     if (fabs(x - has) <= 1e-6 * fabs(has) || !is_asked(run, stage, key))
         return 0;
-    snprintf(why, sizeof why,
-             "it is %g, that of init_weights is %g and stays so; leave it out, or name that", x,
-             has);
-    return refuse(run, stage, key, why);
+    return aster_run_refuse(
+        run, stage, key,
+        "it is %g, that of init_weights is %g and stays so; leave it out, or name that", x, has);
 }
 
 static int check_choice(const struct aster_run *run, int stage, const char *key, const char *has)
 {
-    char why[160];
     const char *x = aster_run_text(run, stage, key);
     if (!strcmp(x, has) || !is_asked(run, stage, key))
         return 0;
-    snprintf(why, sizeof why,
-             "it is %s, that of init_weights is %s and stays so; leave it out, or name that", x,
-             has);
-    return refuse(run, stage, key, why);
+    return aster_run_refuse(
+        run, stage, key,
+        "it is %s, that of init_weights is %s and stays so; leave it out, or name that", x, has);
 }
 
 /* What is asked for is not given up for what the weights to begin with are made for. */
@@ -186,6 +133,27 @@ static int check_weights(const struct aster_run *run, int stage,
                         c->cutoff_on == ASTER_CUTOFF_FEATURES ? "features" : "filter");
 }
 
+/* Of the loss and the steps */
+static int check_options(const struct aster_run *run, int stage,
+                         const struct aster_field_training *t)
+{
+    const struct aster_forcefield_loss *l = &t->loss;
+    if (l->teacher < 1 && l->energy <= 0 && l->force <= 0 && l->angle <= 0)
+        return aster_fail(run->ctx, ASTER_EPARAM,
+                          "energy_weight, force_weight and angular_weight are all 0; one of them "
+                          "must be above 0");
+    if (l->kind == ASTER_FORCE_HUBER && !(l->huber_delta > 0))
+        return aster_run_refuse(run, stage, "huber_delta", "it is 0; loss=huber needs one above 0");
+    if (l->teacher > 0 && !(l->temperature > 0))
+        return aster_run_refuse(run, stage, "teacher_temperature", "it is 0; above 0 is expected");
+    if (t->accumulate > MOST_OF_STEP / t->t.batch_size)
+        return aster_run_refuse(run, stage, "accumulate",
+                                "%lld batches of %lld structures are more than the %d that a step "
+                                "can have",
+                                (long long)t->accumulate, (long long)t->t.batch_size, MOST_OF_STEP);
+    return 0;
+}
+
 int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int stage)
 {
     struct aster_run *run = arg;
@@ -196,12 +164,8 @@ int aster_stage_train_forcefield_ready(struct aster_ctx *ctx, void *arg, int sta
     int rc = aster_forcefield_check(ctx, &t.c);
     if (rc == 0)
         rc = aster_learner_check(ctx, &t.t);
-    if (rc == 0 && t.loss.energy <= 0 && t.loss.force <= 0 && t.loss.angle <= 0)
-        rc = aster_fail(ctx, ASTER_EPARAM,
-                        "energy_weight, force_weight and angular_weight are all 0; one of them "
-                        "must be above 0");
-    if (rc == 0 && t.loss.kind == ASTER_FORCE_HUBER && !(t.loss.huber_delta > 0))
-        rc = refuse(run, stage, "huber_delta", "it is 0; loss=huber needs one above 0");
+    if (rc == 0)
+        rc = check_options(run, stage, &t);
     if (rc == 0 && t.from)
         rc = check_weights(run, stage, &t.c);
     if (t.from)
@@ -292,6 +256,9 @@ static int read_all(struct aster_run *run, int stage, struct aster_runtime *rt,
                                .most_edges = aster_max64(1, limit / LIST_SHARE / BYTES_PER_EDGE)};
     ASTER_TRY(aster_course_read(c, data->structures, t->c.max_number));
     int64_t n_first = c->n;
+    const struct aster_opt_value *teacher = aster_run_value(run, stage, "teacher_labels");
+    if (teacher->n)
+        ASTER_TRY(aster_course_teach(c, teacher->n, teacher->items));
     if (val)
         ASTER_TRY(aster_course_read(c, val->structures, t->c.max_number));
     if (c->n == 0)

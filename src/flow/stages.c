@@ -422,11 +422,22 @@ static const struct aster_opt train_forcefield_opts[] = {
     REAL("force_weight", "100.0", 0, 1e+09, "", "Weight of the components of forces."),
     REAL("angular_weight", "10.0", 0, 1e+09, "",
          "Weight of the directions of forces, 1 - cos of the angle."),
+    FILES("teacher_labels", "",
+          "The structures of data in the same order with the energies and forces of a teacher, "
+          "such as the evaluated.extxyz of mlff-evaluate; empty: the loss is of the labels alone."),
+    REAL("teacher_weight", "0.5", 0, 1, "",
+         "teacher_labels: share of the loss that is the mean square of what is off the teacher's "
+         "energies and forces; the rest is the loss on labels."),
+    REAL("teacher_temperature", "1.0", 0, 1e+06, "",
+         "teacher_labels: what energies and forces are divided by in that share; above 0."),
     REAL("train_ratio", "0.9", 0, 1, "",
          "Share of the structures that is trained on, rounded down; the rest validates."),
     INT("epochs", "100", 1, 100000, "", "At most so many passes over the training part."),
     INT("batch_size", "32", 1, 65536, "structures",
-        "Structures of one optimizer step, on all devices together."),
+        "Structures of one batch, on all devices together."),
+    INT("accumulate", "1", 1, 4096, "batches",
+        "Batches of one optimizer step, one after the other: its gradient is that of the mean of "
+        "their losses, in the memory of one."),
     INT("shards", "8", 1, 256, "",
         "Gradient shards of a batch, each a task; part of the result, independent of the devices."),
     CHOICE("optimizer", "adamw", "adamw|adam|sgd|rmsprop", "Optimizer."),

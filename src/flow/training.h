@@ -20,6 +20,10 @@ aster_history_write(struct aster_ctx *ctx, const char *dir,
                     const struct aster_history *h); /* history.csv, training_history.json */
 void aster_history_free(struct aster_history *h);
 
+/* What the options of every training stage say; what only one kind of training has is left at 0.
+ */
+struct aster_train_config aster_run_learner(const struct aster_run *run, int stage);
+
 struct aster_training {
     struct aster_run *run;
     int stage; /* whose options say how */

@@ -277,15 +277,12 @@ static int read_part(const char *path, struct vnp_part *p, struct columns *c)
     return rc;
 }
 
-int vnp_part_load(struct aster_ctx *ctx, const struct vnp_keeping *k, int64_t index, int64_t size,
-                  struct vnp_part **out)
+static int load_file(struct aster_ctx *ctx, const char *path, int64_t index, int64_t size,
+                     struct vnp_part **out)
 {
     struct columns c = {0};
-    char *path = NULL;
-    int rc;
     ASTER_TRY(vnp_part_new(ctx, index, size, out));
-    ASTER_GOTO(aster_store_get(k->store, index, &path), done);
-    rc = read_part(path, *out, &c);
+    int rc = read_part(path, *out, &c);
     int64_t n_records = (*out)->n_records;
     (*out)->n_records = 0; /* none yet to free */
     if (rc == 0) {
@@ -294,11 +291,20 @@ int vnp_part_load(struct aster_ctx *ctx, const struct vnp_keeping *k, int64_t in
     }
     if (rc == 0)
         rc = take_rest(*out, &c);
-done:
     free_columns(&c);
-    aster_free(&path);
     if (rc < 0)
         vnp_part_free(out);
+    return rc;
+}
+
+int vnp_part_load(struct aster_ctx *ctx, const struct vnp_keeping *k, int64_t index, int64_t size,
+                  struct vnp_part **out)
+{
+    char *path = NULL;
+    *out = NULL;
+    ASTER_TRY(aster_store_get(k->store, index, &path));
+    int rc = load_file(ctx, path, index, size, out);
+    aster_free(&path);
     return rc;
 }
 
@@ -315,19 +321,29 @@ static bool same_records(const struct vnp_part *a, const struct vnp_part *b)
     return same;
 }
 
+struct comparison {
+    struct aster_ctx *ctx;
+    const struct vnp_part *part;
+    struct vnp_part **found;
+};
+
+static int compare(void *arg, const char *path, bool *same)
+{
+    const struct comparison *c = arg;
+    const struct vnp_part *p = c->part;
+    ASTER_TRY(load_file(c->ctx, path, p->index, p->size, c->found));
+    *same = same_records(p, *c->found);
+    if (!*same)
+        vnp_part_free(c->found);
+    return 0;
+}
+
 int vnp_part_known(struct aster_ctx *ctx, const struct vnp_keeping *k, const struct vnp_part *p,
                    struct vnp_part **found)
 {
+    struct comparison c = {ctx, p, found};
+    bool same;
     *found = NULL;
-    if (!aster_store_has(k->store, p->index))
-        return 0;
-    if (vnp_part_load(ctx, k, p->index, p->size, found) < 0) {
-        aster_log(ctx, ASTER_LOG_WARN, "%s; it is computed again", aster_ctx_message(ctx));
-        aster_ctx_clear(ctx);
-        return 0;
-    }
-    if (same_records(p, *found))
-        return 1;
-    vnp_part_free(found);
-    return 0;
+    ASTER_TRY(aster_store_compare(k->store, p->index, compare, &c, &same));
+    return same;
 }

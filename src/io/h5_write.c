@@ -122,6 +122,13 @@ int aster_h5_write(struct aster_h5 *f, const char *name, enum aster_dtype t, int
     return rc;
 }
 
+int aster_h5_write_columns(struct aster_h5 *f, size_t n, const struct aster_h5_column *c)
+{
+    for (size_t k = 0; k < n; k++)
+        ASTER_TRY(aster_h5_write(f, c[k].name, c[k].type, c[k].rank, c[k].dim, c[k].data));
+    return 0;
+}
+
 int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n, const char *const *s)
 {
     aster_h5_lock();

@@ -138,6 +138,15 @@ ASTER_CHECKED int aster_h5_write_plain(struct aster_h5 *f, const char *name, enu
                                        int rank, const int64_t *dim, const void *data);
 ASTER_CHECKED int aster_h5_write_strings(struct aster_h5 *f, const char *name, int64_t n,
                                          const char *const *s);
+struct aster_h5_column { /* a dataset of one or two axes, as it is in memory */
+    const char *name;
+    enum aster_dtype type;
+    int rank;
+    int64_t dim[2];
+    const void *data;
+};
+ASTER_CHECKED int aster_h5_write_columns(struct aster_h5 *f, size_t n,
+                                         const struct aster_h5_column *c);
 /* An appendable dataset: rows of row_n elements, chunked; with row_n 1 it has one axis. */
 ASTER_CHECKED int aster_h5_append(struct aster_h5 *f, const char *name, enum aster_dtype t,
                                   int64_t n_rows, int64_t row_n, const void *data);

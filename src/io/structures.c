@@ -95,6 +95,17 @@ void aster_structures_close(struct aster_structures **rp)
     aster_free(rp);
 }
 
+void aster_structures_where(const struct aster_structures_place *at,
+                            char where[ASTER_STRUCTURES_WHERE])
+{
+    if (at->line)
+        snprintf(where, ASTER_STRUCTURES_WHERE, "%.*s:%lld: structure '%.*s'",
+                 ASTER_CUT(150, at->path), (long long)at->line, ASTER_CUT(60, at->name));
+    else
+        snprintf(where, ASTER_STRUCTURES_WHERE, "%.*s: structure %lld '%.*s'",
+                 ASTER_CUT(150, at->path), (long long)at->index + 1, ASTER_CUT(60, at->name));
+}
+
 int64_t aster_structures_count(const struct aster_structures *r)
 {
     return r->n;

@@ -19,6 +19,10 @@ struct aster_structures_place { /* of the record last returned, until the next c
     int64_t index;              /* from 0, through the file */
     const char *fault; /* NULL, or why nothing can be said about it, with file, line, item */
 };
+/* File, line or number, and name, as messages begin */
+enum { ASTER_STRUCTURES_WHERE = 256 };
+void aster_structures_where(const struct aster_structures_place *at,
+                            char where[ASTER_STRUCTURES_WHERE]);
 struct aster_structures;
 /* Which format it is follows from the file's first bytes and, in HDF5, from what is in it. */
 ASTER_CHECKED int aster_structures_open(struct aster_ctx *ctx, const char *path,

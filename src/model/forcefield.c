@@ -115,16 +115,22 @@ static void transposed(struct field *f, const char *name, aster_val w, int64_t i
                                               ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, 0));
 }
 
-/* Xavier's uniform start; biases 0 */
+/* [in, out], with Xavier's uniform start */
+static aster_val weight(struct field *f, const char *name, int64_t in, int64_t out)
+{
+    char text[112];
+    snprintf(text, sizeof text, "%s.weight", name);
+    aster_val w = aster_emit_param(f->p, text, 2, (int64_t[]){in, out}, ASTER_LAYOUT_LINEAR,
+                                   (struct aster_init){sqrt(6.0 / (double)(in + out)), 0}, in);
+    if (f->is_fast)
+        transposed(f, text, w, in, out);
+    return w;
+}
+
 static struct affine affine(struct field *f, const char *name, int64_t in, int64_t out)
 {
     char text[112];
-    struct affine a;
-    snprintf(text, sizeof text, "%s.weight", name);
-    a.w = aster_emit_param(f->p, text, 2, (int64_t[]){in, out}, ASTER_LAYOUT_LINEAR,
-                           (struct aster_init){sqrt(6.0 / (double)(in + out)), 0}, in);
-    if (f->is_fast)
-        transposed(f, text, a.w, in, out);
+    struct affine a = {weight(f, name, in, out), -1};
     snprintf(text, sizeof text, "%s.bias", name);
     a.b = aster_emit_param(f->p, text, 1, &out, ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, in);
     return a;
@@ -290,12 +296,19 @@ static aster_val embedding(struct field *f)
     return aster_emit_gather(f->p, table, f->number);
 }
 
+/* From the first layer's sums */
+static aster_val readout_from(struct field *f, aster_val z)
+{
+    int64_t n = f->c->width;
+    z = fn(f, ASTER_FN_SILU, z);
+    z = fn(f, ASTER_FN_SILU, apply(f, affine(f, "energy_head.2", n / 2, n / 4), z));
+    return apply(f, affine(f, "energy_head.4", n / 4, 1), z);
+}
+
 static aster_val readout(struct field *f, aster_val s)
 {
     int64_t n = f->c->width;
-    aster_val z = fn(f, ASTER_FN_SILU, apply(f, affine(f, "energy_head.0", n, n / 2), s));
-    z = fn(f, ASTER_FN_SILU, apply(f, affine(f, "energy_head.2", n / 2, n / 4), z));
-    return apply(f, affine(f, "energy_head.4", n / 4, 1), z);
+    return readout_from(f, apply(f, affine(f, "energy_head.0", n, n / 2), s));
 }
 
 static aster_val energies(struct field *f, struct aster_forcefield_probe *probe)
@@ -324,29 +337,47 @@ static aster_val fast_message(struct field *f, int64_t k, aster_val s, aster_val
     int64_t n = f->c->width, most = ASTER_FORCEFIELD_TABLE_BLOCK;
     snprintf(name, sizeof name, "table.%lld", (long long)k);
     aster_val table =
-        aster_emit_param(f->p, name, 5,
-                         (int64_t[]){(n + most - 1) / most, aster_forcefield_intervals(f->c) + 1, 2,
+        aster_emit_param(f->p, name, 4,
+                         (int64_t[]){(n + most - 1) / most, aster_forcefield_intervals(f->c) + 3,
                                      *v < 0 ? 2 : 3, most},
                          ASTER_LAYOUT_SAME, (struct aster_init){0, 0}, 0);
     return aster_emit_message(
         f->p, &(struct aster_message){s, *v, f->edge, table, f->link, f->starts, f->c->cutoff}, v);
 }
 
+/* What the update's second matrix is applied to */
+static aster_val fast_hidden(struct field *f, int64_t k, aster_val s, aster_val v)
+{
+    char name[96];
+    int64_t n = f->c->width;
+    aster_val q = aster_emit_vector_length(f->p, s, v, f->c->norm_eps);
+    snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.0", (long long)k);
+    return fn(f, ASTER_FN_SILU, apply(f, affine(f, name, 2 * n, n), q));
+}
+
 static aster_val fast_update(struct field *f, int64_t k, aster_val s, aster_val *v)
 {
     char name[96];
     int64_t n = f->c->width;
-    aster_val q = aster_emit_vector_length(f->p, s, *v, f->c->norm_eps);
-    snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.0", (long long)k);
-    aster_val y = fn(f, ASTER_FN_SILU, apply(f, affine(f, name, 2 * n, n), q));
+    aster_val y = fast_hidden(f, k, s, *v);
     snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.2", (long long)k);
-    if (k == f->c->n_blocks - 1)
-        return add(f, s, apply(f, affine(f, name, n, n), y));
     struct affine a = affine(f, name, n, 3 * n);
     snprintf(name, sizeof name, "interactions.%lld.update.mixing_matrix", (long long)k);
     struct aster_gate g = {s, *v, apply(f, a, y), matrix(f, name),
                            f->c->mixing == ASTER_MIXING_ISOTROPIC};
     return aster_emit_vector_gate(f->p, &g, v);
+}
+
+/* The last update gives s + U y + c, of which the readout takes A and a: A s + (A U) y + (A c + a),
+ * so what it gives is never made. */
+static aster_val fast_readout(struct field *f, aster_val s, aster_val v)
+{
+    int64_t n = f->c->width;
+    aster_val y = fast_hidden(f, f->c->n_blocks - 1, s, v),
+              direct = aster_emit_linear(f->p, s, weight(f, "energy_head.0", n, n / 2), -1,
+                                         ASTER_ACT_NONE);
+    return readout_from(f,
+                        add(f, direct, apply(f, affine(f, ASTER_FORCEFIELD_FOLDED, n, n / 2), y)));
 }
 
 static aster_val fast_energies(struct field *f)
@@ -358,11 +389,12 @@ static aster_val fast_energies(struct field *f)
     f->starts = aster_emit_input(p, "starts", ASTER_I32, 1, &ends);
     f->link = aster_emit_concat(p, 2, (aster_val[]){f->src, reverse}, 0);
     f->edge = aster_emit_direction(p, f->vector, LEAST_DISTANCE);
-    for (int64_t k = 0; k < f->c->n_blocks; k++) {
+    for (int64_t k = 0;; k++) {
         s = fast_message(f, k, s, &v);
+        if (k == f->c->n_blocks - 1)
+            return fast_readout(f, s, v);
         s = fast_update(f, k, s, &v);
     }
-    return readout(f, s);
 }
 
 /* Pull of the edges on the atoms at both ends */
@@ -415,6 +447,23 @@ static aster_val angle(struct field *f, aster_val force, aster_val direction, as
     return mean(f, aster_emit_affine(f->p, cosine, -1, 1), 1, count);
 }
 
+/* (1 - a) hard + a soft, where soft is how far a teacher is */
+static aster_val with_teacher(struct field *f, const struct aster_forcefield_loss *l,
+                              aster_val hard, aster_val energy, aster_val force)
+{
+    struct aster_program *p = f->p;
+    enum aster_dtype real = aster_program_real(p);
+    aster_val want = aster_emit_input(p, "teacher_energy", real, 2,
+                                      (aster_sz[]){f->structures, aster_size(p, 1)}),
+              pull = aster_emit_input(p, "teacher_force", real, 2,
+                                      (aster_sz[]){f->atoms, aster_size(p, 3)});
+    aster_val soft = add(
+        f, mean(f, fn(f, ASTER_FN_SQUARE, sub(f, energy, want)), 1, aster_size_symbol(p, "BG")),
+        mean(f, fn(f, ASTER_FN_SQUARE, sub(f, force, pull)), 1.0 / 3, aster_size_symbol(p, "NG")));
+    return add(f, aster_emit_affine(p, hard, 1 - l->teacher, 0),
+               aster_emit_affine(p, soft, l->teacher / (l->temperature * l->temperature), 0));
+}
+
 static int train(struct field *f, const struct aster_forcefield_loss *l, aster_val energy,
                  aster_val force, aster_val owner)
 {
@@ -434,6 +483,8 @@ static int train(struct field *f, const struct aster_forcefield_loss *l, aster_v
                      add(f, aster_emit_affine(p, part_of[1], l->energy, 0),
                          aster_emit_affine(p, part_of[2], l->force, 0)),
                      aster_emit_affine(p, part_of[3], l->angle, 0));
+    if (l->teacher > 0)
+        part_of[0] = with_teacher(f, l, part_of[0], total, force);
     aster_val losses = aster_emit_concat(p, 4, part_of, 1);
     aster_emit_output(p, "loss", aster_emit_reshape(p, losses, 1, (aster_sz[]){aster_size(p, 4)}));
     return aster_program_grad_params(p, part_of[0]);

@@ -34,6 +34,9 @@ enum aster_force_loss { ASTER_FORCE_MSE, ASTER_FORCE_MAE, ASTER_FORCE_HUBER };
 struct aster_forcefield_loss {
     enum aster_force_loss kind;
     double energy, force, angle, huber_delta; /* weights */
+    /* Above 0: that share of the loss is the mean square of what is off a teacher's energies and
+     * forces, all divided by the temperature. */
+    double teacher, temperature;
 };
 
 /* Values of a program that tests look at: -1 where the program does not have one. */
@@ -64,11 +67,13 @@ enum aster_forcefield_use {
 /* Symbols: N atoms, E edges, B structures (TRAIN: BG structures and NG atoms of the whole batch
  * too). Inputs: number i32 [N]; src, dst i32 [E]; vector real [E, 3], from dst to src. For forces:
  * owner i32 [N], the structure of an atom, and edge_owner i32 [E]. For training: energy real [B,
- * 1], force real [N, 3] and the unit vectors of force, direction real [N, 3]. FAST: edges sorted by
+ * 1], force real [N, 3] and the unit vectors of force, direction real [N, 3]; with a teacher the
+ * same of it, teacher_energy and teacher_force. FAST: edges sorted by
  * dst, starts i32 [N + 1] (those into atom i are starts[i] .. starts[i + 1] - 1), reverse i32 [E]
  * (the number of the edge back). Outputs: energy real [N, 1] of every atom; force real [N, 3];
  * virial real [B, 9] = sum over edges of (dE/dr_a) r_b; loss real [4]: the whole, and its parts for
- * energy, force and angle before their weights. Buffers: rbf.centers, rbf.widths f64 [n_radial]. */
+ * energy, force and angle before their weights, of which the teacher's is none. Buffers:
+ * rbf.centers, rbf.widths f64 [n_radial]. */
 ASTER_CHECKED int aster_forcefield_program(struct aster_ctx *ctx,
                                            const struct aster_forcefield_config *c,
                                            enum aster_dtype real, enum aster_forcefield_use use,
@@ -79,10 +84,14 @@ ASTER_CHECKED int aster_forcefield_program(struct aster_ctx *ctx,
 /* Of a FAST program: the name of a matrix and this is that of its transpose. */
 #define ASTER_FORCEFIELD_TRANSPOSED ".transposed"
 
+/* Of a FAST program: the last block's update_mlp.2, columns for scalars, and the readout's first
+ * matrix after it, as one matrix and one bias (with the readout's). */
+#define ASTER_FORCEFIELD_FOLDED "energy_head.0.folded"
+
 /* Parameters of a FAST program from those of an exact one of the same model, each of its program's
- * real type: those that both have (of the last block's update_mlp.2 the columns for scalars), each
- * weight transposed too (for the derivative), and instead of interactions.K.message.rbf_to_scalar.*
- * tables of what these give, table.K [ceil(width / 16), intervals + 1, 2, 3 (K = 0: 2), 16]
+ * real type: those that both have, ASTER_FORCEFIELD_FOLDED, each weight transposed too (for the
+ * derivative), and instead of interactions.K.message.rbf_to_scalar.*
+ * tables of what these give, table.K [ceil(width / 16), intervals + 3, 3 (K = 0: 2), 16]
  * (ops.def, message). buffers: of the exact program. */
 ASTER_CHECKED int aster_forcefield_tables(struct aster_ctx *ctx,
                                           const struct aster_forcefield_config *c,

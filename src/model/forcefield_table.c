@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Filters of a force field as tables: value and slope at every knot, computed in double. */
+/* Filters of a force field as splines, and other parameters of its fast program, computed in
+ * double. */
 #include "model/forcefield.h"
 
 #include <math.h>
 #include <string.h>
 
 static const double pi = 3.14159265358979323846;
+
+/* Knots beyond either end, from which on nothing reaches the table: 0.27^SIDE is below 1e-17. */
+enum { SIDE = 30 };
 
 /* Parameters of a program by name */
 struct flat {
@@ -18,8 +22,9 @@ struct maker {
     const struct aster_forcefield_config *c;
     struct flat exact;
     const double *center, *width;
-    double *w1, *b1, *w2, *b2;            /* [K][F] [F] [F][3 F] [3 F] */
-    double *x, *dx, *a, *da, *phi, *dphi; /* at one distance */
+    double *w1, *b1, *w2, *b2; /* [K][F] [F] [F][3 F] [3 F] */
+    double *x, *a;             /* at one distance */
+    double *row;               /* [intervals + 1 + 2 SIDE][3 F] */
 };
 
 static const struct aster_param_info *find(const struct aster_program *p, const char *name)
@@ -28,6 +33,14 @@ static const struct aster_param_info *find(const struct aster_program *p, const 
         if (strcmp(aster_program_param(p, k)->name, name) == 0)
             return aster_program_param(p, k);
     return NULL;
+}
+
+static const struct aster_param_info *find_end(const struct aster_program *p, const char *name,
+                                               const char *end)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%s%s", name, end);
+    return find(p, text);
 }
 
 static double get(const struct flat *f, int64_t k)
@@ -72,80 +85,90 @@ static int read_block(struct maker *m, int64_t block)
     return read_one(m, block, "2.bias", 3 * n, m->b2);
 }
 
-/* y = x w + b and dy = dx w; w [rows][n] */
+/* y = x w + b; w [rows][n] */
 static void apply(int64_t rows, int64_t n, const double *w, const double *b, const double *x,
-                  const double *dx, double *y, double *dy)
+                  double *y)
 {
     memcpy(y, b, (size_t)n * sizeof *y);
-    memset(dy, 0, (size_t)n * sizeof *dy);
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < n; k++) {
+        for (int64_t k = 0; k < n; k++)
             y[k] += x[r] * w[r * n + k];
-            dy[k] += dx[r] * w[r * n + k];
-        }
 }
 
-/* phi and its derivative at distance d */
-static void evaluate(struct maker *m, double d)
+/* phi at distance d; beyond 0 and the cutoff as its formula goes on */
+static void evaluate(struct maker *m, double d, double *phi)
 {
     const struct aster_forcefield_config *c = m->c;
     bool on_filter = c->cutoff_on == ASTER_CUTOFF_FILTER;
-    double cut = 0.5 * cos(pi / c->cutoff * d) + 0.5,
-           dcut = -0.5 * pi / c->cutoff * sin(pi / c->cutoff * d);
+    double cut = 0.5 * cos(pi / c->cutoff * d) + 0.5;
     for (int64_t k = 0; k < c->n_radial; k++) {
-        double z = (d - m->center[k]) / m->width[k], g = exp(-z * z), dg = -2 * z / m->width[k] * g;
-        m->x[k] = on_filter ? g : g * cut;
-        m->dx[k] = on_filter ? dg : dg * cut + g * dcut;
+        double z = (d - m->center[k]) / m->width[k];
+        m->x[k] = exp(-z * z) * (on_filter ? 1 : cut);
     }
-    apply(c->n_radial, c->width, m->w1, m->b1, m->x, m->dx, m->a, m->da);
-    for (int64_t k = 0; k < c->width; k++) {
-        double sigma = 1 / (1 + exp(-m->a[k]));
-        m->da[k] *= sigma * (1 + m->a[k] * (1 - sigma));
-        m->a[k] *= sigma;
-    }
-    apply(c->width, 3 * c->width, m->w2, m->b2, m->a, m->da, m->phi, m->dphi);
-    for (int64_t k = 0; on_filter && k < 3 * c->width; k++) {
-        m->dphi[k] = m->dphi[k] * cut + m->phi[k] * dcut;
-        m->phi[k] *= cut;
-    }
+    apply(c->n_radial, c->width, m->w1, m->b1, m->x, m->a);
+    for (int64_t k = 0; k < c->width; k++)
+        m->a[k] /= 1 + exp(-m->a[k]);
+    apply(c->width, 3 * c->width, m->w2, m->b2, m->a, phi);
+    for (int64_t k = 0; on_filter && k < 3 * c->width; k++)
+        phi[k] *= cut;
+}
+
+/* Values of the filters of row k, at knot k - SIDE, and what is made of them: coefficients */
+static double *row_of(const struct maker *m, int64_t k)
+{
+    return m->row + 3 * m->c->width * k;
+}
+
+/* The coefficients of cubic B-splines whose sums have these values at the knots, 1/6 of one, 4/6 of
+ * the next and 1/6 of the one after it: by a recursion upwards and one downwards, which are exact
+ * but for what the values beyond the ends have in them, and that fades by the pole with every knot.
+ */
+static void make_coefficients(struct maker *m, int64_t rows)
+{
+    const double pole = sqrt(3) - 2;
+    int64_t n = 3 * m->c->width;
+    for (int64_t k = 1; k < rows; k++)
+        for (int64_t c = 0; c < n; c++)
+            row_of(m, k)[c] += pole * row_of(m, k - 1)[c];
+    for (int64_t c = 0; c < n; c++)
+        row_of(m, rows - 1)[c] *= -6 * pole / (1 - pole * pole);
+    for (int64_t k = rows - 2; k >= 0; k--)
+        for (int64_t c = 0; c < n; c++)
+            row_of(m, k)[c] = pole * (row_of(m, k + 1)[c] - 6 * row_of(m, k)[c]);
 }
 
 static void fill(struct maker *m, const struct aster_param_info *table,
                  const struct aster_program *fast, void *values)
 {
-    int64_t knots = table->dim[1], parts = table->dim[3], some = table->dim[4];
-    double step = m->c->cutoff / (double)(knots - 1);
-    for (int64_t k = 0; k < knots; k++) {
-        evaluate(m, (double)k * step);
+    int64_t n = table->dim[1], parts = table->dim[2], some = table->dim[3], width = m->c->width;
+    double step = m->c->cutoff / (double)(n - 3);
+    for (int64_t k = 0; k < n - 2 + 2 * SIDE; k++)
+        evaluate(m, (double)(k - SIDE) * step, row_of(m, k));
+    make_coefficients(m, n - 2 + 2 * SIDE);
+    for (int64_t k = 0; k < n; k++)
         for (int64_t part = 0; part < parts; part++)
             for (int64_t c = 0; c < table->dim[0] * some; c++) {
-                int64_t from = (parts == 2 && part ? 2 : part) * m->c->width + c;
-                int64_t to = ((c / some * knots + k) * 2 * parts + part) * some + c % some;
-                bool is_there = c < m->c->width;
-                put(fast, values, table->offset + to, is_there ? m->phi[from] : 0);
-                put(fast, values, table->offset + to + parts * some,
-                    is_there ? m->dphi[from] * step : 0);
+                int64_t from = (parts == 2 && part ? 2 : part) * width + c;
+                int64_t to = ((c / some * n + k) * parts + part) * some + c % some;
+                put(fast, values, table->offset + to,
+                    c < width ? row_of(m, k + SIDE - 1)[from] : 0);
             }
-    }
 }
 
 static int make(struct maker *m, const struct aster_program *fast, void *values)
 {
     const struct aster_forcefield_config *c = m->c;
     double *memory = NULL;
-    int64_t n = c->width, radial = c->n_radial;
-    ASTER_TRY(
-        aster_alloc(m->ctx, radial * n + 3 * n * n + 12 * n + 2 * radial, sizeof *memory, &memory));
+    int64_t n = c->width, radial = c->n_radial, rows = aster_forcefield_intervals(c) + 1 + 2 * SIDE;
+    ASTER_TRY(aster_alloc(m->ctx, radial * n + 3 * n * n + 5 * n + radial + 3 * n * rows,
+                          sizeof *memory, &memory));
     m->w1 = memory;
     m->b1 = m->w1 + radial * n;
     m->w2 = m->b1 + n;
     m->b2 = m->w2 + 3 * n * n;
     m->a = m->b2 + 3 * n;
-    m->da = m->a + n;
-    m->phi = m->da + n;
-    m->dphi = m->phi + 3 * n;
-    m->x = m->dphi + 3 * n;
-    m->dx = m->x + radial;
+    m->x = m->a + n;
+    m->row = m->x + radial;
     int rc = 0;
     for (int64_t k = 0; rc == 0 && k < c->n_blocks; k++) {
         char name[32];
@@ -159,33 +182,40 @@ static int make(struct maker *m, const struct aster_program *fast, void *values)
     return rc;
 }
 
-/* The transpose of the first columns, as many as there are rows in the fast program */
-static bool take_transposed(const struct flat *exact, const struct aster_param_info *from,
-                            const struct aster_program *fast, const struct aster_param_info *to,
-                            void *values)
+/* ---- matrices ---- */
+
+/* The last update's columns for scalars and the readout's first matrix: U A, and c A + a */
+static int fold(struct maker *m, const struct aster_program *fast, void *values)
 {
-    int64_t rows = to->dim[0], depth = to->dim[1], all = from->dim[1];
-    if (from->rank != 2 || depth != from->dim[0] || rows > all)
-        return false;
-    for (int64_t i = 0; i < to->n; i++)
-        put(fast, values, to->offset + i, get(exact, from->offset + i % depth * all + i / depth));
-    return true;
+    char name[96];
+    int64_t n = m->c->width, half = n / 2;
+    snprintf(name, sizeof name, "interactions.%lld.update.update_mlp.2.",
+             (long long)m->c->n_blocks - 1);
+    const struct aster_param_info *u = find_end(m->exact.p, name, "weight"),
+                                  *c = find_end(m->exact.p, name, "bias"),
+                                  *a = find(m->exact.p, "energy_head.0.weight"),
+                                  *bias = find(m->exact.p, "energy_head.0.bias"),
+                                  *w = find(fast, ASTER_FORCEFIELD_FOLDED ".weight"),
+                                  *t = find(fast, ASTER_FORCEFIELD_FOLDED
+                                            ".weight" ASTER_FORCEFIELD_TRANSPOSED),
+                                  *b = find(fast, ASTER_FORCEFIELD_FOLDED ".bias");
+    if (!u || !c || !a || !bias || !w || !t || !b || u->n != 3 * n * n || a->n != n * half)
+        return missing(m->ctx, ASTER_FORCEFIELD_FOLDED);
+    for (int64_t r = 0; r <= n; r++)
+        for (int64_t k = 0; k < half; k++) {
+            double sum = r < n ? 0 : get(&m->exact, bias->offset + k);
+            int64_t from = r < n ? u->offset + 3 * n * r : c->offset;
+            for (int64_t j = 0; j < n; j++)
+                sum += get(&m->exact, from + j) * get(&m->exact, a->offset + half * j + k);
+            put(fast, values, r < n ? w->offset + half * r + k : b->offset + k, sum);
+            if (r < n)
+                put(fast, values, t->offset + n * k + r, sum);
+        }
+    return 0;
 }
 
-/* The first columns, as many as there are in the fast program */
-static bool take_columns(const struct flat *exact, const struct aster_param_info *from,
-                         const struct aster_program *fast, const struct aster_param_info *to,
-                         void *values)
-{
-    int64_t some = to->dim[to->rank - 1], all = from->dim[from->rank - 1], rows = to->n / some;
-    if (some > all || from->n != rows * all)
-        return false;
-    for (int64_t i = 0; i < to->n; i++)
-        put(fast, values, to->offset + i, get(exact, from->offset + i / some * all + i % some));
-    return true;
-}
-
-static int take(struct aster_ctx *ctx, const struct flat *exact, const struct aster_program *fast,
+/* A parameter that the exact program has too, or its transpose */
+static int take(struct maker *m, const struct aster_program *fast,
                 const struct aster_param_info *to, void *values)
 {
     char name[128];
@@ -195,10 +225,14 @@ static int take(struct aster_ctx *ctx, const struct flat *exact, const struct as
         length > end && strcmp(name + length - end, ASTER_FORCEFIELD_TRANSPOSED) == 0;
     if (is_transposed)
         name[length - end] = '\0';
-    const struct aster_param_info *from = find(exact->p, name);
-    bool is_taken = from && (is_transposed ? take_transposed(exact, from, fast, to, values)
-                                           : take_columns(exact, from, fast, to, values));
-    return is_taken ? 0 : missing(ctx, to->name);
+    const struct aster_param_info *from = find(m->exact.p, name);
+    if (!from || from->n != to->n)
+        return missing(m->ctx, to->name);
+    int64_t rows = is_transposed ? to->dim[0] : 1, columns = to->n / rows;
+    for (int64_t i = 0; i < to->n; i++)
+        put(fast, values, to->offset + i,
+            get(&m->exact, from->offset + i % columns * rows + i / columns));
+    return 0;
 }
 
 int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield_config *c,
@@ -218,8 +252,10 @@ int aster_forcefield_tables(struct aster_ctx *ctx, const struct aster_forcefield
         return missing(ctx, "rbf.centers and rbf.widths");
     for (int k = 0; k < aster_program_n_params(fast); k++) {
         const struct aster_param_info *to = aster_program_param(fast, k);
-        if (strncmp(to->name, "table.", 6) != 0)
-            ASTER_TRY(take(ctx, &m.exact, fast, to, fast_params));
+        if (strncmp(to->name, "table.", 6) != 0 &&
+            strncmp(to->name, ASTER_FORCEFIELD_FOLDED, strlen(ASTER_FORCEFIELD_FOLDED)) != 0)
+            ASTER_TRY(take(&m, fast, to, fast_params));
     }
+    ASTER_TRY(fold(&m, fast, fast_params));
     return make(&m, fast, fast_params);
 }

@@ -88,6 +88,8 @@ int aster_model_program(struct aster_ctx *ctx, const struct aster_model_config *
     struct aster_program *p = NULL;
     ASTER_TRY(aster_program_new(ctx, aster_model_name(c->kind), real, &p));
     aster_program_set_products(p, c->products);
+    if (c->products == ASTER_PRODUCTS_BF16 && real == ASTER_F32)
+        aster_program_set_narrow(p);
     int rc = build(p, c, use, loss);
     if (rc < 0) {
         aster_program_free(&p);

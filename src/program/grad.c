@@ -21,6 +21,8 @@ static void mark_depends(const struct aster_program *p, int n, const aster_val *
 static int pull_back(struct aster_program *p, int64_t k, const bool *depends, aster_val *adjoint)
 {
     const struct op o = p->op[k]; /* a copy: the list may move while ops are added */
+    const struct op_desc *d = aster_op_descs[o.kind];
+    const bool adds = d->flags & OP_GRAD_ADDS;
     aster_val dout[ASTER_MAX_OUT], din[ASTER_MAX_IN];
     bool want[ASTER_MAX_IN], any_out = false, any_in = false;
     for (int j = 0; j < ASTER_MAX_OUT; j++) {
@@ -28,13 +30,12 @@ static int pull_back(struct aster_program *p, int64_t k, const bool *depends, as
         any_out |= dout[j] >= 0;
     }
     for (int j = 0; j < ASTER_MAX_IN; j++) {
-        din[j] = -1;
         want[j] = j < o.n_in && o.in[j] >= 0 && depends[o.in[j]];
+        din[j] = want[j] && adds ? adjoint[o.in[j]] : -1;
         any_in |= want[j];
     }
     if (!any_out || !any_in)
         return 0;
-    const struct op_desc *d = aster_op_descs[o.kind];
     if (!d->grad)
         return aster_fail(p->ctx, ASTER_EBUG, "program %s: op %s has no derivative of its own",
                           p->name, aster_op_name(o.kind));
@@ -45,7 +46,7 @@ static int pull_back(struct aster_program *p, int64_t k, const bool *depends, as
         if (!want[j] || din[j] < 0)
             continue;
         aster_val *a = &adjoint[o.in[j]];
-        *a = *a < 0 ? din[j] : aster_emit_binary(p, ASTER_BIN_ADD, *a, din[j]);
+        *a = *a < 0 || adds ? din[j] : aster_emit_binary(p, ASTER_BIN_ADD, *a, din[j]);
     }
     return 0;
 }
@@ -56,6 +57,8 @@ int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int 
     if (p->failed || y < 0)
         return aster_ctx_code(p->ctx) < 0 ? aster_ctx_code(p->ctx) : ASTER_EBUG;
     int64_t n_value = p->n_value, n_op = p->n_op;
+    if (!p->n_forward)
+        p->n_forward = n_op;
     bool *depends = NULL;
     aster_val *adjoint = NULL;
     int rc;

@@ -43,7 +43,8 @@ struct aster_program {
     char *name;
     enum aster_dtype real;
     enum aster_products products;
-    bool failed, finished;
+    bool failed, finished, is_narrow;
+    int64_t n_forward; /* ops before the first derivative; 0: there is none */
     uint64_t hash;
     struct size_expr *size;
     struct value *value;
@@ -64,7 +65,8 @@ enum {
     OP_ROWWISE = 2,     /* position t of a sample depends on position t of its inputs only */
     OP_VIEW = 4,        /* output may be its input's memory */
     OP_SYNC = 8,
-    OP_IS_OVER = 16
+    OP_IS_OVER = 16,
+    OP_GRAD_ADDS = 32 /* grad gets, in din, what is to be added to its results (-1: nothing) */
 };
 /* Output out may take the memory of input in: an element is read before it is written. */
 #define OP_OVER(out, in) (OP_IS_OVER | (out) << 8 | (in) << 12)
@@ -91,6 +93,9 @@ extern const struct op_desc *const aster_op_descs[ASTER_N_OPS];
 ASTER_CHECKED int aster_program_sweep(struct aster_program *p, aster_val y, aster_val dy, int n,
                                       const aster_val *x, aster_val *dx);
 
+/* What is kept for the derivative goes through bf16; after dead ops were marked. */
+ASTER_CHECKED int aster_program_narrow(struct aster_program *p);
+
 /* building */
 struct op aster_op_start(enum aster_op_kind kind, int n_in, const aster_val *in);
 aster_val aster_op_add(struct aster_program *p, struct op *o); /* first output, or -1 */
@@ -107,6 +112,7 @@ static inline const struct value *aster_value(const struct aster_program *p, ast
 {
     return &p->value[v];
 }
+aster_val aster_value_root(const struct aster_program *p, aster_val v); /* behind reshapes */
 bool aster_is_real(const struct aster_program *p, aster_val v); /* has the program's real type */
 
 #endif

@@ -118,6 +118,12 @@ static bool is_index(const struct aster_program *p, aster_val v)
     return aster_val_dtype(p, v) == ASTER_I32 && aster_val_rank(p, v) == 1;
 }
 
+/* Of a spline: at least one */
+static bool has_intervals(const struct aster_program *p, aster_sz coefficients)
+{
+    return p->size[coefficients].kind == SIZE_CONST && p->size[coefficients].n > 3;
+}
+
 static int infer_message(struct aster_program *p, struct op *o)
 {
     aster_val s = o->in[0], edge = o->in[1], table = o->in[2], link = o->in[3], starts = o->in[4];
@@ -138,13 +144,12 @@ static int infer_message(struct aster_program *p, struct op *o)
         return aster_infer_fail(p, o, "vectors [ceil(F / %d), N, 3, %d] are expected", TABLE_BLOCK,
                                 TABLE_BLOCK);
     int64_t blocks = blocks_of(p, width), parts = o->n_in == 6 ? 3 : 2;
-    if (!aster_is_real(p, table) || aster_val_rank(p, table) != 5 ||
+    if (!aster_is_real(p, table) || aster_val_rank(p, table) != 4 ||
         !aster_size_is(p, aster_val_dim(p, table, 0), blocks) ||
-        aster_size_is(p, aster_val_dim(p, table, 1), 1) ||
-        !aster_size_is(p, aster_val_dim(p, table, 2), 2) ||
-        !aster_size_is(p, aster_val_dim(p, table, 3), parts) ||
-        !aster_size_is(p, aster_val_dim(p, table, 4), TABLE_BLOCK))
-        return aster_infer_fail(p, o, "a table [%lld, knots, 2, %lld, %d] is expected",
+        !has_intervals(p, aster_val_dim(p, table, 1)) ||
+        !aster_size_is(p, aster_val_dim(p, table, 2), parts) ||
+        !aster_size_is(p, aster_val_dim(p, table, 3), TABLE_BLOCK))
+        return aster_infer_fail(p, o, "a table [%lld, 4 or more, %lld, %d] is expected",
                                 (long long)blocks, (long long)parts, TABLE_BLOCK);
     ASTER_TRY(set_rows(p, o, 0, atoms, width, 1));
     return set_vectors(p, o, 1, atoms, width);
@@ -193,16 +198,16 @@ static void grad_message(struct aster_program *p, const struct op *o, const bool
     din[5] = want[5] ? d.out[2] : -1;
 }
 
-/* A filter costs 7 for each of two edges; its messages 2, 6 and 6. */
+/* A filter costs 9 for an edge and the edge back; its messages 2, 6 and 6. */
 static double flops_message(const struct aster_args *a)
 {
-    double parts = (double)a->in[2].dim[3];
-    return (double)a->in[1].dim[0] * (double)a->in[0].dim[1] * (3.5 * parts + (parts > 2 ? 14 : 8));
+    double parts = (double)a->in[2].dim[2];
+    return (double)a->in[1].dim[0] * (double)a->in[0].dim[1] * (4.5 * parts + (parts > 2 ? 14 : 8));
 }
 
 static double flops_message_dx(const struct aster_args *a)
 {
-    double parts = (double)a->in[4].dim[3], each = 8 * parts + (parts > 2 ? 20 : 14);
+    double parts = (double)a->in[4].dim[2], each = 7 * parts + (parts > 2 ? 20 : 14);
     if (a->i[0])
         each += parts > 2 ? 8 : 2;
     return (double)a->in[3].dim[0] * (double)a->in[2].dim[1] * each;
@@ -241,10 +246,15 @@ static int infer_length_dx(struct aster_program *p, struct op *o)
     return set_vectors(p, o, 1, q.dim[0], width);
 }
 
+/* What the vectors get from elsewhere is added where they are written anyway. */
 static void grad_length(struct aster_program *p, const struct op *o, const bool *want,
                         const aster_val *dout, aster_val *din)
 {
-    struct op d = aster_op_start(ASTER_OP_vector_length_dx, 2, (aster_val[]){dout[0], o->in[1]});
+    struct op d = aster_op_start(ASTER_OP_vector_length_dx,
+                                 din[1] >= 0   ? 4
+                                 : din[0] >= 0 ? 3
+                                               : 2,
+                                 (aster_val[]){dout[0], o->in[1], din[0], din[1]});
     d.f[0] = o->f[0];
     if (aster_op_add(p, &d) < 0)
         return;
@@ -258,7 +268,7 @@ static double flops_length(const struct aster_args *a)
 }
 
 const struct op_desc aster_desc_vector_length = {
-    "vector_length", infer_length, grad_length, flops_length, 0, NULL, NULL};
+    "vector_length", infer_length, grad_length, flops_length, OP_GRAD_ADDS, NULL, NULL};
 const struct op_desc aster_desc_vector_length_dx = {
     "vector_length_dx", infer_length_dx, NULL, flops_length, 0, NULL, NULL};
 

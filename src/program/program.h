@@ -23,6 +23,9 @@ aster_program_finish(struct aster_program *p); /* first error of any emit; freez
 enum aster_dtype aster_program_real(const struct aster_program *p);
 /* Of a program of f32: how its products are computed, those of its derivatives too. */
 void aster_program_set_products(struct aster_program *p, enum aster_products products);
+/* Of a program of f32: what its derivative needs of the values before it, and grows with the batch,
+ * is kept in bf16 until then. */
+void aster_program_set_narrow(struct aster_program *p);
 uint64_t aster_program_hash(const struct aster_program *p);
 const char *aster_program_name(const struct aster_program *p);
 

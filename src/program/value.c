@@ -76,6 +76,16 @@ void aster_program_set_products(struct aster_program *p, enum aster_products pro
     p->products = products;
 }
 
+void aster_program_set_narrow(struct aster_program *p)
+{
+    if (!p->failed && p->real != ASTER_F32) {
+        p->failed = true;
+        aster_fail(p->ctx, ASTER_EBUG, "program %s: values kept in bf16, in a program of f64",
+                   p->name);
+    }
+    p->is_narrow = true;
+}
+
 uint64_t aster_program_hash(const struct aster_program *p)
 {
     return p->hash;
@@ -455,8 +465,7 @@ aster_val aster_emit_buffer(struct aster_program *p, const char *name, int64_t n
                         &p->cap_buffer_value);
 }
 
-/* The value behind views. */
-static aster_val root_of(const struct aster_program *p, aster_val v)
+aster_val aster_value_root(const struct aster_program *p, aster_val v)
 {
     while (p->value[v].op >= 0 && p->op[p->value[v].op].kind == ASTER_OP_reshape)
         v = p->op[p->value[v].op].in[0];
@@ -468,7 +477,7 @@ static aster_val placeable(struct aster_program *p, aster_val v)
 {
     if (v < 0)
         return -1;
-    aster_val r = root_of(p, v);
+    aster_val r = aster_value_root(p, v);
     const struct value *x = &p->value[r];
     if (x->op >= 0 && x->cls == ASTER_CLASS_ARENA && p->op[x->op].kind != ASTER_OP_sync_sum &&
         p->op[x->op].kind != ASTER_OP_slice)
@@ -678,6 +687,8 @@ int aster_program_finish(struct aster_program *p)
     ASTER_TRY(aster_alloc(p->ctx, p->n_value, sizeof *used, &used));
     mark_dead(p, used);
     aster_free(&used);
+    if (p->is_narrow && p->n_forward)
+        ASTER_TRY(aster_program_narrow(p));
     p->hash = hash_program(p);
     p->finished = true;
     return 0;

@@ -28,16 +28,6 @@ checked() {
     ok $? "$name$(sed -n 's/^# [0-9]* of [0-9]* records/: &/; s/: # /: /p' "$out")"
 }
 
-# same FILE RUN...: the bytes of a file in runs are those in the first
-same() {
-    local file=$1 first=$2
-    shift 2
-    for run in "$@"; do
-        cmp -s "$first/$file" "$run/$file"
-        ok $? "$file of $run: the bytes of $first"
-    done
-}
-
 # refused TEXT NAME ARGUMENTS...: exit status 1, the text in the message, no folder
 refused() {
     local text=$1 name=$2
@@ -94,8 +84,8 @@ gzip -c input.fasta | "$ASTERISM" run esm2-embed input=- weights=esm/model.safet
 rc=$?
 expect 2 "gzip from the standard input"
 # the pipeline is the same but for the order of its layers, and its hash with it
-same embeddings.npz windows workers stdin
-same embeddings.h5 workers stdin
+same_bytes embeddings.npz windows workers stdin
+same_bytes embeddings.h5 workers stdin
 
 asterism run esm2-embed input=input.fasta weights=esm over_length=truncate max_length=64 unknown=x precision=f64 output=residues --cpus 1 --out cut --quiet
 expect 2 "cut off, in double"
@@ -138,8 +128,8 @@ asterism run esm2-embed $slow --cpus 2 --out killed --resume
 expect 2 "resumed with two workers and another budget"
 grep -q 'of 36 sequences were done before' "$err"
 ok $? "what was there was not computed again"
-same embeddings.h5 alone killed
-same failed_items.tsv alone killed
+same_bytes embeddings.h5 alone killed
+same_bytes failed_items.tsv alone killed
 asterism run esm2-embed $slow unknown=x --cpus 1 --out alone --resume
 expect 1 "another option is another run"
 
@@ -168,7 +158,7 @@ rc=$?
 ok $? "stopped by a signal"
 asterism run esm2-embed $slow --cpus 1 --out stopped --resume --quiet
 expect 2 "and resumed"
-same embeddings.h5 alone stopped
+same_bytes embeddings.h5 alone stopped
 
 # mistakes, before there is a folder
 refused "nowhere: there is no such file" "no weights" input=input.fasta weights=nowhere

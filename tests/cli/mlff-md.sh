@@ -5,23 +5,10 @@
 src=$(cd "${srcdir:-.}" && pwd)
 bin=$(cd "${builddir:-.}" && pwd)/tests
 . "$src/tests/cli/tap.sh"
+. "$src/tests/lib/molecules.sh"
+fewest=2
 cd "$work" || exit 1
 cpus=1
-
-# molecules N MOST SEED: extxyz of N clouds of 2 to MOST atoms, none nearer to another than 0.9 A
-molecules() {
-    awk -v n="$1" -v most="$2" -v seed="$3" 'BEGIN {
-        srand(seed)
-        split("H C N O", symbol, " ")
-        for (m = 1; m <= n; m++) {
-            atoms = 2 + int(rand() * (most - 1))
-            printf "%d\nProperties=species:S:1:pos:R:3 name=\"m%d\"\n", atoms, m
-            for (i = 0; i < atoms; i++)
-                printf "%s %.6f %.6f %.6f\n", symbol[1 + int(rand() * 4)], 1.3 * (i % 3) + rand() * 0.3,
-                    1.3 * (int(i / 3) % 3) + rand() * 0.3, 1.3 * int(i / 9) + rand() * 0.3
-        }
-    }'
-}
 
 simulate() { # RUN STATUS NAME ARGUMENTS..., with $cpus workers
     local run=$1 status=$2 name=$3
@@ -60,7 +47,7 @@ column() {
 "$bin/random-forcefield" field.h5 cutoff=7 seed=3
 ok $? "a force field is drawn"
 molecules 6 12 1 >input.xyz
-molecules 1 60 7 | sed 's/"m1"/"large"/' >>input.xyz
+molecules 1 60 7 | sed 's/"m7_1"/"large"/' >>input.xyz
 printf '4\nLattice="6 0 0 0.5 7 0 0 0 8" pbc="T T T" Properties=species:S:1:pos:R:3 name="crystal"\nC 0 0 0\nO 1.2 0 0\nN 3 3 3\nH 3 4 3\n' >>input.xyz
 
 # ---- the same bytes, whoever computes them
@@ -77,7 +64,7 @@ cpus=1
 same "the same bytes" one two
 simulate tight 0 "with little memory for what is written" input=input.xyz $common replicas=2 --memory 48M
 same "the same bytes" one tight
-head -n "$(grep -n 'name="m2"' input.xyz | cut -d: -f1)" input.xyz | head -n -2 >alone.xyz
+head -n "$(grep -n 'name="m1_2"' input.xyz | cut -d: -f1)" input.xyz | head -n -2 >alone.xyz
 simulate alone 0 "the first molecule alone, three copies" input=alone.xyz $common replicas=3
 head -n 23 one/thermo.csv >want && head -n 23 alone/thermo.csv | cmp -s - want
 ok $? "its copies move as they do in company"
@@ -106,6 +93,27 @@ else
 fi
 simulate killed 0 "and on" input=few.xyz $exchange steps=100 --resume
 same "the same bytes after kills" whole killed
+
+# many structures share a unit; stopped in order, each unit goes on from where it was
+awk 'BEGIN { for (m = 0; m < 300; m++) printf "2\nProperties=species:S:1:pos:R:3\nO 0 0 0\nH %.3f 0 0\n", 0.9 + m % 7 * 0.02 }' >pairs.xyz
+pairs="input=pairs.xyz ensemble=exchange temperatures=100,200 friction=0.02 exchange_interval=4 steps=16 timestep=0.2 log_interval=4 frame_interval=8 checkpoint=10"
+simulate through 0 "an exchange of 300 structures" $pairs
+"$ASTERISM" run mlff-md weights=field.h5 $pairs --quiet --out stopped --cpus 2 >/dev/null 2>&1 &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -s stopped/shards/dynamics/manifest.tsv ]; do
+    sleep 0.005
+done
+kill -INT $pid 2>/dev/null
+wait $pid
+if [ -e stopped/thermo.csv ]; then
+    skip "the run was over before it could be stopped"
+else
+    grep -q '^state: "stopped"' stopped/run.yaml
+    ok $? "stopped by a signal"
+fi
+simulate stopped 0 "and resumed" $pairs --resume
+same "the same bytes" through stopped
+
 asterism run mlff-md weights=field.h5 input=few.xyz $exchange steps=120 --out whole --resume
 [ "$rc" = 1 ] && grep -q 'begun with steps=100' "$err"
 ok $? "more steps are another run; the message says so"

@@ -5,22 +5,8 @@
 src=$(cd "${srcdir:-.}" && pwd)
 bin=$(cd "${builddir:-.}" && pwd)/tests
 . "$src/tests/cli/tap.sh"
+. "$src/tests/lib/molecules.sh"
 cd "$work" || exit 1
-
-# molecules N MOST SEED: extxyz of N clouds of 1 to MOST atoms, none nearer to another than 0.9 A
-molecules() {
-    awk -v n="$1" -v most="$2" -v seed="$3" 'BEGIN {
-        srand(seed)
-        split("H C N O", symbol, " ")
-        for (m = 1; m <= n; m++) {
-            atoms = 1 + int(rand() * most)
-            printf "%d\nProperties=species:S:1:pos:R:3 name=\"m%d_%d\"\n", atoms, seed, m
-            for (i = 0; i < atoms; i++)
-                printf "%s %.6f %.6f %.6f\n", symbol[1 + int(rand() * 4)], 1.3 * (i % 3) + rand() * 0.3,
-                    1.3 * (int(i / 3) % 3) + rand() * 0.3, 1.3 * int(i / 9) + rand() * 0.3
-        }
-    }'
-}
 
 model="hidden_dim=8 num_interactions=2 num_rbf=6 cutoff=4 max_z=20 warmup_steps=10 learning_rate=0.02 angular_weight=0.1"
 tiny="$model batch_size=4 shards=2 epochs=4 save_top_k=2"
@@ -31,16 +17,6 @@ train() { # RUN STATUS NAME ARGUMENTS...
     [ "$rc" = "$status" ] || sed 's/^/# /' "$err"
     [ "$rc" = "$status" ]
     ok $? "$name"
-}
-
-# same FILE RUN...: the bytes of a file in runs are those in the first
-same() {
-    local file=$1 first=$2
-    shift 2
-    for run in "$@"; do
-        cmp -s "$first/$file" "$run/$file"
-        ok $? "$file of $run: the bytes of $first"
-    done
 }
 
 # column RUN N: of history.csv, a line for each epoch
@@ -88,8 +64,8 @@ for picture in loss_curves.svg metric_curves.svg force_errors.svg report.html; d
 done
 gzip -c labels/evaluated.extxyz >labels.xyz.gz
 train two 0 "another scheduler, a packed file" data=labels.xyz.gz $tiny --cpus 1 --scheduler eager
-same best_model.h5 one two
-same final_model.h5 one two
+same_bytes best_model.h5 one two
+same_bytes final_model.h5 one two
 same_history one two
 
 # what it wrote is a force field like any other
@@ -120,22 +96,72 @@ ok $? "all of one file train, all of the other validate"
 awk -F, 'NR == FNR { if (FNR > 1) energy[$2] = $5; next } FNR > 1 { d = $4 - energy[$1]; if (d * d > 1e-10 || !($1 in energy)) bad = 1; n++ } END { exit bad || n != 40 }' own/energies.csv own/validation.csv
 ok $? "and the next stage gives the same energies"
 
-# a kill in the middle, and on with others
-for k in 1 2; do
-    "$ASTERISM" run mlff-train $data $tiny checkpoint_steps=1 --quiet --out killed --resume --cpus $((1 + k % 2)) >/dev/null 2>&1 &
-    pid=$!
-    for i in $(seq 600); do
-        [ "$(cat killed/history.csv 2>/dev/null | wc -l)" -gt "$k" ] && break
-        kill -0 $pid 2>/dev/null || break
-        sleep 0.01
+# kill_twice RUN ARGUMENTS...: in the middle, and on with others
+kill_twice() {
+    local run=$1
+    shift
+    for k in 1 2; do
+        "$ASTERISM" run mlff-train "$@" checkpoint_steps=1 --quiet --out "$run" --resume --cpus $((1 + k % 2)) >/dev/null 2>&1 &
+        pid=$!
+        for i in $(seq 600); do
+            [ "$(cat "$run/history.csv" 2>/dev/null | wc -l)" -gt "$k" ] && break
+            kill -0 $pid 2>/dev/null || break
+            sleep 0.01
+        done
+        kill -9 $pid 2>/dev/null
+        wait $pid 2>/dev/null
     done
-    kill -9 $pid 2>/dev/null
-    wait $pid 2>/dev/null
-done
-train killed 0 "resumed after two kills" $data $tiny checkpoint_steps=1 --resume --cpus 1
-same best_model.h5 one killed
-same final_model.h5 one killed
+    train "$run" 0 "resumed after two kills" "$@" checkpoint_steps=1 --resume --cpus 1
+}
+kill_twice killed $data $tiny
+same_bytes best_model.h5 one killed
+same_bytes final_model.h5 one killed
 same_history one killed
+
+# near FIRST SECOND COLUMN...: numbers of two histories agree to nine digits
+near() {
+    local first=$1 second=$2
+    for n in "${@:3}"; do
+        paste <(column "$first" "$n") <(column "$second" "$n") | awk '{ d = $1 - $2; if (d * d > 1e-18 * $1 * $1) bad = 1 } END { exit bad || NR < 2 }' || return 1
+    done
+}
+
+# several batches of a step: of molecules of one size their mean is one batch of all; the last step has one batch
+fewest=6
+molecules 22 6 5 >alike.xyz
+fewest=1
+asterism run mlff-evaluate weights=teacher.h5 input=alike.xyz filters=exact precision=f64 --quiet --cpus 1 --out alike
+parts="data=alike/evaluated.extxyz $model train_ratio=0.95 epochs=2 shards=2 precision=f64"
+train whole 0 "steps of eight" $parts batch_size=8 --cpus 1
+train pieces 0 "steps of four and four" $parts batch_size=4 accumulate=2 --cpus 1
+near whole pieces 2 3 14
+ok $? "the same training"
+steps="$data $model batch_size=3 accumulate=4 shards=2 epochs=4"
+train steps 0 "steps of four batches" $steps --cpus 2 --scheduler eager
+kill_twice steps2 $steps
+same_bytes final_model.h5 steps steps2
+same_history steps steps2
+
+# a teacher: its part of the loss alone is a training on its labels
+"$bin/random-forcefield" other.h5 seed=9 && asterism run mlff-evaluate weights=other.h5 input=input.xyz filters=exact precision=f64 --quiet --cpus 1 --out other
+taught="$model batch_size=8 shards=2 epochs=2 precision=f64"
+train taught 0 "a teacher alone" $data teacher_labels=other/evaluated.extxyz teacher_weight=1 $taught --cpus 1
+train direct 0 "its labels" data=other/evaluated.extxyz ${taught/angular_weight=0.1/angular_weight=0} energy_weight=1 force_weight=1 --cpus 1
+near taught direct 2
+ok $? "the same training loss"
+train half 0 "a teacher beside labels" $data teacher_labels=other/evaluated.extxyz $taught --cpus 1
+train labels_alone 0 "labels alone" $data $taught --cpus 1
+paste -d' ' <(column taught 2) <(column labels_alone 2) <(column half 2) | awk 'NR == 1 { exit !($3 > 0.3 * ($1 + $2) && $3 < 0.7 * ($1 + $2)) }'
+ok $? "the loss lies between"
+sed 's/energy=[^ ]*\(.*"m1_3"\)/energy=1e300\1/; s/\("m1_3".*\)energy=[^ ]*/\1energy=1e300/' other/evaluated.extxyz >absurd.xyz
+train absurd 2 "a label of the teacher that is too large" $data teacher_labels=absurd.xyz $taught --cpus 1
+grep '^m1_3' absurd/failed_items.tsv | grep -q 'energy is 1e+300'
+ok $? "leaves its structure out"
+head -n $(($(head -n 1 other/evaluated.extxyz) + 2)) other/evaluated.extxyz >first.xyz
+refused "hold 1 structures, the data 40; the same ones in the same order" "a teacher of fewer structures" $data teacher_labels=first.xyz
+refused "of the data; the same ones in the same order" "a teacher of others" data=alike/evaluated.extxyz teacher_labels=other/evaluated.extxyz
+refused "mlff-train.yaml" "a temperature of 0" $data teacher_labels=other/evaluated.extxyz teacher_temperature=0
+refused "accumulate: 4096 batches of 512 structures" "too large a step" $data batch_size=512 accumulate=4096
 
 # schedules, with one step in each of four epochs
 rates() { # NAME ARGUMENTS...: against those in the file want
@@ -200,7 +226,7 @@ for pair in "element:Xx" "heavy:20" "unlabelled:has no forces" "powerless:has no
     grep "^${pair%%:*}\|'${pair%%:*}'" faults/failed_items.tsv | grep -qF -- "${pair#*:}"
     ok $? "named: ${pair%%:*}"
 done
-same final_model.h5 one faults
+same_bytes final_model.h5 one faults
 
 # losses beyond single precision: their batches change nothing, the rest is learned from
 awk -v RS='energy=' 'NR > 1 && NR < 4 { sub(/^[^ ]*/, "1.5e19") } { printf "%s%s", (NR > 1 ? "energy=" : ""), $0 }' labels/evaluated.extxyz >huge.xyz

@@ -5,33 +5,10 @@
 src=$(cd "${srcdir:-.}" && pwd)
 bin=$(cd "${builddir:-.}" && pwd)/tests
 . "$src/tests/cli/tap.sh"
+. "$src/tests/lib/molecules.sh"
+per_row=4
 shared=$(cd "${ASTERISM_TEST_DATA:-$src/../shared/data}" 2>/dev/null && pwd)
 cd "$work" || exit 1
-
-# molecules N MOST SEED: extxyz of N clouds of 1 to MOST atoms, none nearer to another than 0.9 A
-molecules() {
-    awk -v n="$1" -v most="$2" -v seed="$3" 'BEGIN {
-        srand(seed)
-        split("H C N O", symbol, " ")
-        for (m = 1; m <= n; m++) {
-            atoms = 1 + int(rand() * most)
-            printf "%d\nProperties=species:S:1:pos:R:3 name=\"m%d_%d\"\n", atoms, seed, m
-            for (i = 0; i < atoms; i++)
-                printf "%s %.6f %.6f %.6f\n", symbol[1 + int(rand() * 4)], 1.3 * (i % 4) + rand() * 0.3,
-                    1.3 * (int(i / 4) % 4) + rand() * 0.3, 1.3 * int(i / 16) + rand() * 0.3
-        }
-    }'
-}
-
-# same FILE RUN...: the bytes of a file in runs are those in the first
-same() {
-    local file=$1 first=$2
-    shift 2
-    for run in "$@"; do
-        cmp -s "$first/$file" "$run/$file"
-        ok $? "$file of $run: the bytes of $first"
-    done
-}
 
 # refused TEXT NAME ARGUMENTS...: exit status 1, the text in the message, no folder
 refused() {
@@ -81,8 +58,8 @@ rc=$?
 [ "$rc" = 0 ]
 ok $? "standard input"
 evaluate seven 0 "what one run wrote as HDF5" input=one/results.h5 atomic_energies=true
-same energies.csv one two three four five six
-same evaluated.extxyz one two three four five six seven
+same_bytes energies.csv one two three four five six
+same_bytes evaluated.extxyz one two three four five six seven
 cut -d, -f 1-13 one/energies.csv >want && cut -d, -f 1-13 seven/energies.csv | cmp -s - want
 ok $? "HDF5 in, the same energies"
 grep -q 'against the energies of the input: "RMSE 0 eV, MAE 0 eV' seven/run.yaml
@@ -168,8 +145,8 @@ for k in 1 2 3; do
     wait $pid 2>/dev/null
 done
 evaluate killed 0 "resumed after three kills" input=many.xyz shard_size=20 batch_atoms=100 --resume
-same energies.csv whole killed
-same evaluated.extxyz whole killed
+same_bytes energies.csv whole killed
+same_bytes evaluated.extxyz whole killed
 cmp -s whole/results.h5 killed/results.h5
 ok $? "results.h5 of killed: the bytes of whole"
 

@@ -44,6 +44,16 @@ has() {
     ok $? "$3"
 }
 
+# same_bytes FILE RUN...: the bytes of a file in runs are those in the first.
+same_bytes() {
+    local file=$1 first=$2
+    shift 2
+    for run in "$@"; do
+        cmp -s "$first/$file" "$run/$file"
+        ok $? "$file of $run: the bytes of $first"
+    done
+}
+
 empty() {
     [ ! -s "$1" ]
     ok $? "$2"

@@ -159,6 +159,10 @@ static int put_owners(struct mlff_run *r, const struct mlff_batch *b, bool of_ed
 static int put_targets(struct mlff_run *r, const struct mlff_batch *b, const struct mlff_targets *t)
 {
     double *direction = NULL;
+    if (t->teacher_energy) {
+        ASTER_TRY(put_reals(r, "teacher_energy", b->n, t->teacher_energy));
+        ASTER_TRY(put_reals(r, "teacher_force", 3 * b->n_atoms, t->teacher_force));
+    }
     ASTER_TRY(put_reals(r, "energy", b->n, t->energy));
     ASTER_TRY(put_reals(r, "force", 3 * b->n_atoms, t->force));
     ASTER_TRY(aster_alloc(r->net->ctx, 3 * b->n_atoms, sizeof *direction, &direction));

@@ -49,6 +49,7 @@ void mlff_batch_free(struct aster_ctx *ctx, struct mlff_batch *b);
 /* What a training program reads besides. */
 struct mlff_targets {
     const double *energy, *force;
+    const double *teacher_energy, *teacher_force; /* NULL: nothing teaches */
 };
 struct mlff_run {
     struct mlff_net *net;

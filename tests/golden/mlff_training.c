@@ -69,9 +69,11 @@ static int read_loss(const struct mlff_check *c, const char *group, struct aster
                                 group, kind);
     aster_free(&kind);
     *l = (struct aster_forcefield_loss){
-        (enum aster_force_loss)k, mlff_attribute(c, group, "energy_weight", 1),
-        mlff_attribute(c, group, "force_weight", 100),
-        mlff_attribute(c, group, "angular_weight", 0), mlff_attribute(c, group, "huber_delta", 1)};
+        .kind = (enum aster_force_loss)k,
+        .energy = mlff_attribute(c, group, "energy_weight", 1),
+        .force = mlff_attribute(c, group, "force_weight", 100),
+        .angle = mlff_attribute(c, group, "angular_weight", 0),
+        .huber_delta = mlff_attribute(c, group, "huber_delta", 1)};
     return rc;
 }
 
@@ -98,7 +100,7 @@ static int train_run(const struct course *t, struct mlff_net *n, double loss[4],
     int rc = mlff_batch_new(t->c->ctx, t->n, t->first, t->number, t->position, NULL, NULL,
                             n->c.cutoff, n->real == ASTER_F32, &b);
     if (rc == 0)
-        rc = mlff_run(n, &b, &(struct mlff_targets){t->energy, t->force}, &r);
+        rc = mlff_run(n, &b, &(struct mlff_targets){.energy = t->energy, .force = t->force}, &r);
     if (rc == 0) {
         rc = mlff_output(&r, "loss", &out[0], NULL);
         if (rc == 0)

@@ -3,6 +3,7 @@
  * CUDA kernels as with the CPU's: forward and backward, several segments and shards, dropout, under
  * the poison table; emulated: threads in all orders. */
 #include "gpu/gpu.h"
+#include "lib/reals.h"
 #include "lib/tap.h"
 #include "model/model.h"
 
@@ -37,18 +38,6 @@ static double unit(uint64_t stream, int64_t i)
     return 2 * aster_uniform(11, stream, (uint64_t)i) - 1;
 }
 
-static void put(enum aster_dtype t, void *p, int64_t k, double v)
-{
-    if (t == ASTER_F64)
-        ((double *)p)[k] = v;
-    else
-        ((float *)p)[k] = (float)v;
-}
-static double get(enum aster_dtype t, const void *p, int64_t k)
-{
-    return t == ASTER_F64 ? ((const double *)p)[k] : (double)((const float *)p)[k];
-}
-
 static int64_t samples_of(const struct model_case *c, int shard)
 {
     return c->n_shards == 1 ? SAMPLES : shard == 0 ? SAMPLES - 1 : 1;
@@ -74,8 +63,8 @@ static int fill(struct trial *s, const struct model_case *c, int shard)
             ((uint8_t *)in)[labels + row] =
                 t >= m->max_length - 2 * sample ? 255 : (sample + t) % 5 == 0;
             for (int64_t d = 0; d < m->input_dim; d++)
-                put(c->real, in + x, row * m->input_dim + d,
-                    unit(1, (sample * m->max_length + t) * m->input_dim + d));
+                put_real(c->real, in + x, row * m->input_dim + d,
+                         unit(1, (sample * m->max_length + t) * m->input_dim + d));
         }
     return 0;
 }
@@ -101,8 +90,8 @@ static int trial_new(const struct model_case *c, struct trial *s)
         aster_program_init_buffers(s->p, buffers);
         for (int64_t i = 0; i < aster_program_class_n(s->p, ASTER_CLASS_PARAM);
              i++) /* batch norm's start is too regular */
-            if (get(c->real, params, i) != 0)
-                put(c->real, params, i, get(c->real, params, i) + 0.2 * unit(2, i));
+            if (get_real(c->real, params, i) != 0)
+                put_real(c->real, params, i, get_real(c->real, params, i) + 0.2 * unit(2, i));
         s->bound[k].run =
             (struct aster_run_info){.seed = 3, .step = 8, .sample0 = k == 0 ? 0 : SAMPLES - 1};
         s->bound[k].device = s->device;
@@ -127,11 +116,11 @@ static double apart(enum aster_dtype t, const void *a, const void *b, int64_t n)
 {
     double top = 0, most = 0;
     for (int64_t k = 0; k < n; k++) {
-        double d = fabs(get(t, a, k) - get(t, b, k));
+        double d = fabs(get_real(t, a, k) - get_real(t, b, k));
         if (!(d < INFINITY))
             return INFINITY;
         most = fmax(most, d);
-        top = fmax(top, fabs(get(t, a, k)));
+        top = fmax(top, fabs(get_real(t, a, k)));
     }
     return most == 0 ? 0 : most / top;
 }
@@ -188,8 +177,8 @@ static void check(const struct model_case *c, int number)
            c->sync ? "synchronised" : "per shard", c->n_shards, c->n_shards == 1 ? "" : "s", far,
            c->limit, wrong ? "; " : "", wrong ? wrong : "");
     if (rc == 0 && number == 0) {
-        put(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0,
-            get(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0) + 1e-3);
+        put_real(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0,
+                 get_real(c->real, gpu.bound[0].at[ASTER_CLASS_GRAD], 0) + 1e-3);
         spoilt = all_apart(c, &cpu, &gpu);
         tap_ok(spoilt > c->limit, "a spoilt gradient is seen");
     }

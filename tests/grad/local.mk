@@ -7,3 +7,6 @@ SANITIZE_TESTS += tests/grad-models
 check_PROGRAMS += tests/grad-products
 tests_grad_products_SOURCES = tests/grad/products.c
 SANITIZE_TESTS += tests/grad-products
+check_PROGRAMS += tests/grad-storage
+tests_grad_storage_SOURCES = tests/grad/storage.c
+SANITIZE_TESTS += tests/grad-storage

@@ -353,6 +353,12 @@ BUILD(message, message_of(p, x, x[4]))
 BUILD(message_plain, message_of(p, x, -1))
 BUILD(direction, aster_emit_direction(p, x[0], 0.25))
 BUILD(vector_length, aster_emit_vector_length(p, x[0], x[1], 0))
+static aster_val build_vector_length_again(struct aster_program *p, const aster_val *x)
+{
+    aster_val q = aster_emit_vector_length(p, x[0], x[1], 0);
+    aster_val o = aster_emit_concat(p, 2, (aster_val[]){q, x[0]}, 1);
+    return gate_of(p, (aster_val[]){x[0], x[1], o, x[2]}, false);
+}
 BUILD(vector_length_eps, aster_emit_vector_length(p, x[0], x[1], 0.5))
 BUILD(vector_gate, gate_of(p, x, false))
 BUILD(vector_gate_isotropic, gate_of(p, x, true))
@@ -495,20 +501,27 @@ static const struct grad_case cases[] = {
     {"rotary", 3, {{2, {5, 8}}, {1, {5}}, {2, {5, 4}}}, build_rotary, false, true, 6},
     {"message",
      5,
-     {{2, {3, 16}}, {2, {3, 4}}, {5, {1, 2, 2, 3, 16}}, {1, {1}}, {4, {1, 3, 3, 16}}},
+     {{2, {3, 16}}, {2, {3, 4}}, {4, {1, 5, 3, 16}}, {1, {1}}, {4, {1, 3, 3, 16}}},
      build_message,
      false,
      true,
      12},
     {"message without vectors",
      4,
-     {{2, {3, 16}}, {2, {3, 4}}, {5, {1, 2, 2, 2, 16}}, {1, {1}}},
+     {{2, {3, 16}}, {2, {3, 4}}, {4, {1, 5, 2, 16}}, {1, {1}}},
      build_message_plain,
      false,
      true,
      12},
     {"direction", 1, {{2, {5, 3}}}, build_direction, false, true, 0},
     {"vector length", 2, {{2, {2, 16}}, {4, {1, 2, 3, 16}}}, build_vector_length, false, true, 0},
+    {"vector length, its input in use elsewhere",
+     3,
+     {{2, {2, 16}}, {4, {1, 2, 3, 16}}, {2, {3, 3}}},
+     build_vector_length_again,
+     false,
+     true,
+     4},
     {"vector length, eps",
      2,
      {{2, {2, 16}}, {4, {1, 2, 3, 16}}},

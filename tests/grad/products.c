@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Proves that rounded operands leave gradients of whole models near those of f64, as near as their
  * bits allow, and that they are rounded forward and back. */
+#include "lib/reals.h"
 #include "lib/tap.h"
 #include "model/model.h"
 
@@ -10,23 +11,11 @@
 enum { SAMPLES = 4, LENGTH = 40, DIM = 21 };
 
 static struct aster_ctx *ctx;
+static int64_t arena; /* bytes of the last gradient's */
 
 static double unit(uint64_t stream, int64_t i)
 {
     return 2 * aster_uniform(17, stream, (uint64_t)i) - 1;
-}
-
-static void put(enum aster_dtype t, void *p, int64_t k, double v)
-{
-    if (t == ASTER_F64)
-        ((double *)p)[k] = v;
-    else
-        ((float *)p)[k] = (float)v;
-}
-
-static double get(enum aster_dtype t, const void *p, int64_t k)
-{
-    return t == ASTER_F64 ? ((const double *)p)[k] : (double)((const float *)p)[k];
 }
 
 /* Inputs that f32 holds, so that every precision starts from the same numbers */
@@ -37,7 +26,7 @@ static int fill(const struct aster_plan *plan, enum aster_dtype t, char *in)
     ASTER_TRY(aster_plan_find(ctx, plan, ASTER_CLASS_INPUT, "labels", NULL, &labels));
     ASTER_TRY(aster_plan_find(ctx, plan, ASTER_CLASS_INPUT, "n", NULL, &n));
     for (int64_t k = 0; k < SAMPLES * LENGTH * DIM; k++)
-        put(t, in + x, k, (double)(float)unit(1, k));
+        put_real(t, in + x, k, (double)(float)unit(1, k));
     for (int64_t k = 0; k < SAMPLES * LENGTH; k++)
         in[labels + k] = k % 7 == 0;
     *(double *)(in + n) = SAMPLES * LENGTH;
@@ -50,7 +39,7 @@ static int start(const struct aster_program *p, enum aster_dtype t, void *params
     for (int k = 0; k < aster_program_n_params(p); k++) { /* batch norm's start is too regular */
         const struct aster_param_info *info = aster_program_param(p, k);
         for (int64_t i = info->offset; i < info->offset + info->n; i++)
-            put(t, params, i, (double)(float)(get(t, params, i) + 0.1 * unit(2, i)));
+            put_real(t, params, i, (double)(float)(get_real(t, params, i) + 0.1 * unit(2, i)));
     }
     return 0;
 }
@@ -63,7 +52,7 @@ static int compute(const struct aster_plan *plan, enum aster_dtype t, void **at,
     ASTER_TRY(fill(plan, t, at[ASTER_CLASS_INPUT]));
     ASTER_TRY(aster_exec_all(ctx, aster_backend_cpu(aster_isa_best()), 1, &plan, &b));
     for (int64_t i = 0; i < n; i++)
-        grad[i] = get(t, at[ASTER_CLASS_GRAD], i);
+        grad[i] = get_real(t, at[ASTER_CLASS_GRAD], i);
     return 0;
 }
 
@@ -86,6 +75,7 @@ static int gradient(const struct aster_model_config *m, enum aster_dtype t, int6
     ASTER_GOTO(aster_alloc(ctx, *n, sizeof **grad, grad), done);
     ASTER_GOTO(start(p, t, at[ASTER_CLASS_PARAM]), done);
     rc = compute(plan, t, at, *n, *grad);
+    arena = aster_plan_bytes(plan, ASTER_CLASS_ARENA);
 done:
     for (int c = 0; c < ASTER_N_CLASSES; c++)
         aster_free(&at[c]);
@@ -133,6 +123,7 @@ static void check(enum aster_model_kind kind)
     m.dropout = 0;
     int rc = gradient(&m, ASTER_F64, &n, &exact);
     tap_ok(rc == 0, "%s: %lld parameters", aster_model_name(kind), (long long)n);
+    int64_t bytes[sizeof limits / sizeof *limits] = {0};
     for (size_t k = 0; k < sizeof limits / sizeof *limits && exact; k++) {
         m.products = limits[k].products;
         double far = gradient(&m, ASTER_F32, &n, &found) == 0 ? distance(n, found, exact) : NAN;
@@ -141,7 +132,11 @@ static void check(enum aster_model_kind kind)
                aster_model_name(kind), aster_precision_name(ASTER_F32, m.products), far,
                limits[k].least, limits[k].most[kind]);
         aster_free(&found);
+        bytes[k] = arena;
     }
+    tap_ok(bytes[2] < bytes[1],
+           "%s: %lld bytes in f32, %lld in tf32, %lld in bf16, which keeps half of what it keeps",
+           aster_model_name(kind), (long long)bytes[0], (long long)bytes[1], (long long)bytes[2]);
     m.products = ASTER_PRODUCTS_BF16;
     tap_ok(gradient(&m, ASTER_F64, &n, &found) < 0, "%s: not with products of f64: %s",
            aster_model_name(kind), aster_ctx_message(ctx));

@@ -82,6 +82,8 @@ static int run_with(struct trial *t, struct aster_runtime *rt, struct aster_cour
     for (int64_t i = 0; i < c->n; i++)
         item[i] = &c->item[i];
     t->t.course = c;
+    if (t->t.accumulate == 0)
+        t->t.accumulate = 1;
     t->t.train = t->t.val = item;
     t->t.n_train = t->t.n_val = c->n;
     int rc = aster_field_trainer_new(ctx, rt, &t->t, &tr);
@@ -185,25 +187,26 @@ static int golden_steps(struct aster_h5 *f, const struct set *s, const char *kin
     char name[80];
     double *loss = NULL, worst = 0, off = 0;
     struct aster_h5_shape shape;
-    struct trial t = {.cpus = 2,
-                      .room = INT64_MAX,
-                      .t = {.t = {.real = ASTER_F64,
-                                  .batch_size = s->n,
-                                  .shards = 3,
-                                  .optimizer = optimizer,
-                                  .learning_rate = attribute(f, kind, "lr", 1e-3),
-                                  .weight_decay = attribute(f, kind, "weight_decay", 0),
-                                  .beta1 = attribute(f, kind, "beta1", 0.9),
-                                  .beta2 = attribute(f, kind, "beta2", 0.999),
-                                  .eps = attribute(f, kind, "eps", 1e-8),
-                                  .momentum = attribute(f, kind, "momentum", 0.9),
-                                  .clip_norm = attribute(f, kind, "grad_clip", 1),
-                                  .schedule = ASTER_SCHEDULE_NONE,
-                                  .monitor = "val_loss",
-                                  .window = 2},
-                            .c = w->c,
-                            .loss = {ASTER_FORCE_MSE, 1, 100, 10, 1},
-                            .from = w}};
+    struct trial t = {
+        .cpus = 2,
+        .room = INT64_MAX,
+        .t = {.t = {.real = ASTER_F64,
+                    .batch_size = s->n,
+                    .shards = 3,
+                    .optimizer = optimizer,
+                    .learning_rate = attribute(f, kind, "lr", 1e-3),
+                    .weight_decay = attribute(f, kind, "weight_decay", 0),
+                    .beta1 = attribute(f, kind, "beta1", 0.9),
+                    .beta2 = attribute(f, kind, "beta2", 0.999),
+                    .eps = attribute(f, kind, "eps", 1e-8),
+                    .momentum = attribute(f, kind, "momentum", 0.9),
+                    .clip_norm = attribute(f, kind, "grad_clip", 1),
+                    .schedule = ASTER_SCHEDULE_NONE,
+                    .monitor = "val_loss",
+                    .window = 2},
+              .c = w->c,
+              .loss = {.kind = ASTER_FORCE_MSE, .energy = 1, .force = 100, .angle = 10},
+              .from = w}};
     snprintf(name, sizeof name, "%s/loss_per_step", kind);
     ASTER_TRY(aster_h5_shape(f, name, &shape));
     t.t.t.epochs = shape.n;
@@ -370,7 +373,8 @@ static void test_huber(const struct set *s)
     t.t.t.learning_rate = t.t.t.weight_decay = 0;
     t.t.t.batch_size = N_DRAWN;
     t.t.t.epochs = 1;
-    t.t.loss = (struct aster_forcefield_loss){ASTER_FORCE_HUBER, 1, 0, 0, 0.01};
+    t.t.loss =
+        (struct aster_forcefield_loss){.kind = ASTER_FORCE_HUBER, .energy = 1, .huber_delta = 0.01};
     for (int64_t i = 0; i < s->n; i++)
         s->energy[i] *= 1e5;
     bool good = fine(run(&t, s));

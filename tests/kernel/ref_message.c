@@ -31,7 +31,7 @@ static void vectors_out(struct kt_case *c, int batch, int64_t atoms, int64_t n)
 
 /* A graph in which every edge has its edge back: seeds say which atoms are joined. */
 struct graph {
-    int64_t atoms, width, knots, pairs;
+    int64_t atoms, width, intervals, pairs;
 };
 static const struct graph graphs[] = {{1, 1, 1, 0},     {2, 5, 3, 1},   {7, 16, 8, 11},
                                       {13, 33, 17, 60}, {5, 48, 2, 40}, {40, 20, 9, 600},
@@ -72,21 +72,23 @@ static void make_edges(struct kt *t, const struct graph *g, int64_t pairs, struc
 static void look_up(const struct kt_case *c, const struct kt_tensor *table, double d, int64_t p,
                     int64_t channel, double *phi, double *dphi)
 {
-    int64_t knots = table->dim[1], parts = table->dim[3];
-    double h = c->f[0] / (double)(knots - 1);
+    int64_t intervals = table->dim[1] - 3, parts = table->dim[2];
+    double h = c->f[0] / (double)intervals;
     *phi = *dphi = d > c->f[0] ? 0 : d;
     if (!(d <= c->f[0]))
         return;
     int64_t k = (int64_t)floor(d / h);
-    if (k > knots - 2)
-        k = knots - 2;
-    const double *y = table->v + ((channel / 16 * knots + k) * 2 * parts + p) * 16 + channel % 16;
-    double t = d / h - (double)k, y0 = y[0], m0 = y[parts * 16], y1 = y[2 * parts * 16],
-           m1 = y[3 * parts * 16];
+    if (k > intervals - 1)
+        k = intervals - 1;
+    const double *y =
+        table->v + ((channel / 16 * (intervals + 3) + k) * parts + p) * 16 + channel % 16;
+    double t = d / h - (double)k, c0 = y[0], c1 = y[parts * 16], c2 = y[2 * parts * 16],
+           c3 = y[3 * parts * 16];
     /* the polynomial by its powers */
-    double c2 = 3 * (y1 - y0) - 2 * m0 - m1, c3 = 2 * (y0 - y1) + m0 + m1;
-    *phi = y0 + t * (m0 + t * (c2 + t * c3));
-    *dphi = (m0 + t * (2 * c2 + 3 * t * c3)) / h;
+    double p0 = (c0 + 4 * c1 + c2) / 6, p1 = (c2 - c0) / 2, p2 = (c0 - 2 * c1 + c2) / 2,
+           p3 = (c3 - c0 + 3 * (c1 - c2)) / 6;
+    *phi = p0 + t * (p1 + t * (p2 + t * p3));
+    *dphi = (p1 + t * (2 * p2 + 3 * t * p3)) / h;
 }
 
 /* at: the first of s, edge, table, link, starts, v */
@@ -102,7 +104,7 @@ static struct problem problem_of(const struct kt_case *c, int at)
     struct problem p = {.n_atoms = c->in[at].dim[0],
                         .n_edges = c->in[at + 1].dim[0],
                         .width = c->in[at].dim[1],
-                        .parts = c->in[at + 2].dim[3],
+                        .parts = c->in[at + 2].dim[2],
                         .s = c->in[at].v,
                         .edge = c->in[at + 1].v,
                         .v = c->n_in > at + 5 ? c->in[at + 5].v : NULL,
@@ -190,18 +192,18 @@ static void graph_in(struct kt *t, struct kt_case *c, const struct graph *g, str
     double *edge = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(e->n, 4));
     for (int64_t k = 0; k < e->n; k++)
         if (e->back[k] > k) {
-            int64_t kind = kt_below(t, 8), knot = kt_below(t, g->knots + 1);
+            int64_t kind = kt_below(t, 8), knot = kt_below(t, g->intervals + 1);
             double d = kind == 0   ? 1.5
                        : kind == 1 ? 1.6
-                       : kind == 2 ? 1.5 * (double)knot / (double)g->knots
+                       : kind == 2 ? 1.5 * (double)knot / (double)g->intervals
                                    : kt_uniform(t, 0, 1.5);
             edge[4 * k + 3] = edge[4 * e->back[k] + 3] = d;
             for (int a = 0; a < 3; a++)
                 edge[4 * e->back[k] + a] = -edge[4 * k + a];
         }
-    double *table = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(blocks, g->knots + 1, 2, parts, 16));
-    for (int64_t k = (blocks - 1) * (g->knots + 1) * 2 * parts * 16;
-         k < blocks * (g->knots + 1) * 2 * parts * 16; k++)
+    double *table = kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(blocks, g->intervals + 3, parts, 16));
+    for (int64_t k = (blocks - 1) * (g->intervals + 3) * parts * 16;
+         k < blocks * (g->intervals + 3) * parts * 16; k++)
         if (16 * (blocks - 1) + k % 16 >= g->width)
             table[k] = 0;
     double *link = kt_in(c, ASTER_I32, KT_NO_BATCH, KT_DIMS(2 * e->n));
@@ -220,7 +222,8 @@ static void graph_in(struct kt *t, struct kt_case *c, const struct graph *g, str
 static struct kt_case *graph_case(struct kt *t, const struct graph *g, int vectors, int wanted)
 {
     return kt_case_new(t, "%d atoms, %d channels, %d intervals, %d pairs, vectors %d, atoms %d",
-                       (int)g->atoms, (int)g->width, (int)g->knots, (int)g->pairs, vectors, wanted);
+                       (int)g->atoms, (int)g->width, (int)g->intervals, (int)g->pairs, vectors,
+                       wanted);
 }
 
 void kt_op_message(struct kt *t)
@@ -343,6 +346,11 @@ static void ref_length(struct kt_case *c)
         }
 }
 
+static double more(const struct kt_case *c, int in, int64_t at)
+{
+    return in < c->n_in && c->in[in].v ? c->in[in].v[at] : 0;
+}
+
 static void ref_length_dx(struct kt_case *c)
 {
     int64_t atoms = c->in[0].dim[0], n = c->in[0].dim[1] / 2;
@@ -352,10 +360,11 @@ static void ref_length_dx(struct kt_case *c)
             double sum = eps * eps;
             for (int a = 0; a < 3; a++)
                 sum += pow(c->in[1].v[vector_at(atoms, i, a, k)], 2);
-            c->out[0].v[i * n + k] = c->in[0].v[2 * i * n + k];
-            for (int a = 0; a < 3 && sum > 0; a++) {
+            c->out[0].v[i * n + k] = c->in[0].v[2 * i * n + k] + more(c, 2, i * n + k);
+            for (int a = 0; a < 3; a++) {
                 int64_t at = vector_at(atoms, i, a, k);
-                c->out[1].v[at] = c->in[0].v[(2 * i + 1) * n + k] * c->in[1].v[at] / sqrt(sum);
+                double by = sum > 0 ? c->in[0].v[(2 * i + 1) * n + k] / sqrt(sum) : 0;
+                c->out[1].v[at] = by * c->in[1].v[at] + more(c, 3, at);
             }
         }
 }
@@ -383,14 +392,21 @@ void kt_op_vector_length(struct kt *t)
 
 void kt_op_vector_length_dx(struct kt *t)
 {
-    for (int k = 0; k < N_SIZES; k++) {
-        struct kt_case *c =
-            kt_case_new(t, "%d atoms, %d channels", (int)sizes[k][0], (int)sizes[k][1]);
-        c->f[0] = k % 2 ? 0 : 0.125;
-        kt_in(c, KT_REAL, 0, KT_DIMS(sizes[k][0], 2 * sizes[k][1]));
-        lengths_in(c, sizes[k][0], sizes[k][1]);
-        kt_out(c, KT_REAL, 0, KT_DIMS(sizes[k][0], sizes[k][1]));
-        vectors_out(c, 1, sizes[k][0], sizes[k][1]);
+    for (int k = 0; k < 4 * N_SIZES; k++) {
+        int64_t rows = sizes[k / 4][0], n = sizes[k / 4][1];
+        struct kt_case *c = kt_case_new(t, "%d atoms, %d channels, added to %s%s", (int)rows,
+                                        (int)n, k % 2 ? "s" : "", k & 2 ? "v" : "");
+        c->f[0] = k / 4 % 2 ? 0 : 0.125;
+        kt_in(c, KT_REAL, 0, KT_DIMS(rows, 2 * n));
+        lengths_in(c, rows, n);
+        if (k % 2)
+            kt_in(c, KT_REAL, 0, KT_DIMS(rows, n));
+        else if (k & 2)
+            kt_in_absent(c);
+        if (k & 2)
+            vectors_in(c, 1, rows, n);
+        kt_out(c, KT_REAL, 0, KT_DIMS(rows, n));
+        vectors_out(c, 1, rows, n);
         kt_run(c, ref_length_dx);
     }
 }

@@ -172,27 +172,37 @@ void kt_op_bn_apply(struct kt *t)
         }
 }
 
-/* dy, y (zero in places, as relu and dropout leave it), x, moments */
+/* dy, y (zero in places, as relu and dropout leave it), x, moments. From BN_VARIANTS on y and x are
+ * bf16. */
+enum { BN_VARIANTS = 3 };
 static struct kt_case *bn_back(struct kt *t, const int64_t *s, int variant, int batch)
 {
     struct kt_case *c =
         kt_case_new(t, "x %d %d %d, variant %d", (int)s[0], (int)s[1], (int)s[2], variant);
+    const bool is_narrow = variant >= BN_VARIANTS;
+    variant %= BN_VARIANTS;
     c->i[0] = variant > 0 ? ASTER_ACT_RELU : ASTER_ACT_NONE;
     c->f[1] = variant == 2 ? 0.3 : 0;
     c->s[0] = 4 * s[0] * s[1] + 1; /* the batch is larger than the shard */
     kt_in(c, KT_REAL, batch, 3, s);
-    double *y = kt_in(c, KT_REAL, batch, 3, s);
+    enum aster_dtype kept = is_narrow ? ASTER_BF16 : KT_REAL;
+    double *y = kt_in(c, kept, batch, 3, s);
     for (int64_t k = 0; variant > 0 && k < c->in[1].n; k++)
         y[k] = fmax(y[k], 0);
-    kt_in(c, KT_REAL, batch, 3, s);
+    kt_in(c, kept, batch, 3, s);
     moments_in(t, c, s[2]);
     return c;
+}
+
+static int bn_variants(const struct kt *t)
+{
+    return kt_real(t) == ASTER_F32 ? 2 * BN_VARIANTS : BN_VARIANTS;
 }
 
 void kt_op_bn_dstats(struct kt *t)
 {
     for (int k = 0; k < N_SHAPES; k++)
-        for (int variant = 0; variant < 3; variant++) {
+        for (int variant = 0; variant < bn_variants(t); variant++) {
             struct kt_case *c = bn_back(t, shapes[k], variant, KT_NO_BATCH);
             kt_out(c, ASTER_F64, KT_NO_BATCH, KT_DIMS(2, shapes[k][2]));
             kt_run(c, ref_bn_dstats);
@@ -202,7 +212,7 @@ void kt_op_bn_dstats(struct kt *t)
 void kt_op_bn_dx(struct kt *t)
 {
     for (int k = 0; k < N_SHAPES; k++)
-        for (int variant = 0; variant < 3; variant++) {
+        for (int variant = 0; variant < bn_variants(t); variant++) {
             const int64_t *s = shapes[k];
             struct kt_case *c = bn_back(t, s, variant, batch_axis(s));
             kt_in(c, KT_REAL, KT_NO_BATCH, KT_DIMS(s[2]));

@@ -103,11 +103,12 @@ def check(ok, folder, asterism, drawn, examples, library):
         broken = frames[2].copy()
         change(broken)
         try:
-            calc.batch([frames[0], broken])
-            said = ""
+            calc.batch([frames[0], broken, frames[1], broken])
+            said = [""]
         except ValueError as error:
-            said = str(error)
-        ok("molecule 2" in said and text in said, f"a fault is an error of Python's: {said}")
+            said = str(error).splitlines()
+        ok(len(said) == 2 and all(name in line and text in line for name, line in zip(("molecule 2", "molecule 4"), said)),
+           f"faults are an error of Python's: {said}")
     calc.close()
     try:
         Asterism(place("none.h5"), library=library)

@@ -2,6 +2,7 @@
 /* The classifier of frames: its numbers against plain double precision, alone and in a batch; its
  * weights from safetensors and from a pickled module; each kind of bad file by its message. */
 #include "flow/classifier_file.h"
+#include "lib/reals.h"
 #include "unit/classifier_weights.h"
 #include "unit/files.h"
 #include "unit/torch_build.h"
@@ -13,19 +14,6 @@ enum { INPUTS = 37, HIDDEN = 19, ROWS = 23 };
 static double x_of(int64_t row, int64_t k)
 {
     return 4 * aster_uniform(9, (uint64_t)row, (uint64_t)k) - 2;
-}
-
-static void put(enum aster_dtype t, void *to, int64_t k, double x)
-{
-    if (t == ASTER_F64)
-        ((double *)to)[k] = x;
-    else
-        ((float *)to)[k] = (float)x;
-}
-
-static double get(enum aster_dtype t, const void *from, int64_t k)
-{
-    return t == ASTER_F64 ? ((const double *)from)[k] : (double)((const float *)from)[k];
 }
 
 /* probs [n, 2] of rows first .. first + n - 1 */
@@ -47,11 +35,11 @@ static int run(const struct aster_classifier *c, int64_t first, int64_t n, doubl
     ASTER_GOTO(aster_plan_find(ctx, plan, ASTER_CLASS_INPUT, "x", NULL, &x), done);
     ASTER_GOTO(aster_plan_find(ctx, plan, ASTER_CLASS_OUTPUT, "probs", NULL, &out), done);
     for (int64_t k = 0; k < n * c->config.n_inputs; k++)
-        put(c->real, (char *)b.at[ASTER_CLASS_INPUT] + x, k,
-            x_of(first + k / c->config.n_inputs, k % c->config.n_inputs));
+        put_real(c->real, (char *)b.at[ASTER_CLASS_INPUT] + x, k,
+                 x_of(first + k / c->config.n_inputs, k % c->config.n_inputs));
     aster_exec(plan, aster_backend_cpu(ASTER_ISA_BASE), &b, 0);
     for (int64_t k = 0; k < 2 * n; k++)
-        probs[k] = get(c->real, (char *)b.at[ASTER_CLASS_OUTPUT] + out, k);
+        probs[k] = get_real(c->real, (char *)b.at[ASTER_CLASS_OUTPUT] + out, k);
 done:
     b.at[ASTER_CLASS_PARAM] = b.at[ASTER_CLASS_BUFFER] = NULL;
     for (int k = 0; k < ASTER_N_CLASSES; k++)

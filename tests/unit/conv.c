@@ -237,21 +237,14 @@ static void one_shape(const struct shape *s, enum aster_dtype t, enum aster_prod
 
 int main(void)
 {
-    static const struct {
-        enum aster_dtype t;
-        enum aster_products products;
-        const char *name;
-    } types[] = {{ASTER_F32, ASTER_PRODUCTS_FULL, "f32"},
-                 {ASTER_F64, ASTER_PRODUCTS_FULL, "f64"},
-                 {ASTER_F32, ASTER_PRODUCTS_BF16, "bf16"}};
-    for (int t = 0; t < 3; t++) {
+    for (int t = 0; t < N_PRODUCT_TYPES; t++) {
         struct tally tally[N_SETS];
         for (int k = 0; k < N_SETS; k++)
             tally[k] = (struct tally){{0, 0, 0}, true, true, true};
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-            one_shape(&shapes[i], types[t].t, types[t].products, tally);
+            one_shape(&shapes[i], product_types[t].t, product_types[t].products, tally);
         for (int k = 0; k < N_SETS; k++) {
-            const char *type = types[t].name, *name = set_names[k];
+            const char *type = product_types[t].name, *name = set_names[k];
             if (!set_runs_here(k)) {
                 tap_skip("%s: this CPU does not have it", name);
                 continue;

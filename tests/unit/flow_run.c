@@ -191,6 +191,30 @@ static void damage(struct aster_run *run)
     aster_store_close(&s);
 }
 
+/* Three parts are there, the second is damaged. */
+static void forget(struct aster_run *run)
+{
+    struct aster_store *s = NULL;
+    struct aster_shard *first = made_shard(0, 10), *back = NULL;
+    tap_ok(fine(aster_store_open(run, "only", &s)) && aster_store_has(s, 0) &&
+               fine(aster_store_forget(s, 0)) && !aster_store_has(s, 0) &&
+               aster_store_bytes(s, 0) == 0,
+           "a part that is forgotten is not there");
+    aster_store_close(&s);
+    tap_ok(fine(aster_store_open(run, "only", &s)) && !aster_store_has(s, 0) &&
+               aster_store_has(s, 2) && aster_store_bytes(s, 2) > 0,
+           "nor for a run that goes on; the others are");
+    tap_ok(fine(aster_shard_commit(ctx, s, first)) && aster_store_has(s, 0),
+           "it can be committed again");
+    aster_store_close(&s);
+    tap_ok(fine(aster_store_open(run, "only", &s)) && aster_store_has(s, 0) &&
+               fine(aster_shard_load(ctx, s, 0, &back)) && same_items(first, back),
+           "and is there then");
+    aster_shard_free(&back);
+    aster_shard_free(&first);
+    aster_store_close(&s);
+}
+
 static void shards(void)
 {
     struct aster_run run = begin(in_dir("shards"), false);
@@ -205,7 +229,8 @@ static void shards(void)
     tap_ok(!aster_store_has(s, 0) && fine(aster_shard_commit(ctx, s, b)) &&
                fine(aster_shard_commit(ctx, s, a)),
            "shards are committed in any order");
-    tap_ok(fine(aster_shard_load(ctx, s, 0, &back)) && same_items(a, back), "and come back to the bit");
+    tap_ok(fine(aster_shard_load(ctx, s, 0, &back)) && same_items(a, back),
+           "and come back to the bit");
     tap_ok(!strcmp(aster_str_get(&back->text[ASTER_TEXT_CSV]), "rows of 0\n") &&
                !back->text[ASTER_TEXT_TSV].len,
            "with their texts");
@@ -226,6 +251,7 @@ static void shards(void)
     aster_h5_close(&h5);
     aster_store_close(&s);
     damage(&run);
+    forget(&run);
     aster_store_remove_all(&run);
     snprintf(path, sizeof path, "%s/shards", run.dir);
     tap_ok(!aster_file_exists(path), "shards are removed");

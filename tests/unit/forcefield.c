@@ -258,6 +258,36 @@ static int against_formulas(struct aster_ctx *ctx, const char *name,
     return rc;
 }
 
+/* Mean squares of what is off a teacher's energies and forces, by what the program says of both */
+static int mixture(const char *name, const struct aster_forcefield_loss *l,
+                   const struct mlff_run *run, const struct mlff_batch *b,
+                   const struct mlff_targets *t)
+{
+    double *loss = NULL, *atomic = NULL, *force = NULL, soft[2] = {0};
+    int rc;
+    ASTER_GOTO(mlff_output(run, "loss", &loss, NULL), done);
+    ASTER_GOTO(mlff_output(run, "energy", &atomic, NULL), done);
+    ASTER_GOTO(mlff_output(run, "force", &force, NULL), done);
+    for (int64_t k = 0; k < b->n; k++) {
+        double e = 0;
+        for (int64_t i = b->first[k]; i < b->first[k + 1]; i++)
+            e += atomic[i];
+        soft[0] += pow((e - t->teacher_energy[k]) / l->temperature, 2) / (double)b->n;
+    }
+    for (int64_t i = 0; i < 3 * b->n_atoms; i++)
+        soft[1] +=
+            pow((force[i] - t->teacher_force[i]) / l->temperature, 2) / (double)(3 * b->n_atoms);
+    double hard = l->energy * loss[1] + l->force * loss[2] + l->angle * loss[3],
+           want = (1 - l->teacher) * hard + l->teacher * (soft[0] + soft[1]);
+    tap_ok(fabs(loss[0] - want) < 1e-12 * want && fabs(want - hard) > 1e-3 * hard,
+           "%s: the loss is the mixture %.6g", name, want);
+done:
+    aster_free(&loss);
+    aster_free(&atomic);
+    aster_free(&force);
+    return rc;
+}
+
 /* Gradients of a loss on energies and forces against differences of the loss */
 static int gradients(struct aster_ctx *ctx, const char *name, const struct aster_forcefield_loss *l,
                      const struct aster_forcefield_config *c)
@@ -268,6 +298,9 @@ static int gradients(struct aster_ctx *ctx, const char *name, const struct aster
     int64_t first[3];
     int32_t number[2 * MOST];
     double x[6 * MOST], want_energy[2] = {0.3, -0.4}, want_force[6 * MOST], error = 0, size = 0;
+    double teacher_energy[2] = {-0.2, 0.7}, teacher_force[6 * MOST];
+    for (int k = 0; k < 6 * MOST; k++)
+        teacher_force[k] = drawn((uint64_t)(k + 9000)) - 0.5;
     draw_atoms(7, 11, &m[0]);
     draw_atoms(3, 12, &m[1]);
     for (int k = 0; k < 6 * MOST; k++)
@@ -275,10 +308,13 @@ static int gradients(struct aster_ctx *ctx, const char *name, const struct aster
     int rc = draw_model(ctx, c, ASTER_F64, ASTER_FORCEFIELD_TRAIN, l, &n);
     if (rc == 0)
         rc = batch_of(ctx, &n, 2, m, first, number, x, &b);
-    struct mlff_targets t = {want_energy, want_force};
+    const struct mlff_targets t = {want_energy, want_force, l->teacher > 0 ? teacher_energy : NULL,
+                                   teacher_force};
     struct mlff_run run;
     if (rc == 0)
         rc = mlff_run(&n, &b, &t, &run);
+    if (rc == 0 && l->teacher > 0)
+        rc = mixture(name, l, &run, &b, &t);
     int64_t count = rc == 0 ? aster_program_class_n(n.p, ASTER_CLASS_PARAM) : 0;
     double *grad = NULL, *params = n.params;
     if (rc == 0) {
@@ -335,7 +371,7 @@ static double mixed_slope(const struct reference *r, const struct atoms *m, doub
  * the program that is differentiated twice against the formulas, which are not differentiated. */
 static int twice(struct aster_ctx *ctx, const char *name, const struct aster_forcefield_config *c)
 {
-    const struct aster_forcefield_loss l = {ASTER_FORCE_MSE, 0, 1, 0, 1};
+    const struct aster_forcefield_loss l = {.kind = ASTER_FORCE_MSE, .force = 1};
     struct mlff_net n = {0};
     struct mlff_batch b = {0};
     struct mlff_run run;
@@ -350,7 +386,7 @@ static int twice(struct aster_ctx *ctx, const char *name, const struct aster_for
     if (rc == 0)
         rc = batch_of(ctx, &n, 1, &m, first, number, x, &b);
     if (rc == 0)
-        rc = mlff_run(&n, &b, &(struct mlff_targets){&energy, want}, &run);
+        rc = mlff_run(&n, &b, &(struct mlff_targets){.energy = &energy, .force = want}, &run);
     if (rc == 0) {
         rc = mlff_output(&run, "force", &force, NULL);
         mlff_run_free(&run);
@@ -542,10 +578,23 @@ int main(void)
     soft.norm_eps = 0.01;
     struct aster_forcefield_config single = plain;
     single.n_blocks = 1;
-    const struct aster_forcefield_loss mse = {ASTER_FORCE_MSE, 1, 10, 0, 1},
-                                       angles = {ASTER_FORCE_MSE, 1, 1, 5, 1},
-                                       huber = {ASTER_FORCE_HUBER, 1, 10, 2, 0.3},
-                                       mae = {ASTER_FORCE_MAE, 1, 10, 0, 1};
+    const struct aster_forcefield_loss mse = {.kind = ASTER_FORCE_MSE, .energy = 1, .force = 10},
+                                       angles = {.kind = ASTER_FORCE_MSE,
+                                                 .energy = 1,
+                                                 .force = 1,
+                                                 .angle = 5},
+                                       huber = {.kind = ASTER_FORCE_HUBER,
+                                                .energy = 1,
+                                                .force = 10,
+                                                .angle = 2,
+                                                .huber_delta = 0.3},
+                                       mae = {.kind = ASTER_FORCE_MAE, .energy = 1, .force = 10},
+                                       taught = {.kind = ASTER_FORCE_MAE,
+                                                 .energy = 1,
+                                                 .force = 10,
+                                                 .angle = 1,
+                                                 .teacher = 0.3,
+                                                 .temperature = 0.5};
     int rc = against_formulas(ctx, "plain", &plain);
     rc |= against_formulas(ctx, "odd sizes", &odd);
     rc |= against_formulas(ctx, "one block", &single);
@@ -556,6 +605,7 @@ int main(void)
     rc |= gradients(ctx, "angles", &angles, &smooth);
     rc |= gradients(ctx, "Huber", &huber, &turned);
     rc |= gradients(ctx, "absolute values", &mae, &soft);
+    rc |= gradients(ctx, "a teacher beside labels", &taught, &turned);
     rc |= twice(ctx, "plain", &plain);
     rc |= twice(ctx, "isotropic mixing", &turned);
     rc |= twice(ctx, "cutoff on the filter", &smooth);

@@ -129,22 +129,16 @@ static void one_case(const struct shape *s, enum aster_dtype t, enum aster_produ
 
 int main(void)
 {
-    static const struct {
-        enum aster_dtype t;
-        enum aster_products products;
-        const char *name;
-    } types[] = {{ASTER_F32, ASTER_PRODUCTS_FULL, "f32"},
-                 {ASTER_F64, ASTER_PRODUCTS_FULL, "f64"},
-                 {ASTER_F32, ASTER_PRODUCTS_BF16, "bf16"}};
-    for (int t = 0; t < 3; t++)
+    for (int t = 0; t < N_PRODUCT_TYPES; t++)
         for (int op = 0; op < 2; op++) {
-            const char *type = types[t].name, *name = op ? "linear" : "matmul";
+            const char *type = product_types[t].name, *name = op ? "linear" : "matmul";
             struct tally tally[N_SETS];
             for (int k = 0; k < N_SETS; k++)
                 tally[k] = (struct tally){0, true, true, true};
             for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
                 for (int variant = op ? 8 : 0; variant < (op ? 12 : 8); variant++)
-                    one_case(&shapes[i], types[t].t, types[t].products, variant, tally);
+                    one_case(&shapes[i], product_types[t].t, product_types[t].products, variant,
+                             tally);
             for (int k = 0; k < N_SETS; k++) {
                 if (!set_runs_here(k)) {
                     tap_skip("%s: this CPU does not have it", set_names[k]);

@@ -24,6 +24,16 @@ static const char *const set_names[N_SETS] = {"base", "avx2", "vb64", "avx512", 
             aster_k_##op##_cpu_avx512, aster_k_##op##_cpu_avx512bf16                               \
     }
 
+/* What products are computed in */
+enum { N_PRODUCT_TYPES = 3 };
+static const struct {
+    enum aster_dtype t;
+    enum aster_products products;
+    const char *name;
+} product_types[N_PRODUCT_TYPES] = {{ASTER_F32, ASTER_PRODUCTS_FULL, "f32"},
+                                    {ASTER_F64, ASTER_PRODUCTS_FULL, "f64"},
+                                    {ASTER_F32, ASTER_PRODUCTS_BF16, "bf16"}};
+
 static inline bool set_runs_here(int set)
 {
     __builtin_cpu_init();
