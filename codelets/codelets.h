@@ -19,7 +19,29 @@ struct aster_buffer { /* memory that tasks read and write; made by the runtime *
     void *host;    /* NULL for scratch */
     int64_t bytes; /* a multiple of 64 */
     bool scratch;  /* one copy per worker, without content between tasks */
+    /* In pieces: what lies one behind the other in memory, each moved by itself. A task that is
+     * given the whole buffer finds it whole. */
+    int n_pieces;
+    struct aster_buffer *piece; /* NULL: there is one handle */
+    void *whole;                /* the runtime's */
 };
+
+/* Vectors of parameters fall into pieces, each summed and updated for itself: a device owns some of
+ * them. Where they begin follows from the length alone, since the norm of a gradient is summed by
+ * pieces everywhere. */
+enum { ASTER_MOST_PIECES = 8, ASTER_TWO_PIECES_FROM = 512, ASTER_ALL_PIECES_FROM = 1 << 17 };
+static inline int64_t aster_piece_length(int64_t n) /* elements of each but the last */
+{
+    int64_t pieces = n >= ASTER_ALL_PIECES_FROM   ? ASTER_MOST_PIECES
+                     : n >= ASTER_TWO_PIECES_FROM ? 2
+                                                  : 1;
+    return aster_max64(64, aster_round_up((n + pieces - 1) / pieces, 64));
+}
+static inline int aster_n_pieces(int64_t n)
+{
+    int64_t length = aster_piece_length(n);
+    return (int)aster_max64(1, (n + length - 1) / length);
+}
 
 /* One finished task, for the timeline of a report. */
 struct aster_task_record {
@@ -70,8 +92,9 @@ struct aster_cl_env {
     struct aster_device_model core, gpu;
     int64_t gpu_memory; /* of one task's buffers on a GPU at most */
     int n_homes,
-        *home;    /* GPU workers that shards are dealt to; 0: the scheduler places every task */
-    double start; /* aster_wall() when the run began */
+        *home; /* GPU workers that shards are dealt to; 0: the scheduler places every task */
+    int64_t pieces_from; /* bytes of a gradient that is summed, and used, piece by piece */
+    double start;        /* aster_wall() when the run began */
     struct aster_task_record *record; /* NULL without profile */
     int64_t max_records;
     _Atomic int64_t n_records;
@@ -154,17 +177,23 @@ struct aster_encode_task {
 };
 ASTER_CHECKED int aster_cl_encode(struct aster_cl_env *env, const struct aster_encode_task *t);
 
+/* ---- where a task runs: on the home of this number, where there are homes ---- */
+enum { ASTER_NO_HOME = -1 };
+
 /* ---- reduction: always the tree (s0 + s1) + (s2 + s3) ... ---- */
+enum { ASTER_MOST_PARTS = 256 };
 /* y += x, n elements */
-ASTER_CHECKED int aster_cl_add(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
-                               const struct aster_buffer *y, const struct aster_buffer *x);
+ASTER_CHECKED int aster_cl_add(struct aster_cl_env *env, int64_t home, enum aster_dtype t,
+                               int64_t n, const struct aster_buffer *y,
+                               const struct aster_buffer *x);
 /* All of part[0..n_parts-1] into part[0] by the tree, as n_parts - 1 tasks; the parts are used up.
  */
 ASTER_CHECKED int aster_cl_add_tree(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
                                     int n_parts, const struct aster_buffer *const *part);
-/* The same sum in one task: for small parts. */
-ASTER_CHECKED int aster_cl_sum(struct aster_cl_env *env, enum aster_dtype t, int64_t n, int n_parts,
-                               const struct aster_buffer *const *part);
+/* The same sum in one task: for small parts, and for pieces of large ones. A part that is NULL has
+ * been added before, where the tree does it. */
+ASTER_CHECKED int aster_cl_sum(struct aster_cl_env *env, int64_t home, enum aster_dtype t,
+                               int64_t n, int n_parts, const struct aster_buffer *const *part);
 /* The same tree over values in host memory, used up. */
 double aster_tree_sum(int64_t n, double *x);
 
@@ -184,15 +213,29 @@ struct aster_update_task {
     const struct aster_buffer *param, *grad, *m, *v; /* v NULL for sgd */
     const struct aster_buffer *norm; /* f64 [1]: sum of the squares of grad; not finite: the step
                                         changes nothing. NULL without clipping */
+    int64_t home;
 };
 ASTER_CHECKED int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t);
-/* out f64 [1] = sum of squares of n elements */
-ASTER_CHECKED int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
-                                const struct aster_buffer *x, const struct aster_buffer *out);
+/* out f64 [1] = sum of squares of n elements, by pieces of so many and the tree over these; out has
+ * room for ASTER_MOST_PIECES */
+ASTER_CHECKED int aster_cl_norm(struct aster_cl_env *env, int64_t home, enum aster_dtype t,
+                                int64_t n, int64_t piece, const struct aster_buffer *x,
+                                const struct aster_buffer *out);
 /* running f64 [n] += momentum (batch - running) */
 ASTER_CHECKED int aster_cl_ema(struct aster_cl_env *env, int64_t n, double momentum,
                                const struct aster_buffer *running,
                                const struct aster_buffer *batch);
+
+/* ---- neighbours: lists of many structures, as neighbours.h lays them out ---- */
+struct aster_neighbours_sizes;
+struct aster_neighbours_task {
+    const char *name;
+    const struct aster_neighbours_sizes *sizes;
+    const struct aster_buffer *input, *list; /* input is read, list written */
+    const struct aster_buffer *work;         /* for a GPU: its content is nobody's */
+};
+ASTER_CHECKED int aster_cl_neighbours(struct aster_cl_env *env,
+                                      const struct aster_neighbours_task *t);
 
 /* ---- fill: new content of buffers, made on the host ---- */
 struct aster_fill_task {

@@ -11,3 +11,5 @@ libaster_a_SOURCES += codelets/work_lstm.c
 libaster_a_SOURCES += codelets/task.c codelets/program.c codelets/encode.c codelets/reduction.c codelets/optimizer.c codelets/host.c
 noinst_HEADERS += codelets/codelets.h codelets/task.h codelets/starpu_head.h
 libaster_a_SOURCES += codelets/work_attention.c codelets/work_message.c
+libaster_a_SOURCES += codelets/neighbours.c codelets/neighbours_cpu.c
+noinst_HEADERS += codelets/neighbours.h

@@ -68,22 +68,32 @@ int aster_cl_update(struct aster_cl_env *env, const struct aster_update_task *t)
         aster_task_buffer(task, n++, t->v, STARPU_RW);
     if (t->norm)
         aster_task_buffer(task, n++, t->norm, STARPU_R);
+    aster_task_home(env, task, t->home);
     return aster_task_submit(task);
 }
 
 struct vector_arg {
     struct aster_task task;
     enum aster_dtype dtype;
-    int64_t n;
+    int64_t n, piece;
     double momentum;
 };
 
+/* Of every piece, then the tree over them */
 static void norm_run(void *buffers[], void *cl_arg)
 {
     struct vector_arg *a = cl_arg;
+    const char *x = aster_task_pointer(buffers[0]);
+    double *out = aster_task_pointer(buffers[1]);
     const struct aster_backend *be = aster_task_begin(&a->task);
-    be->update.sum_squares(aster_task_device(&a->task), a->dtype, a->n,
-                           aster_task_pointer(buffers[0]), aster_task_pointer(buffers[1]));
+    struct aster_device *d = aster_task_device(&a->task);
+    int n = 0;
+    for (int64_t at = 0; at < a->n; at += a->piece)
+        be->update.sum_squares(d, a->dtype, aster_min64(a->piece, a->n - at),
+                               x + at * aster_dtype_size(a->dtype), &out[n++]);
+    for (int step = 1; step < n; step *= 2)
+        for (int k = 0; k + step < n; k += 2 * step)
+            be->update.add_into(d, ASTER_F64, 1, &out[k], &out[k + step]);
     aster_task_end(&a->task);
 }
 
@@ -97,17 +107,22 @@ static struct starpu_codelet norm_codelet = {
     .can_execute = aster_task_can_execute,
 };
 
-int aster_cl_norm(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
-                  const struct aster_buffer *x, const struct aster_buffer *out)
+int aster_cl_norm(struct aster_cl_env *env, int64_t home, enum aster_dtype t, int64_t n,
+                  int64_t piece, const struct aster_buffer *x, const struct aster_buffer *out)
 {
     struct vector_arg a = {
-        .task = {.env = env, .name = "norm", .one_kind = true}, .dtype = t, .n = n};
+        .task = {.env = env, .name = "norm", .one_kind = true}, .dtype = t, .n = n, .piece = piece};
+    if (n < 1 || (n + piece - 1) / piece > ASTER_MOST_PIECES || x->piece)
+        return aster_fail(env->ctx, ASTER_EBUG, "the norm of %lld elements in pieces of %lld",
+                          (long long)n, (long long)piece);
     set_cost(&a.task, 8, t, n, 1);
+    a.task.launches = 2 * (int)((n + piece - 1) / piece) - 1;
     struct starpu_task *task = aster_task_new(&norm_codelet, &a, sizeof a, 2);
     if (!task)
         return aster_fail(env->ctx, ASTER_ENOMEM, "out of memory for a task");
     aster_task_buffer(task, 0, x, STARPU_R);
     aster_task_buffer(task, 1, out, STARPU_W);
+    aster_task_home(env, task, home);
     return aster_task_submit(task);
 }
 

@@ -13,8 +13,10 @@ static void program_run(void *buffers[], void *cl_arg)
     void *at[ASTER_N_ROLES] = {NULL};
     int n = 0;
     for (int k = 0; k < ASTER_N_ROLES; k++)
-        if (a->t.at[k])
-            at[k] = aster_task_pointer(buffers[n++]);
+        if (a->t.at[k]) {
+            at[k] = aster_task_whole(&a->task, buffers + n, a->t.at[k]);
+            n += aster_task_handles(a->t.at[k]);
+        }
     const struct aster_backend *be = aster_task_begin(&a->task);
     a->t.run(&a->t, be, aster_task_device(&a->task), at);
     aster_task_end(&a->task);
@@ -62,21 +64,16 @@ int aster_cl_program(struct aster_cl_env *env, const struct aster_program_task *
                                      .one_kind = t->one_kind},
                             .t = *t};
     int n = 0;
+    a.task.turn = aster_task_turn(env, t->one_kind ? t->shard : ASTER_NO_HOME);
     a.task.seconds = t->seconds ? program_seconds : NULL;
     for (int k = 0; k < ASTER_N_ROLES; k++)
-        n += t->at[k] != NULL;
-    if (n > STARPU_NMAXBUFS)
-        return aster_fail(env->ctx, ASTER_EBUG, "task %s: %d buffers, at most %d", t->name, n,
-                          STARPU_NMAXBUFS);
+        n += t->at[k] ? aster_task_handles(t->at[k]) : 0;
     struct starpu_task *task = aster_task_new(&program_codelet, &a, sizeof a, n);
     if (!task)
         return aster_fail(env->ctx, ASTER_ENOMEM, "out of memory for a task");
     for (int k = n = 0; k < ASTER_N_ROLES; k++)
         if (t->at[k])
-            aster_task_buffer(task, n++, t->at[k], mode_of(t, k));
-    if (env->n_homes > 0 && t->one_kind) {
-        task->execute_on_a_specific_worker = 1;
-        task->workerid = (unsigned)env->home[t->shard % env->n_homes];
-    }
+            n = aster_task_buffer(task, n, t->at[k], mode_of(t, k));
+    aster_task_home(env, task, t->one_kind ? t->shard : ASTER_NO_HOME);
     return aster_task_submit(task);
 }

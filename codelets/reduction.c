@@ -8,17 +8,28 @@ struct sum_arg {
     enum aster_dtype dtype;
     int64_t n;
     int n_parts;
+    int first;                       /* part of the first handle: see turn of struct aster_task */
+    bool is_there[ASTER_MOST_PARTS]; /* each part */
+    int handles;                     /* of each */
 };
 
 static void sum_run(void *buffers[], void *cl_arg)
 {
     struct sum_arg *a = cl_arg;
+    void *at[ASTER_MOST_PARTS] = {NULL};
     const struct aster_backend *be = aster_task_begin(&a->task);
+    for (int j = 0, next = 0; j < a->n_parts; j++) {
+        int k = (a->first + j) % a->n_parts;
+        if (!a->is_there[k])
+            continue;
+        at[k] = aster_task_pointer(buffers[next]);
+        next += a->handles;
+    }
     for (int step = 1; step < a->n_parts; step *= 2)
         for (int k = 0; k + step < a->n_parts; k += 2 * step)
-            be->update.add_into(aster_task_device(&a->task), a->dtype, a->n,
-                                aster_task_pointer(buffers[k]),
-                                aster_task_pointer(buffers[k + step]));
+            if (at[k + step])
+                be->update.add_into(aster_task_device(&a->task), a->dtype, a->n, at[k],
+                                    at[k + step]);
     aster_task_end(&a->task);
 }
 
@@ -32,32 +43,51 @@ static struct starpu_codelet sum_codelet = {
     .can_execute = aster_task_can_execute,
 };
 
-static int submit(struct aster_cl_env *env, const char *name, enum aster_dtype t, int64_t n,
-                  int n_parts, const struct aster_buffer *const *part)
+/* Whether something is added to part k; else it is only read. */
+static bool is_changed(const struct sum_arg *a, int k)
 {
-    struct sum_arg a = {.task = {.env = env, .name = name, .one_kind = true},
-                        .dtype = t,
-                        .n = n,
-                        .n_parts = n_parts};
-    int64_t key[] = {2, t, n, n_parts};
-    a.task.footprint = aster_fnv1a64(key, sizeof key);
-    a.task.flops = (double)n * (n_parts - 1);
-    a.task.bytes = 3 * a.task.flops * (double)aster_dtype_size(t);
-    if (n_parts < 2)
+    for (int step = 1; k % (2 * step) == 0 && k + step < a->n_parts; step *= 2)
+        if (a->is_there[k + step])
+            return true;
+    return false;
+}
+
+static int submit(struct aster_cl_env *env, int64_t home, struct sum_arg *a,
+                  const struct aster_buffer *const *part)
+{
+    int n_there = 0, n = 0;
+    for (int k = 0; k < a->n_parts; k++) {
+        a->is_there[k] = part[k] != NULL;
+        n_there += a->is_there[k];
+    }
+    if (n_there < 2)
         return 0;
-    struct starpu_task *task = aster_task_new(&sum_codelet, &a, sizeof a, n_parts);
+    a->handles = aster_task_handles(part[0]);
+    if (env->n_homes > 0)
+        a->first = (int)(aster_task_turn(env, home) * a->n_parts / env->n_homes);
+    int64_t key[] = {2, a->dtype, a->n, n_there};
+    a->task.footprint = aster_fnv1a64(key, sizeof key);
+    a->task.launches = n_there - 1;
+    a->task.flops = (double)a->n * (n_there - 1);
+    a->task.bytes = 3 * a->task.flops * (double)aster_dtype_size(a->dtype);
+    struct starpu_task *task = aster_task_new(&sum_codelet, a, sizeof *a, n_there * a->handles);
     if (!task)
         return aster_fail(env->ctx, ASTER_ENOMEM, "out of memory for a task");
-    for (int k = 0; k < n_parts;
-         k++) /* the odd ones and a last one without partner are only read */
-        aster_task_buffer(task, k, part[k], k % 2 == 0 && k + 1 < n_parts ? STARPU_RW : STARPU_R);
+    for (int j = 0; j < a->n_parts; j++) {
+        int k = (a->first + j) % a->n_parts;
+        if (part[k])
+            n = aster_task_buffer(task, n, part[k], is_changed(a, k) ? STARPU_RW : STARPU_R);
+    }
+    aster_task_home(env, task, home);
     return aster_task_submit(task);
 }
 
-int aster_cl_add(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
+int aster_cl_add(struct aster_cl_env *env, int64_t home, enum aster_dtype t, int64_t n,
                  const struct aster_buffer *y, const struct aster_buffer *x)
 {
-    return submit(env, "add", t, n, 2, (const struct aster_buffer *[]){y, x});
+    struct sum_arg a = {
+        .task = {.env = env, .name = "add", .one_kind = true}, .dtype = t, .n = n, .n_parts = 2};
+    return submit(env, home, &a, (const struct aster_buffer *[]){y, x});
 }
 
 int aster_cl_add_tree(struct aster_cl_env *env, enum aster_dtype t, int64_t n, int n_parts,
@@ -65,14 +95,21 @@ int aster_cl_add_tree(struct aster_cl_env *env, enum aster_dtype t, int64_t n, i
 {
     for (int step = 1; step < n_parts; step *= 2)
         for (int k = 0; k + step < n_parts; k += 2 * step)
-            ASTER_TRY(aster_cl_add(env, t, n, part[k], part[k + step]));
+            ASTER_TRY(aster_cl_add(env, ASTER_NO_HOME, t, n, part[k], part[k + step]));
     return 0;
 }
 
-int aster_cl_sum(struct aster_cl_env *env, enum aster_dtype t, int64_t n, int n_parts,
+int aster_cl_sum(struct aster_cl_env *env, int64_t home, enum aster_dtype t, int64_t n, int n_parts,
                  const struct aster_buffer *const *part)
 {
-    return submit(env, "sum", t, n, n_parts, part);
+    struct sum_arg a = {.task = {.env = env, .name = "sum", .one_kind = true},
+                        .dtype = t,
+                        .n = n,
+                        .n_parts = n_parts};
+    if (n_parts > ASTER_MOST_PARTS)
+        return aster_fail(env->ctx, ASTER_EBUG, "a sum of %d parts, at most %d", n_parts,
+                          ASTER_MOST_PARTS);
+    return submit(env, home, &a, part);
 }
 
 double aster_tree_sum(int64_t n, double *x)

@@ -2,6 +2,7 @@
 /* What all codelets share. */
 #include "task.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,48 @@ struct starpu_task *aster_task_new(struct starpu_codelet *cl, const void *arg, s
     return task;
 }
 
-void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
-                       enum starpu_data_access_mode mode)
+/* Handle j of a buffer is that of this piece. */
+static int piece_at(const struct aster_task *t, const struct aster_buffer *b, int j)
 {
-    STARPU_TASK_SET_HANDLE(task, b->handle, k);
-    STARPU_TASK_SET_MODE(task, mode, k);
-    ((struct aster_task *)task->cl_arg)->memory += b->bytes;
+    return (int)((j + t->turn) % b->n_pieces);
+}
+
+int aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
+                      enum starpu_data_access_mode mode)
+{
+    struct aster_task *t = task->cl_arg;
+    for (int j = 0; j < aster_task_handles(b); j++, k++) {
+        STARPU_TASK_SET_HANDLE(task, b->piece ? b->piece[piece_at(t, b, j)].handle : b->handle, k);
+        STARPU_TASK_SET_MODE(task, mode, k);
+    }
+    t->memory += b->bytes;
+    return k;
+}
+
+void *aster_task_whole(const struct aster_task *t, void *const *buffers,
+                       const struct aster_buffer *b)
+{
+    char *at = aster_task_pointer(buffers[0]);
+    if (!b->piece)
+        return at;
+    at -= (char *)b->piece[piece_at(t, b, 0)].host - (char *)b->host;
+    for (int j = 1; j < b->n_pieces; j++) /* else its memory is not where it should be */
+        assert((char *)aster_task_pointer(buffers[j]) - at ==
+               (char *)b->piece[piece_at(t, b, j)].host - (char *)b->host);
+    return at;
+}
+
+int64_t aster_task_turn(const struct aster_cl_env *env, int64_t home)
+{
+    return env->n_homes > 0 && home >= 0 ? home % env->n_homes : 0;
+}
+
+void aster_task_home(const struct aster_cl_env *env, struct starpu_task *task, int64_t home)
+{
+    if (env->n_homes == 0 || home < 0)
+        return;
+    task->execute_on_a_specific_worker = 1;
+    task->workerid = (unsigned)env->home[home % env->n_homes];
 }
 
 /* ---- the end of a task ---- */
@@ -233,8 +270,9 @@ double aster_task_cost(struct starpu_task *task, struct starpu_perfmodel_arch *a
         return mean;
     if (t->seconds)
         return 1e6 * t->seconds(t, d);
-    double compute = t->flops / d->flops_f32, memory = t->bytes / d->bandwidth;
-    return 1e6 * (d->launch + (compute > memory ? compute : memory));
+    double compute = t->flops / d->flops_f32, memory = t->bytes / d->bandwidth,
+           launch = d->launch * (t->launches > 1 ? t->launches : 1);
+    return 1e6 * (launch + (compute > memory ? compute : memory));
 }
 
 uint32_t aster_task_footprint(struct starpu_task *task)

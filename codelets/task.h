@@ -20,6 +20,9 @@ struct aster_task { /* first member of every argument struct */
     int64_t memory; /* of the buffers, set by aster_task_submit */
     double started;
     bool one_kind; /* on GPUs only, where there are some */
+    int launches;  /* of kernels on a GPU; 0: one */
+    int64_t turn;  /* the piece that a buffer's handles begin with: GPUs that fetch at the same time
+                      begin with different ones, each from another GPU */
     /* seconds on a device, given the whole argument; NULL: from flops and bytes */
     double (*seconds)(const struct aster_task *t, const struct aster_device_model *d);
     void (*done)(void *arg);
@@ -29,8 +32,17 @@ struct aster_task { /* first member of every argument struct */
 /* A task with a copy of arg (size bytes, a struct aster_task first) and room for n buffers; NULL
  * without memory. */
 struct starpu_task *aster_task_new(struct starpu_codelet *cl, const void *arg, size_t size, int n);
-void aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
-                       enum starpu_data_access_mode mode);
+/* Handle k and the following ones, if it is in pieces; the number of the next. */
+int aster_task_buffer(struct starpu_task *task, int k, const struct aster_buffer *b,
+                      enum starpu_data_access_mode mode);
+static inline int aster_task_handles(const struct aster_buffer *b)
+{
+    return b->piece ? b->n_pieces : 1;
+}
+/* To the home of that number, where there are homes and it is one. */
+void aster_task_home(const struct aster_cl_env *env, struct starpu_task *task, int64_t home);
+/* Which GPU that is, counted from 0; 0 without homes. */
+int64_t aster_task_turn(const struct aster_cl_env *env, int64_t home);
 /* Submits, or says why not and drops the task. */
 ASTER_CHECKED int aster_task_submit(struct starpu_task *task);
 
@@ -72,5 +84,8 @@ static inline void *aster_task_pointer(void *buffer)
 {
     return (void *)STARPU_VECTOR_GET_PTR((struct starpu_vector_interface *)buffer);
 }
+/* The same of a buffer that may be in pieces, whose interfaces begin at buffers. */
+void *aster_task_whole(const struct aster_task *t, void *const *buffers,
+                       const struct aster_buffer *b);
 
 #endif

@@ -6,6 +6,7 @@
 #include "backend.h"
 
 struct CUstream_st;
+struct aster_neighbours_sizes;
 
 /* Of one worker, made at its start: kernels allocate nothing and wait for nothing. */
 struct aster_device {
@@ -18,6 +19,10 @@ struct aster_device {
     int64_t work_bytes;
     const char *op;  /* that is running, for messages */
     char error[200]; /* the first launch that failed; "" if none did */
+    /* Lists of neighbours, which belong to no table of ops: aster_k_neighbours_cuda, but only
+     * whoever makes a device is linked with it. */
+    void (*neighbours)(struct aster_device *d, const struct aster_neighbours_sizes *z,
+                       const void *input, void *list, void *work);
 };
 
 enum { ASTER_DEVICE_WORK_BYTES = 32 << 20 }; /* what a worker should give */

@@ -59,6 +59,8 @@ struct aster_edges {
 ASTER_CHECKED int aster_edges_add(struct aster_ctx *ctx, struct aster_edges *e, int64_t first_atom,
                                   const struct aster_structure *s, double cutoff, bool single,
                                   double *nearest_gap);
+/* Room for n edges together */
+ASTER_CHECKED int aster_edges_room(struct aster_edges *e, int64_t n);
 void aster_edges_free(struct aster_edges *e); /* and zeroes it */
 
 /* ---- elements ---- */

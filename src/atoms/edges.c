@@ -193,6 +193,19 @@ int aster_edges_add(struct aster_ctx *ctx, struct aster_edges *e, int64_t first_
     return rc;
 }
 
+int aster_edges_room(struct aster_edges *e, int64_t n)
+{
+    int64_t cap[4] = {e->capacity, e->capacity, e->capacity, e->capacity};
+    if (n <= e->capacity)
+        return 0;
+    ASTER_TRY(aster_grow(NULL, n, sizeof *e->src, &cap[0], &e->src));
+    ASTER_TRY(aster_grow(NULL, n, sizeof *e->dst, &cap[1], &e->dst));
+    ASTER_TRY(aster_grow(NULL, n, 3 * sizeof *e->shift, &cap[2], &e->shift));
+    ASTER_TRY(aster_grow(NULL, n, sizeof *e->reverse, &cap[3], &e->reverse));
+    e->capacity = cap[0];
+    return 0;
+}
+
 void aster_edges_free(struct aster_edges *e)
 {
     aster_free(&e->src);

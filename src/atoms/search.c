@@ -270,7 +270,7 @@ int aster_search_no_memory(const struct aster_search *q)
 
 int aster_search_reserve(const struct aster_search *q, struct aster_edges *e, int64_t n)
 {
-    int64_t want = e->n + n, cap[4] = {e->capacity, e->capacity, e->capacity, e->capacity};
+    int64_t want = e->n + n;
     if (want - q->begin > q->most)
         return aster_search_too_many(q);
     if (want <= e->capacity)
@@ -279,11 +279,5 @@ int aster_search_reserve(const struct aster_search *q, struct aster_edges *e, in
         return aster_fail(q->ctx, ASTER_ELIMIT,
                           "%s: has so many neighbours that the list passes %" PRId32 " edges",
                           aster_search_called(q, (char[ASTER_CALLED]){0}), INT32_MAX);
-    if (aster_grow(NULL, want, sizeof *e->src, &cap[0], &e->src) < 0 ||
-        aster_grow(NULL, want, sizeof *e->dst, &cap[1], &e->dst) < 0 ||
-        aster_grow(NULL, want, 3 * sizeof *e->shift, &cap[2], &e->shift) < 0 ||
-        aster_grow(NULL, want, sizeof *e->reverse, &cap[3], &e->reverse) < 0)
-        return aster_search_no_memory(q);
-    e->capacity = cap[0];
-    return 0;
+    return aster_edges_room(e, want) < 0 ? aster_search_no_memory(q) : 0;
 }

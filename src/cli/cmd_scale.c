@@ -29,6 +29,8 @@ static const struct aster_cli_option options[] = {
     {"free-placement", 0, NULL,
      "With --simulate: let the scheduler place every task; without it shards are dealt to the "
      "GPUs."},
+    {"reduction", 0, "NAME",
+     "With --simulate: tree or pieces, as simulate takes it; without it pieces with several GPUs."},
     {"resume", 0, NULL,
      "Keep the runs that are complete in the folder, do the others; counts and runs may be added."},
     {"dry-run", 0, NULL, "Print the command of each run and stop."},
@@ -276,7 +278,8 @@ done:
 
 const struct aster_cli_command aster_cmd_scale = {
     "scale", "FILE [name=value ...] --cpus LIST | --gpus LIST [options]",
-    "Times steps of the training in a pipeline with each number of workers, several times, and "
+    "Times steps of the training in a pipeline, or batches of its embedding, with each number of "
+    "workers, several times, and "
     "writes the rate, speedup and efficiency with "
     "their spread, where the time went, and a fit: summary.txt, summary.csv, summary.json, "
     "config.txt, "

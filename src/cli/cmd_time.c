@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* asterism calibrate and asterism simulate: timed steps of a training, here or on a machine that is
- * not there. */
+/* asterism calibrate and asterism simulate: timed steps of a training or batches of an embedding,
+ * here or on a machine that is not there. */
 #include "cli/cli.h"
 #include "pipeline/machine_file.h"
 #include "runtime/runtime.h"
@@ -35,6 +35,9 @@ static const struct aster_cli_option simulate_options[] = {
     {"scheduler", 0, "NAME", "StarPU's scheduling policy; without it lws, with GPUs dmdas."},
     {"free-placement", 0, NULL,
      "Let the scheduler place every task; without it shards are dealt to the GPUs."},
+    {"reduction", 0, "NAME",
+     "How sums over shards and updates are shared: tree, by whole gradients, or pieces, of which "
+     "each GPU owns some; without it pieces with several GPUs. Results are the same."},
     {"trace", 0, NULL, "Write DIR/trace.tsv: worker, kind, start and end of every task."},
     ASTER_CLI_LOG_OPTIONS,
     ASTER_CLI_HELP_OPTION,
@@ -118,8 +121,9 @@ static int calibrate(const struct aster_cli_args *args)
 
 const struct aster_cli_command aster_cmd_calibrate = {
     "calibrate", "FILE [name=value ...] --out DIR [options]",
-    "Times steps of the training in a pipeline on this machine: the stages up to the first "
-    "training, then warm-up and timed steps, "
+    "Times steps of the training in a pipeline on this machine, or batches of its embedding: the "
+    "stages up to the first "
+    "of these, then warm-up and timed steps, "
     "without validation. Prints the rate and where the time went; DIR/times.tsv gets the mean time "
     "of every kind and size of task, for "
     "'asterism simulate' and 'asterism scale --simulate'.",
@@ -173,6 +177,7 @@ static int simulate_here(const struct aster_cli_args *args, const struct aster_s
     o.quiet = aster_cli_has(args, "quiet");
     o.trace = aster_cli_has(args, "trace");
     o.free_placement = aster_cli_has(args, "free-placement");
+    o.reduction = aster_cli_value(args, "reduction");
     o.command_line = args->line;
     c.machine = m;
     c.gpus = (int)gpus;

@@ -68,6 +68,8 @@ static void command(const struct scale *s, const char *program, int count, const
         word(w, "--scheduler=%s", scheduler);
     if (machine && aster_cli_has(a, "free-placement"))
         word(w, "--free-placement");
+    if (machine && aster_cli_value(a, "reduction"))
+        word(w, "--reduction=%s", aster_cli_value(a, "reduction"));
     word(w, "--steps=%lld", (long long)s->study.steps);
     word(w, "--warmup=%lld", (long long)s->study.warmup);
     word(w, "--quiet");

@@ -117,7 +117,7 @@ static int share_memory(struct embed *e, int64_t *left)
         (double)(e->open_bytes + part) / 1e6, (double)limit / 1e6);
 }
 
-static int make_embedder(struct embed *e)
+int embed_make(struct embed *e, int64_t memory)
 {
     int64_t longest = e->reader.longest < 0 ? e->reader.max_length
                                             : aster_min64(e->reader.max_length, e->reader.longest);
@@ -125,19 +125,26 @@ static int make_embedder(struct embed *e)
                                     .real = e->language->precision,
                                     .budget = aster_run_int(e->run, e->stage, "token_budget"),
                                     .longest = aster_max64(1, longest) + 2,
+                                    .memory = memory,
                                     .n_layers = e->n_layers,
                                     .layers = e->layers,
                                     .rows = e->rows,
                                     .mean = e->mean};
-    if (e->embedder)
-        return 0;
-    ASTER_TRY(share_memory(e, &o.memory));
     ASTER_TRY(aster_runtime_kinds(e->ctx, e->rt, &e->device));
     ASTER_TRY(aster_embedder_new(e->ctx, e->rt, &e->language->c, &o, &e->embedder));
     aster_log(e->ctx, ASTER_LOG_INFO, "batches of up to %lld tokens, %lld at a time",
               (long long)aster_embedder_budget(e->embedder),
               (long long)aster_embedder_window(e->embedder));
     return 0;
+}
+
+static int make_embedder(struct embed *e)
+{
+    int64_t memory;
+    if (e->embedder)
+        return 0;
+    ASTER_TRY(share_memory(e, &memory));
+    return embed_make(e, memory);
 }
 
 int embed_submit_part(struct embed *e, struct aster_embed_part *p)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The embedding stage from the inside: its parts while they are computed. For stage_embed.c and
- * embed_batches.c only. */
+/* The embedding stage from the inside: its parts while they are computed. For stage_embed.c,
+ * embed_batches.c and embed_time.c only. */
 #ifndef ASTER_EMBED_INTERNAL_H
 #define ASTER_EMBED_INTERNAL_H
 
@@ -28,6 +28,11 @@ struct embed {
     pthread_cond_t changed;
 };
 
+/* What the stage's options say, into an embed that knows run, ctx, stage, id and language. */
+ASTER_CHECKED int embed_options(struct embed *e);
+/* The embedder, if it is not there yet; memory: bytes that it takes at most, 0: all that are free
+ */
+ASTER_CHECKED int embed_make(struct embed *e, int64_t memory);
 /* The batches of a part that has its units go to the workers. */
 ASTER_CHECKED int embed_submit_part(struct embed *e, struct aster_embed_part *p);
 /* Ends and commits the part that was submitted first. flush: its batches may still be kept back. */

@@ -88,6 +88,10 @@ int aster_language_file_find(struct aster_ctx *ctx, const char *weights, const c
     int rc;
     *out = NULL;
     ASTER_TRY(aster_alloc(ctx, 1, sizeof *f, &f));
+    if (aster_pretrained_is_drawn(weights)) {
+        rc = aster_strdup(ctx, weights, &f->weights);
+        goto done;
+    }
     ASTER_GOTO(find_weights(ctx, weights, &f->weights), done);
     ASTER_GOTO(find_beside(ctx, f->weights, config, "config.json", &f->config), done);
     ASTER_GOTO(find_beside(ctx, f->weights, tokenizer, "tokenizer.json", &f->tokenizer), done);
@@ -130,6 +134,8 @@ void aster_language_file_text(const struct aster_language_file *f, struct aster_
 static int read_config(struct aster_ctx *ctx, struct aster_language_file *f)
 {
     struct aster_weightfile *w = NULL;
+    if (aster_pretrained_is_drawn(f->weights))
+        return aster_pretrained_config_drawn(ctx, f->weights, &f->c);
     if (f->config)
         return aster_pretrained_config_read(ctx, f->config, &f->c);
     ASTER_TRY(aster_weightfile_open(ctx, f->weights, &w));
@@ -193,12 +199,18 @@ int aster_stage_load_language_ready(struct aster_ctx *ctx, void *arg, int stage)
 
 int aster_stage_load_language(struct aster_ctx *ctx, void *arg, int stage)
 {
-    (void)ctx;
     struct aster_run *run = arg;
     struct aster_str text = {0};
-    aster_language_file_text(run->slots[stage].language, &text);
+    const struct aster_language_file *f = run->slots[stage].language;
+    if (aster_pretrained_is_drawn(f->weights) && !run->opt->timing)
+        return aster_fail(
+            ctx, ASTER_EPARAM,
+            "weights = %s: a model of drawn numbers gives no vectors; it is there to be "
+            "timed, by asterism scale, calibrate and simulate",
+            f->weights);
+    aster_language_file_text(f, &text);
     int rc = aster_run_fact(run, run->spec->stages[stage].id, "%s, from %s", aster_str_get(&text),
-                            run->slots[stage].language->weights);
+                            f->weights);
     aster_str_free(&text);
     return rc;
 }

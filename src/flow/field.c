@@ -2,6 +2,7 @@
 /* Batches of structures through the force field's program: fill, program, commit. */
 #include "flow/field.h"
 
+#include "flow/field_neighbours.h"
 #include "runtime/slots.h"
 #include "train/train.h"
 
@@ -46,6 +47,7 @@ struct aster_field {
     struct aster_slots slots;
     struct place *place;
     int n_places;
+    struct aster_field_lists *lists; /* NULL: no GPU */
 };
 
 /* ---- setting up ---- */
@@ -110,6 +112,8 @@ static int make(struct aster_field *f, const struct aster_forcefield_file *w)
     f->most = f->env->memory_limit - f->env->memory_limit / PART_SHARE - f->o.held -
               atomic_load(&f->env->memory_used);
     f->room = f->most / n_places;
+    ASTER_TRY(
+        aster_field_lists_new(f->ctx, f->rt, f->env->memory_limit / PART_SHARE / 2, &f->lists));
     return f->room > 0 ? 0
                        : aster_fail(f->ctx, ASTER_ELIMIT,
                                     "the memory limit of %lld bytes leaves nothing beside the "
@@ -173,6 +177,7 @@ void aster_field_free(struct aster_field **fp)
         return;
     if (f->n_places)
         aster_slots_wait(&f->slots);
+    aster_field_lists_free(&f->lists);
     for (int k = 0; k < f->n_places; k++) {
         struct place *p = &f->place[k];
         aster_plan_free(&p->plan);
@@ -554,4 +559,19 @@ int aster_field_work(struct aster_field *f, const char *name, void (*work)(void 
     if (rc < 0)
         aster_free(&w);
     return rc;
+}
+
+/* ---- lists ---- */
+
+bool aster_field_has_gpu(const struct aster_field *f)
+{
+    return f->lists != NULL;
+}
+
+int aster_field_list(struct aster_field *f, struct aster_field_list *l)
+{
+    int rc = f->lists ? aster_field_lists_submit(f->lists, l) : 1;
+    if (rc <= 0)
+        return rc;
+    return aster_field_work(f, "neighbours", aster_field_list_find, aster_field_list_done, l);
 }

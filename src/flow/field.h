@@ -61,6 +61,11 @@ ASTER_CHECKED int aster_field_submit_alone(struct aster_field *f, struct aster_f
 /* The vectors of an item's edges, [n_edges][3]: no longer than the cutoff after rounding. */
 void aster_field_vectors(const struct aster_field_item *x, double cutoff, enum aster_dtype real,
                          void *to);
+/* Lists of neighbours (field_neighbours.h) as tasks: a GPU's, where there is one. When the caller
+ * is in a worker, and no GPU is there, it is as well to find them at once. */
+struct aster_field_list;
+bool aster_field_has_gpu(const struct aster_field *f);
+ASTER_CHECKED int aster_field_list(struct aster_field *f, struct aster_field_list *l);
 /* A function in a worker, as a task: neighbours, for instance. done may be NULL. */
 ASTER_CHECKED int aster_field_work(struct aster_field *f, const char *name, void (*work)(void *arg),
                                    void (*done)(void *arg), void *arg);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Neighbours, batches and second tries of a group of structures. */
 #include "flow/field_group.h"
+#include "flow/field_neighbours.h"
 
 #include <stdlib.h>
 
-/* One neighbour task has about so many atoms */
-enum { CHUNK_ATOMS = 2048, CHUNK_STRUCTURES = 64, EDGES_PER_ATOM = 8 };
+/* One neighbour task has about so many atoms, on a core and on a GPU */
+enum { CHUNK_ATOMS = 2048, CHUNK_STRUCTURES = 64, GPU_SHARE = 32, EDGES_PER_ATOM = 8 };
 
 /* Neighbours of consecutive structures, found by one task */
 struct chunk {
     struct aster_field_group *g;
-    int64_t begin, end;
-    struct aster_edges edges;
+    struct aster_field_list list;
 };
 
 void aster_field_entry_fail(struct aster_ctx *ctx, struct aster_field_entry *x, int32_t status,
@@ -35,8 +35,10 @@ void aster_field_group_init(struct aster_field_group *g)
 void aster_field_group_done(struct aster_field_group *g)
 {
     struct chunk *c = g->chunks;
-    for (int64_t k = 0; k < g->n_chunks; k++)
-        aster_edges_free(&c[k].edges);
+    for (int64_t k = 0; k < g->n_chunks; k++) {
+        aster_edges_free(&c[k].list.edges);
+        aster_free(&c[k].list.item);
+    }
     aster_free(&c);
     g->chunks = NULL;
     pthread_cond_destroy(&g->changed);
@@ -73,52 +75,47 @@ static int wait_for(struct aster_field_group *g)
     return aster_runtime_failed(g->rt);
 }
 
-/* ---- neighbours, in workers ---- */
+/* ---- neighbours ---- */
 
-static void find_neighbours(void *arg)
+static void chunk_fail(void *arg, struct aster_field_item *item, int rc, const char *reason)
 {
-    struct chunk *c = arg;
-    const struct aster_field_group *g = c->g;
-    struct aster_ctx *ctx = NULL; /* messages of one structure are not the run's */
-    if (aster_ctx_new(&ctx) < 0)
-        ctx = NULL;
-    for (int64_t i = c->begin; i < c->end; i++) {
-        struct aster_field_entry *x = &g->entry[i];
-        if (x->status)
-            continue;
-        int64_t first = c->edges.n;
-        int rc = ctx ? aster_edges_add(ctx, &c->edges, 0, &x->s, g->cutoff, g->single, NULL)
-                     : ASTER_ENOMEM;
-        if (rc < 0) {
-            aster_field_entry_fail(ctx, x, rc, ctx ? aster_ctx_message(ctx) : "out of memory");
-            if (ctx)
-                aster_ctx_clear(ctx);
-        }
-        x->item.first_edge = first;
-        x->item.n_edges = c->edges.n - first;
-        x->item.edges = &c->edges;
-    }
-    aster_ctx_free(&ctx);
+    (void)arg;
+    char *at = (char *)item - offsetof(struct aster_field_entry, item);
+    aster_field_entry_fail(NULL, (struct aster_field_entry *)(void *)at, rc,
+                           reason ? reason : "out of memory");
+}
+
+static int submit_chunk(struct aster_field_group *g, struct chunk *c, int64_t begin, int64_t end)
+{
+    *c = (struct chunk){.g = g,
+                        .list = {.cutoff = g->cutoff,
+                                 .single = g->single,
+                                 .edges.most = aster_field_most_edges(g->field),
+                                 .fail = chunk_fail,
+                                 .done = chunk_done,
+                                 .arg = c}};
+    ASTER_TRY(aster_alloc(g->ctx, end - begin, sizeof *c->list.item, &c->list.item));
+    for (int64_t i = begin; i < end; i++)
+        if (g->entry[i].status == 0)
+            c->list.item[c->list.n++] = &g->entry[i].item;
+    count(g, 1);
+    int rc = aster_field_list(g->field, &c->list);
+    if (rc < 0)
+        count(g, -1);
+    return rc;
 }
 
 int aster_field_group_neighbours(struct aster_field_group *g)
 {
+    int64_t share = aster_field_has_gpu(g->field) ? GPU_SHARE : 1;
     struct chunk *c = NULL;
     ASTER_TRY(aster_alloc(g->ctx, g->n, sizeof *c, &c));
     g->chunks = c;
     for (int64_t i = 0; i < g->n;) {
         int64_t atoms = 0, begin = i;
-        while (i < g->n && atoms < CHUNK_ATOMS && i - begin < CHUNK_STRUCTURES)
+        while (i < g->n && atoms < share * CHUNK_ATOMS && i - begin < share * CHUNK_STRUCTURES)
             atoms += g->entry[i++].s.n;
-        struct chunk *one = &c[g->n_chunks++];
-        *one = (struct chunk){
-            .g = g, .begin = begin, .end = i, .edges.most = aster_field_most_edges(g->field)};
-        count(g, 1);
-        int rc = aster_field_work(g->field, "neighbours", find_neighbours, chunk_done, one);
-        if (rc < 0) {
-            count(g, -1);
-            return rc;
-        }
+        ASTER_TRY(submit_chunk(g, &c[g->n_chunks++], begin, i));
     }
     return 0;
 }

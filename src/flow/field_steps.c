@@ -358,7 +358,7 @@ static int submit_shard(struct field_shard *sh, int64_t s, struct aster_buffer *
                             &(struct aster_fill_task){
                                 .name = "structures", .n = 1, .out = to, .fill = fill, .arg = sh}));
     aster_plan_task(sh->plan, 0, "train", &t);
-    t.shard = s;
+    t.shard = aster_learner_home(&tr->l, s);
     t.one_kind = true;
     t.at[ASTER_ROLE_INPUT] = input;
     t.at[ASTER_ROLE_PARAM] = tr->l.param;

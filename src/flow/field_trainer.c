@@ -168,20 +168,18 @@ static int make(struct aster_field_trainer *tr)
 {
     const struct aster_train_config *c = tr->l.c;
     struct aster_ctx *ctx = tr->l.ctx;
-    int64_t params;
     ASTER_TRY(aster_forcefield_program(ctx, &tr->t.c, c->real, ASTER_FORCEFIELD_TRAIN, &tr->t.loss,
                                        NULL, &tr->l.program));
     ASTER_TRY(aster_learner_make(&tr->l, true));
-    params = tr->l.n_param * aster_dtype_size(c->real);
     tr->n_sets = c->window > 1 ? FIELD_INPUT_SETS : 1;
     for (int k = 0; k < tr->n_sets; k++)
         ASTER_TRY(aster_alloc(ctx, tr->n_shards, sizeof *tr->input[k], &tr->input[k]));
     ASTER_TRY(aster_alloc(ctx, tr->n_shards, sizeof *tr->output, &tr->output));
     ASTER_TRY(aster_alloc(ctx, tr->n_shards, sizeof *tr->grad, &tr->grad));
     for (int64_t s = 0; s < tr->n_shards; s++)
-        ASTER_TRY(aster_buffer_new(tr->l.rt, params, &tr->grad[s]));
+        ASTER_TRY(aster_learner_gradient(&tr->l, s, &tr->grad[s]));
     if (tr->n_batches > 1)
-        ASTER_TRY(aster_buffer_new(tr->l.rt, params, &tr->sum));
+        ASTER_TRY(aster_learner_gradient(&tr->l, 0, &tr->sum));
     ASTER_TRY(make_steps(tr));
     return field_validation_make(tr);
 }
@@ -207,7 +205,7 @@ int aster_field_trainer_new(struct aster_ctx *ctx, struct aster_runtime *rt,
     tr->l.n_batches = (t->n_train + size - 1) / size;
     tr->batch_size = aster_min64(t->t.batch_size, t->n_train);
     tr->n_batches = (size + tr->batch_size - 1) / tr->batch_size;
-    tr->n_shards = aster_min64(t->t.shards, tr->batch_size);
+    tr->l.most_shards = tr->n_shards = aster_min64(t->t.shards, tr->batch_size);
     int rc = make(tr);
     if (rc < 0)
         aster_field_trainer_free(out);

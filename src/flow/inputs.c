@@ -136,10 +136,15 @@ static int add_found(struct aster_run *run, const char *path)
 static int take_language(struct aster_run *run, int stage, struct aster_sha256 *sha)
 {
     struct aster_language_file *f = NULL;
-    int rc;
+    int rc = 0;
     ASTER_TRY(aster_language_file_find(run->ctx, aster_run_text(run, stage, "weights"),
                                        aster_run_text(run, stage, "config"),
                                        aster_run_text(run, stage, "tokenizer"), &f));
+    if (aster_pretrained_is_drawn(f->weights)) {
+        if (sha)
+            hash_text(sha, f->weights);
+        goto done;
+    }
     ASTER_GOTO(add_found(run, f->weights), done);
     for (int64_t k = 0; k < f->n_shards; k++)
         ASTER_GOTO(add_found(run, f->shards[k]), done);

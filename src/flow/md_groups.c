@@ -200,6 +200,16 @@ static bool is_due(const struct aster_md_options *o, int64_t step)
     return o->ensemble == ASTER_EXCHANGE && step > 0 && step % o->exchange_interval == 0;
 }
 
+static void list_fail(void *arg, struct aster_field_item *item, int rc, const char *reason)
+{
+    struct aster_md_group *g = arg;
+    char text[300], *at = (char *)item - offsetof(struct aster_md_copy, item);
+    item->status = rc;
+    snprintf(text, sizeof text, "step %lld: %.*s", (long long)g->step,
+             ASTER_CUT(250, reason ? reason : "out of memory"));
+    aster_md_copy_fail(g->run->ctx, (struct aster_md_copy *)(void *)at, rc, text);
+}
+
 static int make_group(struct aster_md_run *r, int64_t first, const struct place *p, int64_t n)
 {
     struct aster_md_group *g = &r->group[r->n_groups++];
@@ -212,12 +222,17 @@ static int make_group(struct aster_md_run *r, int64_t first, const struct place 
                                  .phase = p->step == 0             ? ASTER_MD_BEGIN
                                           : is_due(&r->o, p->step) ? ASTER_MD_EXCHANGE
                                                                    : ASTER_MD_GO_ON,
-                                 .edges.most = aster_field_most_edges(r->field)};
+                                 .list = {.cutoff = r->cutoff,
+                                          .single = r->single,
+                                          .edges.most = aster_field_most_edges(r->field),
+                                          .fail = list_fail,
+                                          .arg = g}};
     r->family[g->family].n_groups++;
     for (int64_t k = 0; k < n; k++)
         copies += r->unit[p[k].unit].n;
-    ASTER_TRY(aster_ctx_new(&g->ctx));
-    return aster_alloc(r->ctx, copies, sizeof *g->item, &g->item);
+    ASTER_TRY(aster_alloc(r->ctx, copies, sizeof *g->item, &g->item));
+    g->list.item = g->item;
+    return 0;
 }
 
 int aster_md_groups(struct aster_md_run *r, int64_t atoms)
@@ -249,8 +264,7 @@ void aster_md_groups_free(struct aster_md_run *r)
 {
     for (int64_t k = 0; k < r->n_groups; k++) {
         struct aster_md_group *g = &r->group[k];
-        aster_edges_free(&g->edges);
-        aster_ctx_free(&g->ctx);
+        aster_edges_free(&g->list.edges);
         aster_free(&g->item);
     }
     aster_free(&r->group);
@@ -296,32 +310,24 @@ static int move(struct aster_md_group *g, struct aster_md_copy *c)
     return 0;
 }
 
-static int find_neighbours(struct aster_md_group *g, struct aster_md_copy *c)
+static int list_item(struct aster_md_group *g, struct aster_md_copy *c)
 {
-    struct aster_md_run *r = g->run;
-    char text[300];
     c->item.status = 0;
     c->item.needs = 0;
-    c->item.first_edge = g->edges.n;
-    int rc = aster_edges_add(g->ctx, &g->edges, 0, &c->s, r->cutoff, r->single, NULL);
-    if (rc < 0) {
-        snprintf(text, sizeof text, "step %lld: %.*s", (long long)g->step,
-                 ASTER_CUT(250, aster_ctx_message(g->ctx)));
-        aster_md_copy_fail(r->ctx, c, rc, text);
-        aster_ctx_clear(g->ctx);
-        return 0;
-    }
-    c->item.n_edges = g->edges.n - c->item.first_edge;
-    c->item.edges = &g->edges;
     g->item[g->n_items++] = &c->item;
     return 0;
 }
 
+/* Here, or by tasks that the main thread submits */
 static int neighbours(struct aster_md_group *g)
 {
-    g->edges.n = 0;
     g->n_items = 0;
-    return each(g, find_neighbours);
+    ASTER_TRY(each(g, list_item));
+    g->list.n = g->n_items;
+    g->wants_lists = aster_field_has_gpu(g->run->field);
+    if (!g->wants_lists)
+        aster_field_list_find(&g->list);
+    return 0;
 }
 
 static int step_on(struct aster_md_group *g)

@@ -4,6 +4,7 @@
 #ifndef ASTER_MD_GROUPS_H
 #define ASTER_MD_GROUPS_H
 
+#include "flow/field_neighbours.h"
 #include "flow/md.h"
 
 #include <pthread.h>
@@ -21,9 +22,9 @@ struct aster_md_group {
     int64_t n_units, step, family; /* family: the first structure of its */
     enum aster_md_phase phase;
     bool is_finished, is_computing, is_away; /* computing: its forces; away: tasks have it */
+    bool wants_lists; /* of the items, before its forces; else it has them */
     int rc;
-    struct aster_ctx *ctx; /* for messages about one copy */
-    struct aster_edges edges;
+    struct aster_field_list list;
     int64_t n_items, pending; /* pending: tasks of its batches */
     struct aster_field_item **item;
     struct aster_md_group *next; /* in the queue of those that wait for the main thread */

@@ -16,7 +16,7 @@ struct entry { /* a tensor of the file by our name */
 
 struct aster_pretrained {
     struct aster_ctx *ctx;
-    struct aster_weightfile *file;
+    struct aster_weightfile *file; /* NULL: numbers are drawn */
     struct aster_language_config c;
     struct entry *entry; /* sorted by name */
     int64_t n;
@@ -202,7 +202,7 @@ static int match_all(struct aster_pretrained *w)
 
 static int read_frequencies(struct aster_pretrained *w)
 {
-    struct entry *shared = find(w, "encoder.rotary_embeddings.inv_freq");
+    struct entry *shared = w->file ? find(w, "encoder.rotary_embeddings.inv_freq") : NULL;
     w->n_frequencies = w->c.width / w->c.n_heads / 2;
     ASTER_TRY(
         aster_alloc(w->ctx, w->c.n_layers * w->n_frequencies, sizeof *w->frequency, &w->frequency));
@@ -211,7 +211,7 @@ static int read_frequencies(struct aster_pretrained *w)
         char name[NAME_BYTES];
         snprintf(name, sizeof name, "encoder.layer.%lld.attention.self.rotary_embeddings.inv_freq",
                  (long long)layer);
-        struct entry *e = find(w, name);
+        struct entry *e = w->file ? find(w, name) : NULL;
         e = e ? e : shared;
         if (!e) {
             aster_esm2_frequencies(w->n_frequencies, here);
@@ -230,6 +230,8 @@ static int read_frequencies(struct aster_pretrained *w)
 
 static int open_all(struct aster_pretrained *w, const char *path)
 {
+    if (aster_pretrained_is_drawn(path))
+        return w->c.kind == ASTER_LANGUAGE_ESM2 ? read_frequencies(w) : 0;
     ASTER_TRY(aster_weightfile_open(w->ctx, path, &w->file));
     ASTER_TRY(list_entries(w));
     ASTER_TRY(match_all(w));
@@ -265,6 +267,10 @@ int aster_pretrained_open(struct aster_ctx *ctx, const char *path,
 int aster_pretrained_read(const struct aster_pretrained *w, int64_t block,
                           const struct aster_program *p, void *flat)
 {
+    if (!w->file) {
+        aster_program_init_params(p, (uint64_t)block, flat);
+        return 0;
+    }
     for (int k = 0; k < aster_program_n_params(p); k++) {
         const struct aster_param_info *info = aster_program_param(p, k);
         enum aster_dtype t = info->dtype;

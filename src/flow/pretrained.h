@@ -20,6 +20,12 @@ ASTER_CHECKED int aster_pretrained_config_fair(struct aster_ctx *ctx,
                                                const struct aster_weightfile *f,
                                                struct aster_language_config *out);
 
+/* "drawn:650M" in the place of a file: ESM-2 of a published size, with numbers that are drawn. What
+ * it computes means nothing; how long that takes does. */
+bool aster_pretrained_is_drawn(const char *path);
+ASTER_CHECKED int aster_pretrained_config_drawn(struct aster_ctx *ctx, const char *path,
+                                                struct aster_language_config *out);
+
 /* The same as a config.json. */
 void aster_pretrained_config_write(const struct aster_language_config *c, struct aster_str *out);
 

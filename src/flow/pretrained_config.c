@@ -139,6 +139,34 @@ static int fair_integer(struct aster_ctx *ctx, const struct aster_weightfile *f,
         aster_weightfile_path(f), key, key);
 }
 
+bool aster_pretrained_is_drawn(const char *path)
+{
+    return strncmp(path, "drawn:", 6) == 0;
+}
+
+int aster_pretrained_config_drawn(struct aster_ctx *ctx, const char *path,
+                                  struct aster_language_config *out)
+{
+    static const struct {
+        const char *name;
+        int64_t n_layers, width, n_heads;
+    } sizes[] = {{"8M", 6, 320, 20},     {"35M", 12, 480, 20}, {"150M", 30, 640, 20},
+                 {"650M", 33, 1280, 20}, {"3B", 36, 2560, 40}, {"15B", 48, 5120, 40}};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        if (!strcmp(path + 6, sizes[k].name)) {
+            *out = (struct aster_language_config){.kind = ASTER_LANGUAGE_ESM2,
+                                                  .n_layers = sizes[k].n_layers,
+                                                  .width = sizes[k].width,
+                                                  .n_heads = sizes[k].n_heads,
+                                                  .inner = 4 * sizes[k].width,
+                                                  .n_ids = 33,
+                                                  .eps = 1e-5};
+            return 0;
+        }
+    return aster_fail(ctx, ASTER_EPARAM,
+                      "weights = %s: expected drawn:8M, 35M, 150M, 650M, 3B or 15B", path);
+}
+
 int aster_pretrained_config_fair(struct aster_ctx *ctx, const struct aster_weightfile *f,
                                  struct aster_language_config *out)
 {

@@ -155,11 +155,34 @@ static int submit_work(struct aster_md_group *g)
     return rc;
 }
 
+static int submit_lists(struct aster_md_group *g)
+{
+    g->is_away = true;
+    one_more(g);
+    g->wants_lists = false;
+    g->list.done = come_back;
+    int rc = aster_field_list(g->run->field, &g->list);
+    if (rc < 0)
+        come_back(g);
+    return rc;
+}
+
+/* Items without a list have failed. */
+static void drop_failed(struct aster_md_group *g)
+{
+    int64_t n = 0;
+    for (int64_t k = 0; k < g->n_items; k++)
+        if (g->item[k]->status == 0)
+            g->item[n++] = g->item[k];
+    g->n_items = n;
+}
+
 /* All batches of the group count as one: it comes back when the last is done. */
 static int submit_forces(struct aster_md_group *g)
 {
     const struct aster_field_batches b = {g->run->field, one_more, come_back, g};
     g->is_away = true;
+    drop_failed(g);
     one_more(g);
     int rc = g->n_items ? aster_field_batches_submit(&b, g->n_items, g->item) : 0;
     come_back(g);
@@ -243,6 +266,8 @@ static int go_on(struct aster_md_group *g, int64_t *n_open)
         r->family[g->family].n_waiting++;
         return exchange(r, g->family);
     }
+    if (g->wants_lists)
+        return submit_lists(g);
     g->is_computing = true;
     return submit_forces(g);
 }

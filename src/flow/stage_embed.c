@@ -85,7 +85,7 @@ int aster_stage_embed_ready(struct aster_ctx *ctx, void *arg, int stage)
     return 0;
 }
 
-static int read_options(struct embed *e)
+int embed_options(struct embed *e)
 {
     struct aster_embed_reader *r = &e->reader;
     const char *over = aster_run_text(e->run, e->stage, "over_length"),
@@ -240,7 +240,7 @@ static int name_all(struct embed *e)
 
 static int run_all(struct embed *e)
 {
-    ASTER_TRY(read_options(e));
+    ASTER_TRY(embed_options(e));
     if (aster_runtime_simulates())
         return name_all(e);
     if (e->reader.n_total > 0 && strcmp(aster_run_text(e->run, e->stage, "format"), "h5"))

@@ -213,7 +213,8 @@ static const struct aster_opt validate_table_opts[] = {
 static const struct aster_opt load_language_opts[] = {
     PTH("weights", NULL,
         "Folder of the model as it is downloaded, or its file of weights: .safetensors, its index "
-        "of shards (.json), or PyTorch's .pt or .bin."),
+        "of shards (.json), or PyTorch's .pt or .bin. drawn:650M and the like, to be timed only: "
+        "ESM-2 of that size with drawn numbers."),
     CHOICE("model", "esm2", "esm2|dnabert", "What the model has to be: ESM-2 or DNABERT-S."),
     CHOICE("precision", "f32", "f32|f64|bf16",
            "Number format of the computation; bf16: matrices in bf16, all else in f32."),

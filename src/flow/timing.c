@@ -1,26 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The timed section of a pipeline: the steps of its training, after the stages that lead to it. */
+/* The timed section of a pipeline: the steps of its training or the batches of its embedding, after
+ * the stages that lead to it. */
 #include "flow/timing.h"
+#include "flow/embed_part.h"
 #include "flow/times.h"
 #include "flow/training.h"
 
 #include <string.h>
 
-static int find_training(const struct aster_run_spec *spec)
+static int find(const struct aster_run_spec *spec, const char *kind)
 {
     for (int i = 0; i < spec->n_stages; i++)
-        if (!strcmp(spec->stages[i].kind->name, "train"))
+        if (!strcmp(spec->stages[i].kind->name, kind))
             return i;
     return -1;
 }
 
+/* The stage that is timed */
+static int find_timed(const struct aster_run_spec *spec)
+{
+    int training = find(spec, "train");
+    return training >= 0 ? training : find(spec, "embed");
+}
+
 int aster_timing_ready(struct aster_ctx *ctx, const struct aster_run_spec *spec)
 {
-    if (find_training(spec) >= 0)
+    if (find_timed(spec) >= 0)
         return 0;
     return aster_fail(ctx, ASTER_EPARAM,
-                      "%s has no stage of the kind train; only steps of a training are timed and "
-                      "predicted",
+                      "%s has no stage of the kind train or embed; only steps of a training and "
+                      "batches of an embedding are timed and predicted",
                       spec->file);
 }
 
@@ -47,6 +56,16 @@ done:
     return rc;
 }
 
+static int time_embedding(struct aster_run *run, int stage, struct aster_runtime *rt,
+                          struct aster_run_timing *t)
+{
+    aster_progress_stage(run->progress, run->spec->stages[stage].id, -1);
+    t->timing.steps = t->steps;
+    ASTER_TRY(aster_embed_time(run, stage, rt, t->warmup, &t->timing));
+    t->batch_size = t->timing.samples / t->timing.steps;
+    return 0;
+}
+
 /* Measured times from a file: those of this instruction set and precision, whatever machine they
  * are from. */
 static int expect(struct aster_run *run, struct aster_runtime *rt, struct aster_run_timing *t)
@@ -65,7 +84,7 @@ static int expect(struct aster_run *run, struct aster_runtime *rt, struct aster_
 int aster_timing_run(struct aster_run *run, struct aster_run_timing *t)
 {
     struct aster_runtime *rt;
-    int last = find_training(run->spec);
+    int last = find_timed(run->spec);
     for (int i = 0; i < last; i++) {
         const struct aster_stage_spec *s = &run->spec->stages[i];
         aster_progress_stage(run->progress, s->id, -1);
@@ -73,7 +92,10 @@ int aster_timing_run(struct aster_run *run, struct aster_run_timing *t)
     }
     ASTER_TRY(aster_run_runtime(run, &rt));
     ASTER_TRY(expect(run, rt, t));
-    ASTER_TRY(time_training(run, last, rt, t));
+    if (find(run->spec, "train") >= 0)
+        ASTER_TRY(time_training(run, last, rt, t));
+    else
+        ASTER_TRY(time_embedding(run, last, rt, t));
     t->n_workers = t->timing.usage.workers;
     run->items = t->timing.samples;
     return t->measure

@@ -5,6 +5,7 @@
 
 #if ASTER_HAVE_CUDA
 #include "cuda/device.h"
+#include "neighbours.h"
 
 #include <cuda_runtime_api.h>
 
@@ -17,6 +18,7 @@ static cudaError_t fill(struct aster_device *d, int id)
         e = cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, id);
     d->shared_limit = shared;
     d->stream = starpu_cuda_get_local_stream();
+    d->neighbours = aster_k_neighbours_cuda;
     if (e == cudaSuccess)
         e = cudaMalloc(&d->work, ASTER_DEVICE_WORK_BYTES);
     d->work_bytes = e == cudaSuccess ? ASTER_DEVICE_WORK_BYTES : 0;

@@ -181,6 +181,25 @@ static int make_homes(struct aster_runtime *rt, bool free_placement)
     return 0;
 }
 
+#define LEAST_BY_PIECES (1 << 16) /* bytes */
+
+/* Gradients by pieces: none with one GPU or with cores, which share their memory; with several GPUs
+ * those that keep a link busy for longer than its latency. */
+static void choose_reduction(struct aster_runtime *rt, const char *reduction)
+{
+    struct aster_cl_env *env = &rt->env;
+    env->pieces_from = INT64_MAX;
+    if (reduction && *reduction) {
+        env->pieces_from = strcmp(reduction, "pieces") ? INT64_MAX : 0;
+    } else if (env->n_homes > 1) {
+        unsigned a = starpu_worker_get_memory_node((unsigned)env->home[0]),
+                 b = starpu_worker_get_memory_node((unsigned)env->home[1]);
+        double bytes = starpu_transfer_latency(a, b) * starpu_transfer_bandwidth(a, b);
+        env->pieces_from =
+            bytes > LEAST_BY_PIECES && bytes < 1e12 ? (int64_t)bytes : LEAST_BY_PIECES;
+    }
+}
+
 static void init_thread(void *arg)
 {
     (void)arg;
@@ -233,6 +252,13 @@ static const char *scheduler_of(const struct aster_runtime_options *o, const str
     return c->n_gpus > 0 ? ASTER_GPU_SCHEDULER : ASTER_DEFAULT_SCHEDULER;
 }
 
+static int check_reduction(struct aster_ctx *ctx, const char *name)
+{
+    if (!name || !*name || !strcmp(name, "tree") || !strcmp(name, "pieces"))
+        return 0;
+    return aster_fail(ctx, ASTER_EPARAM, "reduction=%s: expected tree or pieces", name);
+}
+
 /* Whether the machine and this StarPU have what is asked for. */
 static int choose(struct aster_ctx *ctx, const struct aster_runtime_options *o, struct chosen *c)
 {
@@ -242,6 +268,7 @@ static int choose(struct aster_ctx *ctx, const struct aster_runtime_options *o, 
     ASTER_TRY(choose_gpus(ctx, o, c));
     ASTER_TRY(choose_cpus(ctx, o, &c->machine, &c->cpus));
     ASTER_TRY(aster_isa_find(ctx, o->isa && *o->isa ? o->isa : "auto", &c->isa));
+    ASTER_TRY(check_reduction(ctx, o->reduction));
     return check_scheduler(ctx, scheduler_of(o, c));
 }
 
@@ -306,6 +333,7 @@ int aster_runtime_new(struct aster_ctx *ctx, const struct aster_runtime_options 
     ASTER_GOTO(start(rt, &c), fail);
     ASTER_GOTO(start_workers(rt), fail);
     ASTER_GOTO(make_homes(rt, o->free_placement), fail);
+    choose_reduction(rt, o->reduction);
     int v[3];
     starpu_get_version(&v[0], &v[1], &v[2]);
     snprintf(rt->version, sizeof rt->version, "%d.%d.%d", v[0], v[1], v[2]);

@@ -21,6 +21,7 @@ struct aster_runtime_options {
     const struct aster_sim_setup *simulate; /* NULL: this machine */
     bool free_placement; /* with GPUs: the scheduler places the tasks of shards, instead of dealing
                             shards to GPUs */
+    const char *reduction; /* tree, pieces; NULL: pieces with several GPUs. Changes no bits. */
 };
 struct aster_sim_machine;
 struct aster_sim_setup { /* for the simulating program only, inside aster_sim_enter */
@@ -120,6 +121,13 @@ ASTER_CHECKED int aster_buffer_new(struct aster_runtime *rt, int64_t bytes,
 /* One copy per worker that needs it, without content between tasks. */
 ASTER_CHECKED int aster_buffer_new_scratch(struct aster_runtime *rt, int64_t bytes,
                                            struct aster_buffer **out);
+/* In pieces of so many bytes, a multiple of 64. On the GPUs where programs read or write it whole
+ * its pieces lie one behind the other, and are not evicted: those with homes, the home of a number,
+ * or none. */
+enum { ASTER_WHOLE_EVERYWHERE = -1, ASTER_WHOLE_NOWHERE = -2 };
+ASTER_CHECKED int aster_buffer_new_pieces(struct aster_runtime *rt, int64_t bytes,
+                                          int64_t piece_bytes, int64_t whole_on,
+                                          struct aster_buffer **out);
 void aster_buffer_free(struct aster_runtime *rt, struct aster_buffer **b); /* waits for its tasks */
 /* The content for this thread, after the tasks submitted before; to write: whole new content. Not
  * in workers. */

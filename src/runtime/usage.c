@@ -9,11 +9,12 @@ static enum aster_work kind_of(const char *codelet)
     static const struct {
         const char *name;
         enum aster_work kind;
-    } kinds[] = {{"encode", ASTER_WORK_ENCODE},     {"train", ASTER_WORK_PROGRAM},
-                 {"add", ASTER_WORK_REDUCE},        {"sum", ASTER_WORK_REDUCE},
-                 {"norm", ASTER_WORK_REDUCE},       {"update", ASTER_WORK_UPDATE},
-                 {"statistics", ASTER_WORK_UPDATE}, {"evaluate", ASTER_WORK_PROGRAM},
-                 {"background", ASTER_WORK_PROGRAM}};
+    } kinds[] = {{"encode", ASTER_WORK_ENCODE},      {"train", ASTER_WORK_PROGRAM},
+                 {"add", ASTER_WORK_REDUCE},         {"sum", ASTER_WORK_REDUCE},
+                 {"norm", ASTER_WORK_REDUCE},        {"update", ASTER_WORK_UPDATE},
+                 {"statistics", ASTER_WORK_UPDATE},  {"evaluate", ASTER_WORK_PROGRAM},
+                 {"background", ASTER_WORK_PROGRAM}, {"layer", ASTER_WORK_PROGRAM},
+                 {"embed", ASTER_WORK_PROGRAM},      {"tokens", ASTER_WORK_ENCODE}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (!strcmp(codelet, kinds[k].name))
             return kinds[k].kind;

@@ -34,19 +34,29 @@ struct aster_learner {
     struct aster_program *program;
     int64_t n_train, n_batches;
     int64_t n_param, n_running; /* elements */
+    int64_t most_shards;        /* of a batch */
+    bool in_turn; /* shards go to GPUs in turn, where the first ones are the costliest; else
+                     consecutive ones to the same */
     struct aster_buffer *param, *m, *v, *norm, *running;
-    struct aster_slots slots;     /* of the steps in flight */
-    double *batch_loss;           /* of the epoch that runs */
-    _Atomic int64_t samples_done; /* of the epoch that runs */
+    struct aster_buffer *piece_norm[ASTER_MOST_PIECES]; /* by pieces; norm is the first */
+    struct aster_slots slots;                           /* of the steps in flight */
+    double *batch_loss;                                 /* of the epoch that runs */
+    _Atomic int64_t samples_done;                       /* of the epoch that runs */
     _Atomic int failed; /* the code of a step that went wrong; the context has the sentence */
 };
 
 /* Ranges of what every training is configured by. */
 ASTER_CHECKED int aster_learner_check(struct aster_ctx *ctx, const struct aster_train_config *c);
 /* Sizes, and the buffers of program, which stays the learner's: param, m, v as the optimizer wants
- * them, running where there are buffers to train; norm with clipping, or when with_norm. */
+ * them, running where there are buffers to train; norm with clipping, or when with_norm. The caller
+ * has set most_shards. */
 ASTER_CHECKED int aster_learner_make(struct aster_learner *l, bool with_norm);
 void aster_learner_done(struct aster_learner *l); /* frees what it holds, program too */
+/* The home of a shard, the same in every step. */
+int64_t aster_learner_home(const struct aster_learner *l, int64_t shard);
+/* The gradient of that shard: as the parameters, in one piece or in several. */
+ASTER_CHECKED int aster_learner_gradient(struct aster_learner *l, int64_t shard,
+                                         struct aster_buffer **out);
 /* The gradients of all shards into the first, by the tree, and the sum of its squares. */
 ASTER_CHECKED int aster_learner_sum(struct aster_learner *l, int64_t n_shards,
                                     struct aster_buffer *const *grad);

@@ -47,7 +47,7 @@ static int submit_segment(struct trainer *tr, struct step *st, int segment, int6
     const struct planned *plan = st->plan[s];
     struct aster_program_task t;
     planned_task(plan, segment, "train", &t);
-    t.shard = s;
+    t.shard = aster_learner_home(&tr->l, s);
     t.at[ASTER_ROLE_INPUT] = input[s];
     t.at[ASTER_ROLE_PARAM] = tr->l.param;
     t.at[ASTER_ROLE_OUTPUT] = tr->output[s];
@@ -76,9 +76,10 @@ static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, in
         if (k + 1 == first->n_segments)
             break;
         enum aster_dtype t = aster_plan_sync_dtype(first->plan, k);
-        ASTER_TRY(
-            aster_cl_sum(tr->l.env, t, aster_plan_sync_bytes(first->plan, k) / aster_dtype_size(t),
-                         (int)st->n_shards, (const struct aster_buffer *const *)tr->sync[k % 2]));
+        ASTER_TRY(aster_cl_sum(tr->l.env, ASTER_NO_HOME, t,
+                               aster_plan_sync_bytes(first->plan, k) / aster_dtype_size(t),
+                               (int)st->n_shards,
+                               (const struct aster_buffer *const *)tr->sync[k % 2]));
     }
     return 0;
 }

@@ -58,8 +58,9 @@ static int make_many(struct trainer *tr, int64_t bytes, struct aster_buffer ***o
 
 static int make_buffers(struct trainer *tr, const struct sizes *z)
 {
-    int64_t real = aster_dtype_size(tr->l.c->real), params = tr->l.n_param * real;
-    ASTER_TRY(make_many(tr, params, &tr->grad));
+    ASTER_TRY(aster_alloc(tr->l.ctx, tr->shards, sizeof *tr->grad, &tr->grad));
+    for (int64_t s = 0; s < tr->shards; s++)
+        ASTER_TRY(aster_learner_gradient(&tr->l, s, &tr->grad[s]));
     ASTER_TRY(make_many(tr, z->bytes[ASTER_CLASS_OUTPUT], &tr->output));
     if (tr->l.n_running > 0)
         ASTER_TRY(make_many(tr, tr->l.n_running * (int64_t)sizeof(double), &tr->aux));
@@ -111,6 +112,8 @@ static int trainer_start(struct trainer *tr)
         ASTER_TRY(look_at_batch(tr, last, &z));
     tr->n_sets = c->window > 1 ? INPUT_SETS : 1;
     int64_t before = atomic_load(&tr->l.env->memory_used);
+    tr->l.most_shards = tr->shards;
+    tr->l.in_turn = tr->plans.cut;
     ASTER_TRY(aster_learner_make(&tr->l, false));
     ASTER_TRY(make_buffers(tr, &z));
     int64_t need = atomic_load(&tr->l.env->memory_used) - before;

@@ -16,7 +16,8 @@ const bool gpu_is_emulated = true;
 struct aster_device *gpu_device(void)
 {
     static struct aster_device d = {
-        .sm_count = 6, .shared_limit = 99 << 10, .work_bytes = WORK_BYTES};
+        .sm_count = 6, .shared_limit = 99 << 10, .work_bytes = WORK_BYTES,
+        .neighbours = aster_k_neighbours_cuda};
     if (!d.work)
         d.work = aligned_alloc(256, WORK_BYTES);
     if (!d.work)
@@ -43,6 +44,12 @@ void gpu_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t 
                 int64_t dim, const struct aster_encode_codes *c, void *x)
 {
     aster_k_encode_table_cuda(gpu_device(), t, time_major, n_samples, n_positions, dim, c, x);
+}
+
+void gpu_neighbours(const struct aster_neighbours_sizes *z, const void *input, void *list,
+                    void *work)
+{
+    gpu_device()->neighbours(gpu_device(), z, input, list, work);
 }
 
 const char *gpu_error(void)

@@ -4,7 +4,7 @@ CUDA_EMULATED = $(CUDA_KERNELS:.cu=.emo)
 SUFFIXES += .emo
 .cu.emo:
 	$(AM_V_CXX)$(MKDIR_P) $(@D) && $(CXX) -x c++ $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CXXFLAGS) $(CXXFLAGS) -c -o $@ $<
-$(CUDA_EMULATED): $(CUDA_PARTS) codelets/backend.h codelets/ops.def codelets/keep.h codelets/strides.h src/base/base.h
+$(CUDA_EMULATED): $(CUDA_PARTS) codelets/backend.h codelets/ops.def codelets/keep.h codelets/strides.h codelets/neighbours.h src/atoms/box.h src/base/base.h
 CLEANFILES += $(CUDA_EMULATED)
 
 check_LIBRARIES += tests/libemulated.a
@@ -29,5 +29,17 @@ tests_workers_cuda_LDADD = tests/libemulated.a $(ASTER_LIBS)
 tests_kernel_mirror_SOURCES = tests/emulate/mirrored.c tests/gpu/mirror.c tests/unit/update_check.c $(KERNEL_TABLE)
 nodist_EXTRA_tests_kernel_mirror_SOURCES = linked-as.cpp
 tests_kernel_mirror_LDADD = tests/libemulated.a $(ASTER_LIBS)
-dist_check_SCRIPTS += tests/emulate/nvcc.sh
-SANITIZE_TESTS += tests/kernel-mirror
+check_PROGRAMS += tests/lists-cuda
+tests_lists_cuda_SOURCES = tests/emulate/lists.c tests/unit/atoms_random.c
+nodist_EXTRA_tests_lists_cuda_SOURCES = linked-as.cpp
+tests_lists_cuda_LDADD = tests/libemulated.a $(ASTER_LIBS)
+# asterism with an emulated GPU that finds neighbours
+EXTRA_PROGRAMS += tests/asterism-lists
+tests_asterism_lists_SOURCES = $(CLI_SOURCES) tests/emulate/lists_device.c
+nodist_EXTRA_tests_asterism_lists_SOURCES = linked-as.cpp
+tests_asterism_lists_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aster_runtime_new
+tests_asterism_lists_LDADD = tests/libemulated.a $(ASTER_LIBS)
+CLEANFILES += tests/asterism-lists
+tests/emulate/lists.log: tests/asterism-lists$(EXEEXT)
+dist_check_SCRIPTS += tests/emulate/nvcc.sh tests/emulate/lists.sh
+SANITIZE_TESTS += tests/kernel-mirror tests/lists-cuda

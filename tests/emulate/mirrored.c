@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Proves, with emulated kernels, that the copies which tests on a card work on change no result and
  * that what a kernel does beside them is seen. */
+#include "atoms/atoms.h"
 #include "cuda/emulate.h"
 #include "gpu/gpu.h"
 #include "gpu/mirror.h"
@@ -99,6 +100,30 @@ static void check_encoding(void)
     tap_ok(!caught() && !memcmp(a, b, sizeof a) && b[5] == 6, "encoding on copies");
 }
 
+/* Three atoms in a row, one of them out of reach of the first */
+static void check_neighbours(void)
+{
+    enum { EDGES = 4 };
+    const struct aster_neighbours_sizes z = {
+        .n_boxes = 1, .n_atoms = 3, .capacity = EDGES, .cutoff = 1.5, .most_pairs = 9};
+    static _Alignas(64) char input[1024], work[1024], list[2][256];
+    double position[] = {0, 0, 0, 1, 0, 0, 2, 0, 0};
+    struct aster_structure s = {.n = 3, .position = position};
+    const struct aster_neighbours_input in = aster_neighbours_input_at(&z, input);
+    const struct aster_neighbours_list l = aster_neighbours_list_at(&z, list[1]);
+    bool good = aster_neighbours_input_bytes(&z) <= (int64_t)sizeof input &&
+                aster_neighbours_work_bytes(&z) <= (int64_t)sizeof work &&
+                aster_neighbours_list_bytes(&z) <= (int64_t)sizeof list[0] &&
+                aster_box_make(NULL, &s, z.cutoff, z.single, 0, in.box) == 0;
+    memcpy(in.position, position, sizeof position);
+    memset(list, 0xff, sizeof list);
+    gpu_neighbours(&z, input, list[0], work);
+    mirror_neighbours(&z, input, list[1], work);
+    tap_ok(good && !caught() && !memcmp(list[0], list[1], sizeof list[0]) && l.first[1] == EDGES &&
+               l.src[1] == 0 && l.src[2] == 2 && l.reverse[3] == 2,
+           "neighbours on copies");
+}
+
 int main(void)
 {
     static char *ops[] = {"kernel-mirror", "binary", "gather", "xent", "layernorm", "conv1d_dx"};
@@ -112,6 +137,7 @@ int main(void)
     kt_run_ops(sizeof ops / sizeof *ops, ops);
     update_check(target.be, gpu_device());
     check_encoding();
+    check_neighbours();
     check_bands();
     return tap_done();
 }

@@ -38,6 +38,7 @@ struct aster_device *gpu_device(void)
     must(cudaMalloc(&d.work, ASTER_DEVICE_WORK_BYTES), "scratch memory");
     d.sm_count = card.multiProcessorCount;
     d.shared_limit = shared;
+    d.neighbours = aster_k_neighbours_cuda;
     return &d;
 }
 
@@ -80,6 +81,13 @@ void gpu_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t 
 {
     gpu_backend();
     mirror_encode(t, time_major, n_samples, n_positions, dim, c, x);
+}
+
+void gpu_neighbours(const struct aster_neighbours_sizes *z, const void *input, void *list,
+                    void *work)
+{
+    gpu_backend();
+    mirror_neighbours(z, input, list, work);
 }
 
 void gpu_begin(int number)

@@ -5,6 +5,7 @@
 #define ASTER_TESTS_GPU_GPU_H
 
 #include "cuda/device.h"
+#include "neighbours.h"
 
 extern const bool gpu_is_emulated;
 struct aster_device *gpu_device(void);
@@ -12,6 +13,8 @@ struct aster_device *gpu_device(void);
 const struct aster_backend *gpu_backend(void);
 void gpu_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t n_positions,
                 int64_t dim, const struct aster_encode_codes *c, void *x);
+void gpu_neighbours(const struct aster_neighbours_sizes *z, const void *input, void *list,
+                    void *work);
 /* Before a call. Its number decides what varies between calls whose bits have to agree: odd ones
  * get no scratch memory, so that both ways of kernels which would like some are taken; an emulated
  * GPU runs its threads in another order. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Tests on a real card. They are built and run by `make check-gpu`, and go into the bundle.
-GPU_TABLE = tests/gpu/table.c tests/gpu/others.c tests/unit/update_check.c $(KERNEL_TABLE)
+GPU_TABLE = tests/gpu/table.c tests/gpu/others.c tests/gpu/neighbours.c tests/unit/atoms_random.c tests/unit/update_check.c $(KERNEL_TABLE)
 noinst_HEADERS += tests/gpu/gpu.h tests/gpu/mirror.h tests/gpu/others.h
 GPU_CARD = tests/gpu/card.c tests/gpu/mirror.c
 GPU_TESTS = tests/kernel-table-gpu tests/models-gpu tests/language-gpu tests/golden-rcl-gpu tests/golden-esm2-gpu tests/golden-dnabert-gpu

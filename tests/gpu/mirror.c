@@ -304,6 +304,21 @@ void mirror_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64
     end(&c);
 }
 
+/* ---- neighbours ---- */
+
+void mirror_neighbours(const struct aster_neighbours_sizes *z, const void *input, void *list,
+                       void *work)
+{
+    struct call c = {.n = 0};
+    want(&c, input, aster_neighbours_input_bytes(z));
+    want(&c, list, aster_neighbours_list_bytes(z));
+    want(&c, work, aster_neighbours_work_bytes(z));
+    if (!begin(&c))
+        return;
+    device->neighbours(device, z, at(&c, input), at(&c, list), at(&c, work));
+    end(&c);
+}
+
 const struct aster_backend *mirror_backend(const struct aster_backend *of, struct aster_device *on,
                                            const struct mirror_memory *with)
 {

@@ -5,6 +5,7 @@
 #define ASTER_TESTS_GPU_MIRROR_H
 
 #include "cuda/device.h"
+#include "neighbours.h"
 
 struct mirror_memory {
     void *(*reserve)(int64_t bytes); /* of the GPU, 256-byte aligned; NULL: not to be had */
@@ -21,6 +22,8 @@ const struct aster_backend *mirror_backend(const struct aster_backend *inner,
                                            const struct mirror_memory *memory);
 void mirror_encode(enum aster_dtype t, bool time_major, int64_t n_samples, int64_t n_positions,
                    int64_t dim, const struct aster_encode_codes *c, void *x);
+void mirror_neighbours(const struct aster_neighbours_sizes *z, const void *input, void *list,
+                       void *work);
 /* What was wrong since the last mirror_forget(); NULL if nothing. */
 const char *mirror_error(void);
 void mirror_forget(void);

@@ -33,6 +33,7 @@ int main(int argc, char **argv)
     kt_run_ops(argc, argv);
     if (argc == 1) {
         gpu_others();
+        gpu_neighbours_all();
         gpu_end();
     }
     return tap_done();

@@ -134,7 +134,7 @@ static void check(enum aster_model_kind kind)
         aster_free(&found);
         bytes[k] = arena;
     }
-    tap_ok(bytes[1] == bytes[0] && bytes[2] < bytes[0],
+    tap_ok(bytes[2] < bytes[1],
            "%s: %lld bytes in f32, %lld in tf32, %lld in bf16, which keeps half of what it keeps",
            aster_model_name(kind), (long long)bytes[0], (long long)bytes[1], (long long)bytes[2]);
     m.products = ASTER_PRODUCTS_BF16;

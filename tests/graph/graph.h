@@ -19,7 +19,7 @@ void proteins_make(struct proteins *p);
 
 struct run { /* what a child is told */
     enum aster_model_kind model;
-    const char *scheduler;
+    const char *scheduler, *reduction;
     enum aster_optimizer optimizer;
     int cpus;
     enum aster_products products;
@@ -30,6 +30,7 @@ struct run { /* what a child is told */
     bool resume, clip, rows, cosine, fail_row;
     int64_t memory; /* bytes; 0: no limit */
     uint64_t seed;
+    int64_t width; /* cnn: channels of its first layer */
     const char *dir;
 };
 void run_defaults(struct run *r);

@@ -38,6 +38,7 @@ void run_defaults(struct run *r)
                       .shards = 4,
                       .window = 3,
                       .epochs = 3,
+                      .width = 8,
                       .batch = 8,
                       .seed = 5,
                       .dir = "."};
@@ -65,6 +66,7 @@ int run_parse(int argc, char **argv, struct run *r)
             {"epochs", &r->epochs}, {"checkpoint_steps", &r->checkpoint_steps},
             {"batch", &r->batch},   {"stop_at", &r->stop_at},
             {"die_at", &r->die_at}, {"memory", &r->memory},
+            {"width", &r->width},
         };
         const struct {
             const char *name;
@@ -93,6 +95,8 @@ int run_parse(int argc, char **argv, struct run *r)
                 r->products = (enum aster_products)p;
         if (!strcmp(name, "scheduler"))
             r->scheduler = v;
+        if (!strcmp(name, "reduction"))
+            r->reduction = v;
         if (!strcmp(name, "cpus"))
             r->cpus = atoi(v);
         if (!strcmp(name, "seed"))
@@ -137,7 +141,7 @@ void run_config(const struct run *r, struct aster_train_config *c)
     c->model.products = r->products;
     c->model.max_length = MAX_LENGTH;
     c->model.n_layers = 2;
-    c->model.channels[0] = 8;
+    c->model.channels[0] = r->width;
     c->model.channels[1] = 6;
     c->model.kernel_sizes[0] = 5;
     c->model.kernel_sizes[1] = 3;

@@ -152,6 +152,17 @@ static double run_batch(struct plain *q, const struct aster_program *program, in
     return tree(shards, loss);
 }
 
+static double squares_by_pieces(const struct plain *q)
+{
+    double part[ASTER_MOST_PIECES];
+    int64_t length = aster_piece_length(q->n_param), n = 0;
+    for (int64_t at = 0; at < q->n_param; at += length)
+        q->be->update.sum_squares(NULL, q->c.real, aster_min64(length, q->n_param - at),
+                                  (const char *)q->grad[0] + at * aster_dtype_size(q->c.real),
+                                  &part[n++]);
+    return tree(n, part);
+}
+
 static void update(struct plain *q, int64_t n, int64_t step, double lr)
 {
     int64_t chunk = (n + q->c.shards - 1) / q->c.shards, shards = (n + chunk - 1) / chunk;
@@ -166,9 +177,7 @@ static void update(struct plain *q, int64_t n, int64_t step, double lr)
         for (int64_t k = 0; k + s < shards; k += 2 * s)
             q->be->update.add_into(NULL, q->c.real, q->n_param, q->grad[k], q->grad[k + s]);
     if (q->c.clip_norm > 0) {
-        double squares;
-        q->be->update.sum_squares(NULL, q->c.real, q->n_param, q->grad[0], &squares);
-        double norm = sqrt(squares);
+        double norm = sqrt(squares_by_pieces(q));
         u.grad_scale = fmin(1, q->c.clip_norm / (norm + 1e-6));
     }
     u.momentum = q->c.momentum;

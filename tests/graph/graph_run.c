@@ -107,8 +107,10 @@ int run_train(const struct run *r)
         return 2;
     aster_log_level(ctx, ASTER_LOG_WARN);
     ASTER_GOTO(encoding_of(r, &p, &rows, &enc), done);
-    struct aster_runtime_options o = {
-        .cpus = r->cpus, .scheduler = r->scheduler, .memory_limit = r->memory};
+    struct aster_runtime_options o = {.cpus = r->cpus,
+                                      .scheduler = r->scheduler,
+                                      .reduction = r->reduction,
+                                      .memory_limit = r->memory};
     ASTER_GOTO(aster_runtime_new(ctx, &o, &rt), done);
     rc = aster_train(ctx, rt, &c, &enc, N_TRAIN, p.train, N_VAL, p.val, r->dir, r->resume, &hooks);
 done:

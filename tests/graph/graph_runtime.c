@@ -83,7 +83,7 @@ static void test_buffers(void)
         p[k] = k + 0.5;
     aster_buffer_close(x);
     for (int k = 0; k < 3; k++)
-        good &= aster_cl_add(env, ASTER_F64, 5, y, x) == 0;
+        good &= aster_cl_add(env, ASTER_NO_HOME, ASTER_F64, 5, y, x) == 0;
     q = aster_buffer_open(y, false);
     good &= q[0] == 1.5 && q[4] == 13.5;
     aster_buffer_close(y);
@@ -98,7 +98,7 @@ static void test_buffers(void)
             *(double *)aster_buffer_open(parts[k], true) = values[k];
             aster_buffer_close(parts[k]);
         }
-        good &= n % 2 ? aster_cl_sum(env, ASTER_F64, 1, n,
+        good &= n % 2 ? aster_cl_sum(env, ASTER_NO_HOME, ASTER_F64, 1, n,
                                      (const struct aster_buffer *const *)parts) == 0
                       : aster_cl_add_tree(env, ASTER_F64, 1, n,
                                           (const struct aster_buffer *const *)parts) == 0;
@@ -123,7 +123,7 @@ static void test_too_large(struct aster_ctx *ctx)
     struct aster_buffer *small, *large;
     struct seen s = {0};
     bool good = aster_buffer_new(rt, 64, &small) == 0 && aster_buffer_new(rt, 2 << 20, &large) == 0;
-    int rc = aster_cl_add(env, ASTER_F64, 8, large, small);
+    int rc = aster_cl_add(env, ASTER_NO_HOME, ASTER_F64, 8, large, small);
     tap_ok(good && rc == ASTER_EDEVICE && strstr(aster_ctx_message(ctx), "memory limit is 1048576"),
            "a task beyond the limit is refused: %s", aster_ctx_message(ctx));
     aster_ctx_clear(ctx);

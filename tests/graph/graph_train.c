@@ -214,6 +214,30 @@ static void test_settings(void)
     tap_ok(good && same_run("f64", "plain-f64"), "double precision has the bits of plain loops");
 }
 
+/* Parameters of these models, in two pieces; of a larger one, in all that there are */
+static void test_pieces(void)
+{
+    static const char *const runs[][2] = {
+        {"model=unet", "eager cpus=1"},
+        {"model=unet", "dmdas cpus=2"},
+        {"model=unet clip=1 shards=3 local_bn=1", "lws cpus=2"},
+        {"model=lstm clip=1 f64=1 epochs=1 optimizer=sgd", "lws cpus=2"},
+        {"model=cnn clip=1 epochs=1 width=1100 shards=8 optimizer=adamw", "lws cpus=2"}};
+    for (int k = 0; k < 5; k++) {
+        char plain[64], name[64], args[200];
+        snprintf(plain, sizeof plain, "plain-pieces-%d", k);
+        snprintf(name, sizeof name, "pieces-%d", k);
+        snprintf(args, sizeof args, "%s reduction=pieces scheduler=%s", runs[k][0], runs[k][1]);
+        bool good = child("plain", plain, runs[k][0]) == 0 && child("train", name, args) == 0;
+        show_output(name);
+        tap_ok(good && same_run(name, plain), "by pieces: %s has the bits of plain loops", args);
+    }
+    bool good = child("train", "pieces-stopped", "model=unet reduction=pieces stop_at=8") == 5 &&
+                child("train", "pieces-stopped", "model=unet reduction=tree resume=1 cpus=2") == 0;
+    tap_ok(good && same_run("pieces-stopped", "plain-unet"),
+           "stopped by pieces, resumed without, it has the same bits");
+}
+
 static void test_shards(const char *model)
 {
     char first[64], name[64], args[100];
@@ -468,6 +492,7 @@ int main(int argc, char **argv)
     test_schedulers("unet", "");
     test_schedulers("lstm", "epochs=2");
     test_settings();
+    test_pieces();
     test_shards("cnn");
     test_shards("unet");
     test_resume("cnn");

@@ -49,9 +49,20 @@ fi
 
 asterism scale virnucpro input="$src/README.md" model_path="$src/README.md" dnabert=. esm2=. --cpus 1 --out none
 expect 1 "a pipeline without training"
-has "$err" "no stage of the kind train; only steps of a training are timed" "the message says what is timed"
+has "$err" "no stage of the kind train or embed; only steps of a training" "the message says what is timed"
 [ ! -e none ]
 ok $? "and no folder is made"
+# batches of a language model that is not there but for its size
+drawn="esm2-embed input=$src/data/synthetic/predict.fasta weights=drawn:8M token_budget=256"
+# shellcheck disable=SC2086
+asterism calibrate $drawn --cpus 1 --gpus none --steps 2 --warmup 0 --out drawn
+expect 0 "timed batches of drawn weights"
+[ "$(sed -n 's/^steps\t//p' "$out")" = 2 ] && [ "$(sed -n 's/^samples\t//p' "$out")" -ge 2 ] && awk '$5 == "layer" { n++ } END { exit !n }' drawn/times.tsv
+ok $? "two batches, and times of layers"
+# shellcheck disable=SC2086
+asterism run $drawn --cpus 1 --gpus none --out drawn_run
+expect 1 "vectors of drawn weights"
+has "$err" "gives no vectors" "the message says what they are for"
 # shellcheck disable=SC2086
 asterism scale $small --cpus 1 --runs 2 --out study
 expect 0 "a small study"

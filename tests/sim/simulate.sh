@@ -53,6 +53,20 @@ simulate free --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --cpus 8 --trace
 [ "$(awk '$2 == "train" { print $1 }' free/trace.tsv | sort -u | wc -l)" -ge 1 ]
 ok $? "with --free-placement the scheduler decides"
 
+# sums and updates by whole gradients, or by pieces that GPUs own
+small=$model
+model="rcl-train cnn_channels=512,256 cnn_kernel_sizes=9,9 max_length=256 batch_size=64 shards=8"
+simulate tree --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --cpus 8 --reduction tree
+tree=$(value samples_per_sec)
+simulate pieces --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --cpus 8 --trace
+model=$small
+compare "$(value samples_per_sec)" '>' "$tree" "eight GPUs that share sums and updates are faster"
+[ "$(awk '$2 == "update" { print $1 }' pieces/trace.tsv | sort -u | wc -l)" = 8 ]
+ok $? "each of them updates"
+simulate none --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --reduction ring
+expect 1 "a way that does not exist"
+has "$err" "reduction=ring: expected tree or pieces" "the message names those that do"
+
 # two machines of CPU cores, one with half of everything
 printf 'asterism: 1\nmachine: whole\ncpu: {cores: 8, gflops_f32: 20, gflops_f64: 10, bandwidth_gbs: 40, memory_gb: 64}\n' >whole.yaml
 printf 'asterism: 1\nmachine: half\ncpu: {cores: 8, gflops_f32: 10, gflops_f64: 5, bandwidth_gbs: 20, memory_gb: 64}\n' >half.yaml
@@ -103,9 +117,31 @@ for run in esm again deep; do
     [ "$(value complete)" = 1 ] && [ "$(value samples)" = 48 ] && [ ! -e "fly_$run/embeddings.h5" ] && cmp -s "fly_$run.txt" fly_esm.txt
     ok $? "all steps, no file of vectors, the same numbers"
 done
-asterism simulate esm2-embed input=table.csv weights=esm --machine "$machines/h200x8-nvlink.yaml" --gpus 1 --out none
-expect 1 "a pipeline without training"
-has "$err" "no stage of the kind train; only steps of a training are timed and predicted" "says what is timed"
+
+# batches of a language model, whose weights need not be there
+awk 'BEGIN { for (i = 1; i <= 40; i++) { s = ""; for (k = 0; k < 60 + 5 * i; k++) s = s substr("LAGVSERTIDPKQ", 1 + (i * k) % 13, 1); print ">p" i "\n" s } }' >some.fasta
+embed() { # FOLDER ARGS...
+    local folder=$1
+    shift
+    asterism simulate esm2-embed input=some.fasta "$@" --machine "$machines/h200x8-nvlink.yaml" --cpus 2 --steps 16 --warmup 4 --quiet --out "$folder"
+}
+embed drawn1 weights=drawn:35M token_budget=2048 --gpus 1
+expect 0 "batches of an embedding"
+one=$(value samples_per_sec)
+[ "$(value complete)" = 1 ] && [ "$(value steps)" = 16 ] && [ ! -e drawn1/embeddings.h5 ]
+ok $? "all of them are timed, and no vectors written"
+grep -v '^peak_mb' "$out" >first
+embed drawn1b weights=drawn:35M token_budget=2048 --gpus 1
+grep -v '^peak_mb' "$out" | cmp -s - first
+ok $? "the same bytes the second time"
+embed drawn4 weights=drawn:35M token_budget=2048 --gpus 4
+compare "$(value samples_per_sec)" '<=' "4.001 * $one" "four GPUs are at most four times as fast"
+compare "$(value samples_per_sec)" '>' "2.5 * $one" "and share the batches"
+embed esm_file weights=esm --gpus 1
+expect 0 "the same with a file of weights"
+embed drawn_none weights=drawn:7M --gpus 1
+expect 1 "a size that does not exist"
+has "$err" "drawn:8M, 35M, 150M, 650M, 3B or 15B" "the message names those that do"
 
 # what does not fit
 simulate many --machine "$machines/workstation-2gpu.yaml" --gpus 3
