@@ -65,7 +65,7 @@ struct aster_job_options {
     int64_t memory;         /* bytes; 0: 80 % of what is free */
     bool trace;
     bool free_placement; /* with GPUs: the scheduler places shards, instead of dealing them out */
-    const char *reduction; /* how GPUs share sums and updates: tree, pieces; NULL: pieces with several */
+    const char *reduction; /* how GPUs share sums and updates: tree, pieces; NULL: as links ask for */
     bool quiet, dashboard;
     double stall;             /* warn of a worker that is so many seconds in one task; 0: never */
     const char *command_line; /* kept with the results */

@@ -30,7 +30,8 @@ static const struct aster_cli_option options[] = {
      "With --simulate: let the scheduler place every task; without it shards are dealt to the "
      "GPUs."},
     {"reduction", 0, "NAME",
-     "With --simulate: tree or pieces, as simulate takes it; without it pieces with several GPUs."},
+     "With --simulate: tree or pieces, as simulate takes it; without it the one that suits the "
+     "links."},
     {"resume", 0, NULL,
      "Keep the runs that are complete in the folder, do the others; counts and runs may be added."},
     {"dry-run", 0, NULL, "Print the command of each run and stop."},

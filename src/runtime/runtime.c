@@ -182,9 +182,21 @@ static int make_homes(struct aster_runtime *rt, bool free_placement)
 }
 
 #define LEAST_BY_PIECES (1 << 16) /* bytes */
+#define COPY_START_US   8.0       /* to begin a copy between GPUs, about */
 
-/* Gradients by pieces: none with one GPU or with cores, which share their memory; with several GPUs
- * those that keep a link busy for longer than its latency. */
+/* Bytes from which n GPUs are sooner done by pieces than by the tree. By pieces each begins 2 (n -
+ * 1) copies and moves 2 (1 - 1 / n) of the gradient's bytes. By the tree whole gradients follow
+ * each other, log2 n of them and at least two: the parameters come back by many ways, while the
+ * first GPUs compute. */
+static double pieces_pay_from(int n, double bytes_per_us)
+{
+    int levels = 2;
+    while (1 << levels < n)
+        levels++;
+    return bytes_per_us * COPY_START_US * (2 * (n - 1) - levels) / (levels - 2 + 2.0 / n);
+}
+
+/* Gradients by pieces: none with one GPU or with cores, which share their memory. */
 static void choose_reduction(struct aster_runtime *rt, const char *reduction)
 {
     struct aster_cl_env *env = &rt->env;
@@ -192,9 +204,10 @@ static void choose_reduction(struct aster_runtime *rt, const char *reduction)
     if (reduction && *reduction) {
         env->pieces_from = strcmp(reduction, "pieces") ? INT64_MAX : 0;
     } else if (env->n_homes > 1) {
-        unsigned a = starpu_worker_get_memory_node((unsigned)env->home[0]),
-                 b = starpu_worker_get_memory_node((unsigned)env->home[1]);
-        double bytes = starpu_transfer_latency(a, b) * starpu_transfer_bandwidth(a, b);
+        double bytes = pieces_pay_from(
+            env->n_homes,
+            starpu_transfer_bandwidth(starpu_worker_get_memory_node((unsigned)env->home[0]),
+                                      starpu_worker_get_memory_node((unsigned)env->home[1])));
         env->pieces_from =
             bytes > LEAST_BY_PIECES && bytes < 1e12 ? (int64_t)bytes : LEAST_BY_PIECES;
     }

@@ -66,20 +66,33 @@ static int submit_segment(struct trainer *tr, struct step *st, int segment, int6
     return aster_cl_program(tr->l.env, &t);
 }
 
+/* The sync values of all shards into the first. Several GPUs add at the same time, each those of
+ * its own shards and then of a neighbour: one alone would have to fetch all of them. */
+static int submit_sync(struct trainer *tr, const struct step *st, int segment)
+{
+    const struct aster_plan *plan = st->plan[0]->plan;
+    enum aster_dtype t = aster_plan_sync_dtype(plan, segment);
+    int64_t n = aster_plan_sync_bytes(plan, segment) / aster_dtype_size(t);
+    const struct aster_buffer *const *part =
+        (const struct aster_buffer *const *)tr->sync[segment % 2];
+    if (tr->l.env->n_homes < 2)
+        return aster_cl_sum(tr->l.env, ASTER_NO_HOME, t, n, (int)st->n_shards, part);
+    for (int64_t step = 1; step < st->n_shards; step *= 2)
+        for (int64_t k = 0; k + step < st->n_shards; k += 2 * step)
+            ASTER_TRY(aster_cl_add(tr->l.env, aster_learner_home(&tr->l, k), t, n, part[k],
+                                   part[k + step]));
+    return 0;
+}
+
 static int submit_program(struct trainer *tr, struct step *st, int64_t chunk, int64_t step,
                           struct aster_buffer *const *input)
 {
-    const struct planned *first = st->plan[0];
-    for (int k = 0; k < first->n_segments; k++) {
+    int n_segments = st->plan[0]->n_segments;
+    for (int k = 0; k < n_segments; k++) {
         for (int64_t s = 0; s < st->n_shards; s++)
             ASTER_TRY(submit_segment(tr, st, k, s, chunk, step, input));
-        if (k + 1 == first->n_segments)
-            break;
-        enum aster_dtype t = aster_plan_sync_dtype(first->plan, k);
-        ASTER_TRY(aster_cl_sum(tr->l.env, ASTER_NO_HOME, t,
-                               aster_plan_sync_bytes(first->plan, k) / aster_dtype_size(t),
-                               (int)st->n_shards,
-                               (const struct aster_buffer *const *)tr->sync[k % 2]));
+        if (k + 1 < n_segments)
+            ASTER_TRY(submit_sync(tr, st, k));
     }
     return 0;
 }

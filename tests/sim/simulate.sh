@@ -56,13 +56,17 @@ ok $? "with --free-placement the scheduler decides"
 # sums and updates by whole gradients, or by pieces that GPUs own
 small=$model
 model="rcl-train cnn_channels=512,256 cnn_kernel_sizes=9,9 max_length=256 batch_size=64 shards=8"
-simulate tree --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --cpus 8 --reduction tree
+simulate tree --machine "$machines/h200x8-pcie.yaml" --gpus 8 --cpus 8 --reduction tree
 tree=$(value samples_per_sec)
-simulate pieces --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --cpus 8 --trace
-model=$small
+simulate pieces --machine "$machines/h200x8-pcie.yaml" --gpus 8 --cpus 8 --trace
 compare "$(value samples_per_sec)" '>' "$tree" "eight GPUs that share sums and updates are faster"
 [ "$(awk '$2 == "update" { print $1 }' pieces/trace.tsv | sort -u | wc -l)" = 8 ]
 ok $? "each of them updates"
+model=${model/512,256/128,128}
+simulate small --machine "$machines/h200x8-pcie.yaml" --gpus 8 --cpus 8 --trace
+[ "$(awk '$2 == "update" { print $1 }' small/trace.tsv | sort -u | wc -l)" -lt 8 ]
+ok $? "with fewer parameters one does, which the links make faster"
+model=$small
 simulate none --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --reduction ring
 expect 1 "a way that does not exist"
 has "$err" "reduction=ring: expected tree or pieces" "the message names those that do"
