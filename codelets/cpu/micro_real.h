@@ -105,8 +105,10 @@ ASTER_INLINE void ASTER_R(tile_rows)(const int mr, const int nv, const bool in_p
     DEPTH_UNROLL
     for (int64_t k = 0; k < kn; k++) {
         VREAL bv[ASTER_TILE_VECS];
-        for (int byte = 0; in_place && byte < nv * ASTER_VB; byte += 64)
+        for (int byte = 0; in_place && byte < nv * ASTER_VB; byte += 64) {
             __builtin_prefetch((const char *)(b + IN_PLACE_AHEAD * step) + byte);
+            __builtin_prefetch((const char *)b + nv * ASTER_VB + byte, 0, 2);
+        }
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             bv[v] = in_place ? (VREAL) * (const VREALU *)(b + v * VLEN) : *(const VREAL *)(b + v * VLEN);

@@ -47,6 +47,7 @@ struct aster_edges {
     int32_t *src, *dst;
     int32_t *shift;   /* [n][3] */
     int32_t *reverse; /* the edge that is the same pair seen from the other end */
+    void *cells;      /* memory of searches, for the next one */
 };
 /* Adds the edges of s, whose atoms have first_atom added to their numbers. Every pair with d <=
  * cutoff, images of other cells and of the atom itself included; no atom is its own neighbour in
@@ -61,7 +62,8 @@ ASTER_CHECKED int aster_edges_add(struct aster_ctx *ctx, struct aster_edges *e, 
                                   double *nearest_gap);
 /* Room for n edges together */
 ASTER_CHECKED int aster_edges_room(struct aster_edges *e, int64_t n);
-void aster_edges_free(struct aster_edges *e); /* and zeroes it */
+void aster_edges_settle(struct aster_edges *e); /* gives back what only another search would need */
+void aster_edges_free(struct aster_edges *e);   /* and zeroes it */
 
 /* ---- elements ---- */
 const char *aster_element_symbol(int number); /* "H"; NULL outside 1..118 */

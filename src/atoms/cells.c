@@ -23,6 +23,7 @@ struct row { /* images begin .. end-1 of a row of cubes */
 struct cells {
     struct aster_search *q;
     int64_t n, n_images, cap; /* the first n images are the atoms, moved into the box */
+    int64_t sorted_cap, cubes_cap, atoms_cap; /* of what is there for each of them */
     struct image *image;
     double *at[3]; /* of the sorted images, along each axis */
     struct source *sorted;
@@ -43,25 +44,97 @@ struct cells {
     int32_t *list; /* [n] where the edges to an atom begin in the result */
 };
 
-static void forget(struct cells *c)
+static void free_sorted(struct cells *c)
 {
-    aster_free(&c->image);
     for (int k = 0; k < 3; k++)
         aster_free(&c->at[k]);
     aster_free(&c->sorted);
-    aster_free(&c->hit);
     aster_free(&c->key);
     aster_free(&c->spare_key);
     aster_free(&c->order);
     aster_free(&c->spare);
-    aster_free(&c->cube_of);
+    c->sorted_cap = 0;
+}
+
+static void free_cubes(struct cells *c)
+{
     aster_free(&c->cube_begin);
     aster_free(&c->cube_key);
     aster_free(&c->rows);
-    aster_free(&c->source);
-    aster_free(&c->shift);
+    c->cubes_cap = 0;
+}
+
+static void free_atoms(struct cells *c)
+{
+    aster_free(&c->cube_of);
     aster_free(&c->begin);
     aster_free(&c->list);
+    c->atoms_cap = 0;
+}
+
+void aster_cells_free(struct aster_edges *e)
+{
+    struct cells *c = e->cells;
+    if (!c)
+        return;
+    free_sorted(c);
+    free_cubes(c);
+    free_atoms(c);
+    aster_free(&c->image);
+    aster_free(&c->hit);
+    aster_free(&c->source);
+    aster_free(&c->shift);
+    aster_free(&c);
+    e->cells = NULL;
+}
+
+/* With some room to spare: the next structure is often the same one a step later. */
+static int64_t spacious(int64_t n)
+{
+    return n + n / 8 + 1;
+}
+
+static int make_sorted(struct cells *c)
+{
+    if (c->n_images <= c->sorted_cap)
+        return 0;
+    int64_t m = spacious(c->n_images);
+    free_sorted(c);
+    for (int k = 0; k < 3; k++)
+        ASTER_TRY(aster_alloc(NULL, m, sizeof(double), &c->at[k]));
+    ASTER_TRY(aster_alloc(NULL, m, sizeof *c->key, &c->key));
+    ASTER_TRY(aster_alloc(NULL, m, sizeof *c->key, &c->spare_key));
+    ASTER_TRY(aster_alloc(NULL, m, sizeof *c->order, &c->order));
+    ASTER_TRY(aster_alloc(NULL, m, sizeof *c->order, &c->spare));
+    ASTER_TRY(aster_alloc(NULL, m, sizeof *c->sorted, &c->sorted));
+    c->sorted_cap = m;
+    return 0;
+}
+
+static int make_atoms(struct cells *c)
+{
+    if (c->n <= c->atoms_cap)
+        return 0;
+    int64_t n = spacious(c->n);
+    free_atoms(c);
+    ASTER_TRY(aster_alloc(NULL, n, sizeof *c->cube_of, &c->cube_of));
+    ASTER_TRY(aster_alloc(NULL, n + 1, sizeof *c->begin, &c->begin));
+    ASTER_TRY(aster_alloc(NULL, n, sizeof *c->list, &c->list));
+    c->atoms_cap = n;
+    return 0;
+}
+
+static int room_for_cubes(struct cells *c)
+{
+    if (c->n_cubes <= c->cubes_cap)
+        return 0;
+    int64_t n = spacious(c->n_cubes);
+    free_cubes(c);
+    ASTER_TRY(aster_alloc(NULL, n, sizeof *c->rows, &c->rows));
+    ASTER_TRY(aster_alloc(NULL, n, sizeof *c->cube_key, &c->cube_key));
+    ASTER_TRY(aster_alloc(NULL, n + 1, sizeof *c->cube_begin, &c->cube_begin));
+    c->cubes_cap = n;
+    return 0;
 }
 
 /* Atom i, moved by cell vectors into the box that the first coordinates 0 .. lattice[k][k] bound.
@@ -70,7 +143,7 @@ static void move_in(struct cells *c, int64_t i)
 {
     const struct aster_search *q = c->q;
     struct image *m = &c->image[i];
-    m->atom = (int32_t)i;
+    *m = (struct image){.atom = (int32_t)i};
     aster_search_locate(q, i, m->at);
     for (int k = 0; k < q->n_axes; k++) {
         double whole = -floor(m->at[k] / q->lattice[k][k]);
@@ -112,8 +185,8 @@ static int add_images(struct cells *c, int k, struct image m, bool moved)
 
 static int make_images(struct cells *c)
 {
-    c->cap = c->n_images = c->n;
-    if (aster_alloc(NULL, c->n, sizeof *c->image, &c->image) < 0)
+    c->n_images = c->n;
+    if (aster_grow(NULL, c->n, sizeof *c->image, &c->cap, &c->image) < 0)
         return aster_search_no_memory(c->q);
     for (int64_t i = 0; i < c->n; i++)
         move_in(c, i);
@@ -167,14 +240,7 @@ static int sort_images(struct cells *c)
 {
     int64_t m = c->n_images;
     uint64_t largest = 0;
-    if (aster_alloc(NULL, m, sizeof *c->key, &c->key) < 0 ||
-        aster_alloc(NULL, m, sizeof *c->key, &c->spare_key) < 0 ||
-        aster_alloc(NULL, m, sizeof *c->order, &c->order) < 0 ||
-        aster_alloc(NULL, m, sizeof *c->order, &c->spare) < 0 ||
-        aster_alloc(NULL, m, sizeof *c->sorted, &c->sorted) < 0 ||
-        aster_alloc(NULL, m, sizeof(double), &c->at[0]) < 0 ||
-        aster_alloc(NULL, m, sizeof(double), &c->at[1]) < 0 ||
-        aster_alloc(NULL, m, sizeof(double), &c->at[2]) < 0)
+    if (make_sorted(c) < 0)
         return aster_search_no_memory(c->q);
     for (int k = 0; k < 3; k++)
         c->cubes[k] = cube(c, k, c->high[k] + c->q->reach) + 2;
@@ -215,10 +281,7 @@ static int make_cubes(struct cells *c)
     int64_t m = c->n_images;
     for (int64_t i = 0; i < m; i++)
         c->n_cubes += i == 0 || c->key[i] != c->key[i - 1];
-    if (aster_alloc(NULL, c->n_cubes, sizeof *c->rows, &c->rows) < 0 ||
-        aster_alloc(NULL, c->n_cubes, sizeof *c->cube_key, &c->cube_key) < 0 ||
-        aster_alloc(NULL, c->n_cubes + 1, sizeof *c->cube_begin, &c->cube_begin) < 0 ||
-        aster_alloc(NULL, c->n, sizeof *c->cube_of, &c->cube_of) < 0)
+    if (room_for_cubes(c) < 0)
         return aster_search_no_memory(c->q);
     int64_t k = -1;
     for (int64_t i = 0; i < m; i++) {
@@ -349,12 +412,12 @@ static int put(struct cells *c, struct aster_edges *e, int32_t *next)
 
 static int find_all(struct cells *c, struct aster_edges *e, int32_t *next)
 {
+    if (make_atoms(c) < 0)
+        return aster_search_no_memory(c->q);
     ASTER_TRY(make_images(c));
     ASTER_TRY(sort_images(c));
     ASTER_TRY(make_cubes(c));
-    if (aster_alloc(NULL, c->n + 1, sizeof *c->begin, &c->begin) < 0 ||
-        aster_alloc(NULL, c->n, sizeof *c->list, &c->list) < 0)
-        return aster_search_no_memory(c->q);
+    c->begin[0] = 0;
     memset(next, 0, (size_t)c->n * sizeof *next);
     for (int64_t i = 0; i < c->n; i++) {
         ASTER_TRY(look_around(c, i, next));
@@ -365,8 +428,17 @@ static int find_all(struct cells *c, struct aster_edges *e, int32_t *next)
 
 int aster_search_cells(struct aster_search *q, struct aster_edges *e, int32_t *next)
 {
-    struct cells c = {.q = q, .n = q->s->n};
-    int rc = c.n ? find_all(&c, e, next) : 0;
-    forget(&c);
+    struct cells *c = e->cells;
+    if (q->s->n == 0)
+        return 0;
+    if (!c && aster_alloc(NULL, 1, sizeof *c, &c) < 0)
+        return aster_search_no_memory(q);
+    e->cells = c;
+    c->q = q;
+    c->n = q->s->n;
+    c->n_cubes = c->n_found = 0;
+    int rc = find_all(c, e, next);
+    if (rc < 0)
+        aster_cells_free(e);
     return rc;
 }

@@ -206,8 +206,14 @@ int aster_edges_room(struct aster_edges *e, int64_t n)
     return 0;
 }
 
+void aster_edges_settle(struct aster_edges *e)
+{
+    aster_cells_free(e);
+}
+
 void aster_edges_free(struct aster_edges *e)
 {
+    aster_cells_free(e);
     aster_free(&e->src);
     aster_free(&e->dst);
     aster_free(&e->shift);

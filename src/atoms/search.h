@@ -42,6 +42,7 @@ void aster_search_locate(const struct aster_search *q, int64_t i, double u[3]);
 /* Both leave e->reverse of the new edges unset. next[i]: the first edge of atom i. */
 ASTER_CHECKED int aster_search_pairs(struct aster_search *q, struct aster_edges *e, int32_t *next);
 ASTER_CHECKED int aster_search_cells(struct aster_search *q, struct aster_edges *e, int32_t *next);
+void aster_cells_free(struct aster_edges *e); /* what aster_search_cells keeps in it */
 /* Sets reverse of the edges from begin on; uses next up. */
 void aster_edges_link(struct aster_edges *e, int64_t begin, int64_t first, int32_t *next);
 /* Room for n more. */

@@ -52,6 +52,8 @@ void aster_field_list_find(void *list)
                 aster_ctx_clear(ctx);
         }
     }
+    if (!l->is_kept)
+        aster_edges_settle(&l->edges);
     aster_ctx_free(&ctx);
 }
 
@@ -139,14 +141,17 @@ static void expect_more(struct aster_field_lists *s, double needed, double had)
     atomic_fetch_add(&s->again, 1);
 }
 
-/* Has every structure room for its edges, and is there memory for those of all? */
+/* Is there a list, with no more edges of a structure than there may be, and memory for it? A GPU
+ * that gave up has written anything. */
 static bool can_take(struct aster_field_list *l, const struct aster_neighbours_list *from)
 {
-    int64_t n = from->first[l->sizes.n_boxes];
-    for (int64_t k = 0; l->edges.most && k < l->sizes.n_boxes; k++)
-        if (from->first[k + 1] - from->first[k] > l->edges.most)
+    int64_t n = from->first[l->sizes.n_boxes], before = 0;
+    for (int64_t k = 0; k <= l->sizes.n_boxes; k++) {
+        if (from->first[k] < before || (l->edges.most && from->first[k] - before > l->edges.most))
             return false;
-    return aster_edges_room(&l->edges, n) == 0;
+        before = from->first[k];
+    }
+    return from->first[0] == 0 && n <= l->sizes.capacity && aster_edges_room(&l->edges, n) == 0;
 }
 
 static void copy(void *arg, const void *const *in)
@@ -155,9 +160,9 @@ static void copy(void *arg, const void *const *in)
     const struct aster_neighbours_list from =
         aster_neighbours_list_at(&l->sizes, (void *)(uintptr_t)in[0]);
     int64_t n = from.first[l->sizes.n_boxes];
-    if (n > l->sizes.capacity)
+    if (n > l->sizes.capacity && n <= INT32_MAX)
         expect_more(l->lists, (double)n, (double)l->sizes.capacity);
-    if (n > l->sizes.capacity || !can_take(l, &from)) {
+    if (!can_take(l, &from)) {
         aster_field_list_find(l);
         return;
     }
@@ -248,6 +253,17 @@ static int submit_tasks(struct aster_field_lists *s, struct place *p, struct ast
                                                             .arg = l});
 }
 
+/* What has no room, though its boxes are made, is found on the host. */
+static int refuse(struct aster_field_lists *s, int rc)
+{
+    aster_runtime_wait(s->rt); /* its first tasks may be under way */
+    ASTER_TRY(aster_runtime_failed(s->rt));
+    if (rc != ASTER_ELIMIT && rc != ASTER_ENOMEM && rc != ASTER_EDEVICE)
+        return rc;
+    aster_ctx_clear(s->ctx);
+    return 1;
+}
+
 int aster_field_lists_submit(struct aster_field_lists *s, struct aster_field_list *l)
 {
     const struct aster_neighbours_sizes *z = &l->sizes;
@@ -262,10 +278,10 @@ int aster_field_lists_submit(struct aster_field_lists *s, struct aster_field_lis
         s->next = (s->next + 1) % s->n;
         return 0;
     }
-    aster_runtime_wait(s->rt); /* its first tasks may be under way */
-    ASTER_TRY(aster_runtime_failed(s->rt));
-    if (rc != ASTER_ELIMIT && rc != ASTER_ENOMEM && rc != ASTER_EDEVICE)
-        return rc;
-    aster_ctx_clear(s->ctx);
-    return 1;
+    rc = refuse(s, rc);
+    if (rc < 0) {
+        aster_free(&l->box);
+        aster_free(&l->boxed);
+    }
+    return rc;
 }

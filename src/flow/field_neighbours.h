@@ -16,6 +16,7 @@ struct aster_field_list {
     int64_t n;
     struct aster_field_item **item; /* they get edges, first_edge and n_edges */
     struct aster_edges edges;       /* emptied first; most is the caller's */
+    bool is_kept;                   /* found again and again: memory of the search stays */
     /* An item that has no list; reason: NULL where there is no memory for one */
     void (*fail)(void *arg, struct aster_field_item *item, int rc, const char *reason);
     void (*done)(void *arg); /* called once, in a worker, unless submission fails */

@@ -225,6 +225,7 @@ static int make_group(struct aster_md_run *r, int64_t first, const struct place 
                                  .list = {.cutoff = r->cutoff,
                                           .single = r->single,
                                           .edges.most = aster_field_most_edges(r->field),
+                                          .is_kept = true,
                                           .fail = list_fail,
                                           .arg = g}};
     r->family[g->family].n_groups++;

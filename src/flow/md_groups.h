@@ -22,7 +22,7 @@ struct aster_md_group {
     int64_t n_units, step, family; /* family: the first structure of its */
     enum aster_md_phase phase;
     bool is_finished, is_computing, is_away; /* computing: its forces; away: tasks have it */
-    bool wants_lists; /* of the items, before its forces; else it has them */
+    bool wants_lists;                        /* of the items, before its forces; else it has them */
     int rc;
     struct aster_field_list list;
     int64_t n_items, pending; /* pending: tasks of its batches */

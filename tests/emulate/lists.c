@@ -119,6 +119,45 @@ static void check(struct aster_runtime *rt, int64_t most_bytes, bool has_room, c
     aster_field_lists_free(&lists);
 }
 
+static _Atomic bool is_submitted;
+
+/* A GPU that gives up, once all tasks are submitted: what it wrote is not taken for a list, and the
+ * run is told. */
+static void give_up(struct aster_device *d, const struct aster_neighbours_sizes *z,
+                    const void *input, void *list, void *work)
+{
+    (void)input;
+    (void)work;
+    while (!is_submitted)
+        usleep(100);
+    memset(list, 0x9c, (size_t)aster_neighbours_list_bytes(z));
+    aster_device_fail(d, "test", "made to fail");
+}
+
+static void check_failure(struct aster_runtime *rt)
+{
+    struct aster_field_lists *lists = NULL;
+    struct aster_field_list l;
+    gpu_device()->neighbours = give_up;
+    if (!fine(aster_field_lists_new(ctx, rt, 1 << 30, &lists)))
+        exit(1);
+    memset(failed, 0, sizeof failed);
+    n_done = 0;
+    begin(&l, 0);
+    int rc = aster_field_lists_submit(lists, &l);
+    is_submitted = true;
+    aster_runtime_wait(rt);
+    tap_ok(rc == 0 && n_done == 1 && is_right(&l, 0) && aster_runtime_failed(rt) == ASTER_EDEVICE,
+           "a GPU that gives up is told of, and what it wrote is no list");
+    aster_edges_free(&l.edges);
+    aster_ctx_clear(ctx);
+    begin(&l, 0);
+    rc = aster_field_lists_submit(lists, &l);
+    tap_ok(rc == ASTER_EDEVICE && n_done == 1, "nothing is submitted after that");
+    aster_ctx_clear(ctx);
+    aster_field_lists_free(&lists);
+}
+
 int main(void)
 {
     struct aster_runtime_options o = {.cpus = 1, .gpus = "none", .scheduler = "eager"};
@@ -135,6 +174,7 @@ int main(void)
     aster_runtime_env(rt)->worker[0].device = gpu_device();
     check(rt, 1 << 30, true, "lists on a GPU");
     check(rt, 1 << 10, false, "no room for buffers");
+    check_failure(rt);
     tap_ok(aster_emulate_n_kernels() > 0, "%d kernels were emulated", aster_emulate_n_kernels());
     aster_runtime_free(&rt);
     for (int k = 0; k < N; k++)

@@ -24,7 +24,8 @@ struct kt_target {
     const struct aster_backend *be;
     const char *name;
     struct aster_device *device;
-    bool is_slow; /* sizes are cut where a case says so: kt_cut */
+    bool is_slow; /* sizes are cut where a case says so, kt_cut, and calls and types of large cases
+                     take turns */
     bool ragged;  /* it can leave rows out */
     int n_alone;  /* samples at either end of a batch that are tried alone */
     void (*begin)(
@@ -51,7 +52,7 @@ struct kt {
     enum aster_products products;
     const struct kt_tolerance *tolerance;
     uint64_t random;
-    int n_cases;
+    int n_cases, n_large, n_huge;
     struct kt_result result[KT_MOST_TARGETS];
     int perturbed, missed; /* spoilt results, and those of them that passed */
     int n_whole;           /* results of whole operands that did not pass where they are rounded */
