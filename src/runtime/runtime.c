@@ -181,7 +181,7 @@ static int make_homes(struct aster_runtime *rt, bool free_placement)
     return 0;
 }
 
-#define LEAST_BY_PIECES (1 << 16) /* bytes */
+#define LEAST_BY_PIECES (1 << 22) /* bytes */
 #define COPY_START_US   8.0       /* to begin a copy between GPUs, about */
 
 /* Bytes from which n GPUs are sooner done by pieces than by the tree. By pieces each begins 2 (n -
