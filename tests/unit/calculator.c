@@ -288,6 +288,28 @@ static void mistakes(void)
     aster_calculator_close(&c);
 }
 
+/* Neighbours in the list that are alike and in one place: nothing tells them apart, and what
+ * rounding would tell is divided by their distance. */
+static void one_place(void)
+{
+    struct aster_calculator *c = open_with(false, 1);
+    struct molecule x;
+    int n_same = 0, n = 0;
+    for (int k = 0; k < 40; k++) {
+        make(&x, k);
+        if (x.m.n < 4 || k % 5 == 4)
+            continue;
+        int at = (int)(draw(4, k) * (double)(x.m.n - 1));
+        x.number[at + 1] = x.number[at];
+        memcpy(x.position[at + 1], x.position[at], sizeof x.position[at]);
+        n++;
+        n_same += run_one(c, &x) && !memcmp(x.forces[at], x.forces[at + 1], sizeof x.forces[at]);
+    }
+    tap_ok(n > 20 && n_same == n, "%d of %d pairs of atoms in one place have the same forces",
+           n_same, n);
+    aster_calculator_close(&c);
+}
+
 int main(void)
 {
     const struct aster_forcefield_config config = {
@@ -300,6 +322,7 @@ int main(void)
     company(false);
     company(true);
     forces_and_stress();
+    one_place();
     faults();
     mistakes();
     unlink(weights);
