@@ -17,4 +17,4 @@ include tests/cli/local.mk
 include tests/fault/local.mk
 include tests/sim/local.mk
 include tests/peers/local.mk
-TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
+TESTS += tests/peers/begin.sh $(check_PROGRAMS) $(dist_check_SCRIPTS)

@@ -22,7 +22,7 @@ static inline int64_t message_part(int64_t bytes)
 static inline int64_t message_work(int64_t n_atoms, int64_t n_edges, int64_t size, bool backward)
 {
     int64_t pairs = n_edges / 2 + 1;
-    return message_part(pairs * MESSAGE_PAIR * size) + 2 * message_part((n_atoms + 1) * 4) +
+    return message_part(pairs * MESSAGE_PAIR * size) + 3 * message_part((n_atoms + 1) * 4) +
            message_part(n_atoms * MESSAGE_TAILS * MESSAGE_BLOCK * size) +
            (backward ? pairs * MESSAGE_SUMS * MESSAGE_VECTOR : 0);
 }

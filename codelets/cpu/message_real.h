@@ -4,7 +4,8 @@
  * SUB channels at a time, through all pairs of edges: then their part of the table stays in the
  * second-level cache, a molecule's atoms in the first. A pair's filter is made in registers and used
  * for both of its edges at once. An atom's sums get what earlier atoms give it while those have their
- * turn, then what its own pairs give, in sum: an order that nothing but its molecule decides. */
+ * turn, then what its own pairs give: the order of its edges, so that atoms in one place have the same
+ * bits. */
 
 #define SUB   (2 * LANES < MESSAGE_BLOCK ? 2 * LANES : (int64_t)MESSAGE_BLOCK)
 #define UNITS (2 * LANES < MESSAGE_BLOCK ? 2 : MESSAGE_BLOCK / LANES)
@@ -27,6 +28,7 @@ struct RN(messages) {
     struct RN(pair) * pair;
     int32_t *begin; /* [N + 1] pairs of an atom */
     int32_t *reach; /* [N] the last atom that has to do with its pairs */
+    int32_t *own;   /* [N] whether it is its own neighbour */
     REAL *tail;     /* [MESSAGE_TAILS][N][SUB]: channels of scalars where a row ends within SUB */
     VEC *sum;       /* [pairs][MESSAGE_SUMS] */
 };
@@ -68,6 +70,7 @@ static void RN(list_pairs)(struct RN(messages) * m)
     for (int64_t i = 0; i < m->n_atoms; i++) {
         m->begin[i] = n;
         m->reach[i] = (int32_t)i;
+        m->own[i] = 0;
         for (int32_t e = m->starts[i]; e < m->starts[i + 1]; e++) {
             const REAL *edge = m->edge + 4 * (int64_t)e;
             if (m->back[e] <= e || edge[3] > m->cutoff || n > m->n_edges / 2)
@@ -75,6 +78,7 @@ static void RN(list_pairs)(struct RN(messages) * m)
             struct RN(pair) *p = &m->pair[n++];
             p->j = m->src[e];
             m->reach[i] = p->j > m->reach[i] ? p->j : m->reach[i];
+            m->own[i] |= p->j == i;
             p->edge = e;
             p->at = RN(weigh)(m, edge[3], p->w);
             memcpy(p->unit, edge, sizeof p->unit);
@@ -103,6 +107,7 @@ static struct RN(messages) RN(messages_new)(const struct aster_args *a, int at)
     m.pair = part_of(&work, (m.n_edges / 2 + 1) * MESSAGE_PAIR * (int64_t)sizeof(REAL));
     m.begin = part_of(&work, (m.n_atoms + 1) * (int64_t)sizeof *m.begin);
     m.reach = part_of(&work, (m.n_atoms + 1) * (int64_t)sizeof *m.reach);
+    m.own = part_of(&work, (m.n_atoms + 1) * (int64_t)sizeof *m.own);
     m.tail = part_of(&work, m.n_atoms * MESSAGE_TAILS * MESSAGE_BLOCK * (int64_t)sizeof(REAL));
     m.sum = (VEC *)work;
     RN(list_pairs)(&m);
@@ -164,14 +169,29 @@ ASTER_VFN void RN(begin_sums)(const struct RN(columns) * x, const struct RN(colu
     }
 }
 
-/* To the sums of an atom: s, x, y, z, of SUB channels each */
-ASTER_VFN void RN(add_sums)(struct RN(atom) to, const VEC *y)
+/* Sums of an atom: s, x, y, z, of SUB channels each; 0 where it is its own neighbour, since its pairs
+ * then add to them in memory, too */
+ASTER_VFN void RN(take_sums)(struct RN(atom) from, bool own, VEC *y)
 {
     for (int64_t u = 0; u < UNITS; u++) {
-        ASTER_V(store)(to.s + u * LANES, ASTER_V(load)(to.s + u * LANES) + y[u]);
+        y[u] = own ? ASTER_V(set)(0) : ASTER_V(load)(from.s + u * LANES);
+        for (int64_t k = 0; k < 3; k++)
+            y[(k + 1) * UNITS + u] = own || !from.v
+                                         ? ASTER_V(set)(0)
+                                         : ASTER_V(load)(from.v + k * MESSAGE_BLOCK + u * LANES);
+    }
+}
+ASTER_VFN void RN(give_sums)(struct RN(atom) to, bool own, const VEC *y)
+{
+    const VEC zero = ASTER_V(set)(0);
+    for (int64_t u = 0; u < UNITS; u++) {
+        REAL *s = to.s + u * LANES;
+        VEC before = own ? ASTER_V(load)(s) : zero;
+        ASTER_V(store)(s, before + y[u]);
         for (int64_t k = 0; to.v && k < 3; k++) {
-            const int64_t at = k * MESSAGE_BLOCK + u * LANES;
-            ASTER_V(store)(to.v + at, ASTER_V(load)(to.v + at) + y[(k + 1) * UNITS + u]);
+            REAL *v = to.v + k * MESSAGE_BLOCK + u * LANES;
+            before = own ? ASTER_V(load)(v) : zero;
+            ASTER_V(store)(v, before + y[(k + 1) * UNITS + u]);
         }
     }
 }
@@ -255,9 +275,8 @@ ASTER_VFN void RN(all_messages)(const struct RN(messages) * m, const struct RN(c
     for (int64_t i = 0; i < m->n_atoms; i++) {
         const int64_t end = m->begin[i + 1];
         VEC sums[4 * UNITS];
-        for (int k = 0; k < 4 * UNITS; k++)
-            sums[k] = ASTER_V(set)(0);
         ready = RN(begin_for)(m, &x, &y, i, ready);
+        RN(take_sums)(RN(atom_of)(&y, i, true), m->own[i], sums);
         for (int64_t p = m->begin[i]; p < end; p++) {
             const int64_t j = pair[p].j;
             RN(fetch)(table, &pair[aster_min64(p + RN(AHEAD), last)], parts);
@@ -265,7 +284,7 @@ ASTER_VFN void RN(all_messages)(const struct RN(messages) * m, const struct RN(c
                             RN(atom_of)(&x, i, parts == 3), RN(atom_of)(&x, j, parts == 3),
                             RN(atom_of)(&y, j, true), sums, parts);
         }
-        RN(add_sums)(RN(atom_of)(&y, i, true), sums);
+        RN(give_sums)(RN(atom_of)(&y, i, true), m->own[i], sums);
     }
 }
 
@@ -369,10 +388,10 @@ ASTER_VFN void RN(all_back)(const struct RN(messages) * m, const struct RN(colum
     for (int64_t i = 0; i < m->n_atoms; i++) {
         const int64_t end = m->begin[i + 1];
         VEC sums[4 * UNITS];
-        for (int k = 0; k < 4 * UNITS; k++)
-            sums[k] = ASTER_V(set)(0);
-        if (atoms)
+        if (atoms) {
             ready = RN(begin_for)(m, &g, &y, i, ready);
+            RN(take_sums)(RN(atom_of)(&y, i, parts == 3), m->own[i], sums);
+        }
         for (int64_t p = m->begin[i]; p < end; p++) {
             const int64_t j = pair[p].j;
             struct RN(ends) q = {RN(atom_of)(&x, i, parts == 3), RN(atom_of)(&x, j, parts == 3),
@@ -388,7 +407,7 @@ ASTER_VFN void RN(all_back)(const struct RN(messages) * m, const struct RN(colum
                         sums, parts, atoms);
         }
         if (atoms)
-            RN(add_sums)(RN(atom_of)(&y, i, parts == 3), sums);
+            RN(give_sums)(RN(atom_of)(&y, i, parts == 3), m->own[i], sums);
     }
 }
 

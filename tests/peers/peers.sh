@@ -6,13 +6,9 @@ srcdir=${srcdir:-.}
 venv=$builddir/peers-venv
 PYTHONDONTWRITEBYTECODE=1
 export PYTHONDONTWRITEBYTECODE
-if [ ! -e "$venv/complete-ase" ]; then
-    rm -rf "$venv"
-    if ! { python3 -m venv "$venv" && timeout 400 "$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 1 \
-        numpy h5py safetensors tensorboard ase 'setuptools<81' && touch "$venv/complete-ase"; } >"$builddir/peers-venv.log" 2>&1; then
-        echo "1..0 # SKIP numpy, h5py, safetensors, tensorboard and ase cannot be installed with pip"
-        exit 0
-    fi
+if ! "$srcdir/tests/peers/install.sh" "$builddir" >>"$builddir/peers-venv.log" 2>&1; then
+    echo "1..0 # SKIP numpy, h5py, safetensors, tensorboard and ase cannot be installed with pip"
+    exit 0
 fi
 dir=$(mktemp -d "${TMPDIR:-/tmp}/aster-peers-XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
