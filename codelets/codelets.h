@@ -186,8 +186,8 @@ enum { ASTER_MOST_PARTS = 256 };
 ASTER_CHECKED int aster_cl_add(struct aster_cl_env *env, int64_t home, enum aster_dtype t,
                                int64_t n, const struct aster_buffer *y,
                                const struct aster_buffer *x);
-/* All of part[0..n_parts-1] into part[0] by the tree, as n_parts - 1 tasks; the parts are used up.
- */
+/* All of part[0..n_parts-1] into part[0] by the tree, as n_parts - 1 tasks, or a task for each
+ * piece; the parts are used up. */
 ASTER_CHECKED int aster_cl_add_tree(struct aster_cl_env *env, enum aster_dtype t, int64_t n,
                                     int n_parts, const struct aster_buffer *const *part);
 /* The same sum in one task: for small parts, and for pieces of large ones. A part that is NULL has

@@ -90,9 +90,27 @@ int aster_cl_add(struct aster_cl_env *env, int64_t home, enum aster_dtype t, int
     return submit(env, home, &a, (const struct aster_buffer *[]){y, x});
 }
 
+/* Piece by piece: not every GPU has room for these buffers as a whole. */
+static int add_pieces(struct aster_cl_env *env, enum aster_dtype t, int64_t n, int n_parts,
+                      const struct aster_buffer *const *part)
+{
+    const struct aster_buffer *piece[ASTER_MOST_PARTS];
+    int64_t at = 0;
+    for (int c = 0; c < part[0]->n_pieces; c++) {
+        int64_t here = aster_min64(part[0]->piece[c].bytes / aster_dtype_size(t), n - at);
+        for (int k = 0; k < n_parts; k++)
+            piece[k] = &part[k]->piece[c];
+        ASTER_TRY(aster_cl_sum(env, c, t, here, n_parts, piece));
+        at += here;
+    }
+    return 0;
+}
+
 int aster_cl_add_tree(struct aster_cl_env *env, enum aster_dtype t, int64_t n, int n_parts,
                       const struct aster_buffer *const *part)
 {
+    if (part[0]->piece)
+        return add_pieces(env, t, n, n_parts, part);
     for (int step = 1; step < n_parts; step *= 2)
         for (int k = 0; k + step < n_parts; k += 2 * step)
             ASTER_TRY(aster_cl_add(env, ASTER_NO_HOME, t, n, part[k], part[k + step]));

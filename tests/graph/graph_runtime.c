@@ -114,6 +114,23 @@ static void test_buffers(void)
             aster_buffer_free(rt, &parts[k]);
     }
     tap_ok(good, "the tree of sums over 1 to 5 parts, as one task, as tasks, on the host");
+    for (int k = 0; k < 3; k++) {
+        good &= aster_buffer_new_pieces(rt, 21 * 8, 64, ASTER_WHOLE_NOWHERE, &parts[k]) == 0;
+        double *to = aster_buffer_open(parts[k], true);
+        for (int i = 0; i < 21; i++)
+            to[i] = (k + 1) * (i + 0.5);
+        aster_buffer_close(parts[k]);
+    }
+    good &=
+        aster_cl_add_tree(env, ASTER_F64, 21, 3, (const struct aster_buffer *const *)parts) == 0;
+    q = aster_buffer_open(parts[0], false);
+    for (int i = 0; i < 21; i++)
+        good &= q[i] == 6 * (i + 0.5);
+    aster_buffer_close(parts[0]);
+    tap_ok(good && parts[0]->n_pieces == 3,
+           "the tree over buffers in three pieces, the last short");
+    for (int k = 0; k < 3; k++)
+        aster_buffer_free(rt, &parts[k]);
     aster_buffer_free(rt, &x);
     aster_buffer_free(rt, &y);
 }
