@@ -265,11 +265,19 @@ static const char *scheduler_of(const struct aster_runtime_options *o, const str
     return c->n_gpus > 0 ? ASTER_GPU_SCHEDULER : ASTER_DEFAULT_SCHEDULER;
 }
 
-static int check_reduction(struct aster_ctx *ctx, const char *name)
+/* Programs read pieces as one vector only where these lie behind each other: on homes. */
+static int check_reduction(struct aster_ctx *ctx, const struct aster_runtime_options *o, int n_gpus)
 {
-    if (!name || !*name || !strcmp(name, "tree") || !strcmp(name, "pieces"))
+    const char *name = o->reduction;
+    if (!name || !*name || !strcmp(name, "tree"))
         return 0;
-    return aster_fail(ctx, ASTER_EPARAM, "reduction=%s: expected tree or pieces", name);
+    if (strcmp(name, "pieces") != 0)
+        return aster_fail(ctx, ASTER_EPARAM, "reduction=%s: expected tree or pieces", name);
+    if (o->free_placement && n_gpus > 0)
+        return aster_fail(ctx, ASTER_EPARAM,
+                          "reduction=pieces needs shards that are dealt to the GPUs: it does not go "
+                          "with free placement");
+    return 0;
 }
 
 /* Whether the machine and this StarPU have what is asked for. */
@@ -281,7 +289,7 @@ static int choose(struct aster_ctx *ctx, const struct aster_runtime_options *o, 
     ASTER_TRY(choose_gpus(ctx, o, c));
     ASTER_TRY(choose_cpus(ctx, o, &c->machine, &c->cpus));
     ASTER_TRY(aster_isa_find(ctx, o->isa && *o->isa ? o->isa : "auto", &c->isa));
-    ASTER_TRY(check_reduction(ctx, o->reduction));
+    ASTER_TRY(check_reduction(ctx, o, c->n_gpus));
     return check_scheduler(ctx, scheduler_of(o, c));
 }
 

@@ -21,7 +21,8 @@ struct aster_runtime_options {
     const struct aster_sim_setup *simulate; /* NULL: this machine */
     bool free_placement; /* with GPUs: the scheduler places the tasks of shards, instead of dealing
                             shards to GPUs */
-    const char *reduction; /* tree, pieces; NULL: as the links ask for. Changes no bits. */
+    const char *reduction; /* tree; pieces, with GPUs not beside free_placement; NULL: as the links
+                              ask for. Changes no bits. */
 };
 struct aster_sim_machine;
 struct aster_sim_setup { /* for the simulating program only, inside aster_sim_enter */

@@ -70,6 +70,9 @@ model=$small
 simulate none --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --reduction ring
 expect 1 "a way that does not exist"
 has "$err" "reduction=ring: expected tree or pieces" "the message names those that do"
+simulate both --machine "$machines/h200x8-nvlink.yaml" --gpus 8 --reduction pieces --free-placement
+expect 1 "pieces, and shards that no GPU is the home of"
+has "$err" "reduction=pieces needs shards that are dealt to the GPUs" "the message says what pieces need"
 
 # two machines of CPU cores, one with half of everything
 printf 'asterism: 1\nmachine: whole\ncpu: {cores: 8, gflops_f32: 20, gflops_f64: 10, bandwidth_gbs: 40, memory_gb: 64}\n' >whole.yaml
