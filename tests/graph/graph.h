@@ -30,7 +30,8 @@ struct run { /* what a child is told */
     bool resume, clip, rows, cosine, fail_row;
     int64_t memory; /* bytes; 0: no limit */
     uint64_t seed;
-    int64_t width; /* cnn: channels of its first layer */
+    int64_t width;  /* cnn: channels of its first layer */
+    int64_t pieces; /* in which the parameters have to be, or the run fails; -1: any */
     const char *dir;
 };
 void run_defaults(struct run *r);

@@ -39,6 +39,7 @@ void run_defaults(struct run *r)
                       .window = 3,
                       .epochs = 3,
                       .width = 8,
+                      .pieces = -1,
                       .batch = 8,
                       .seed = 5,
                       .dir = "."};
@@ -66,7 +67,7 @@ int run_parse(int argc, char **argv, struct run *r)
             {"epochs", &r->epochs}, {"checkpoint_steps", &r->checkpoint_steps},
             {"batch", &r->batch},   {"stop_at", &r->stop_at},
             {"die_at", &r->die_at}, {"memory", &r->memory},
-            {"width", &r->width},
+            {"width", &r->width},   {"pieces", &r->pieces},
         };
         const struct {
             const char *name;

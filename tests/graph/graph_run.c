@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a child process of the graph tests does: train or predict through StarPU. */
 #include "graph/graph.h"
+#include "train/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -90,6 +91,22 @@ static int finish(struct aster_ctx **ctx, struct aster_runtime **rt, const struc
     return rc == ASTER_ESTOP ? 5 : rc < 0 ? 1 : 0;
 }
 
+/* That a training as this one keeps its parameters in as many pieces as is said */
+static int expect_pieces(struct aster_ctx *ctx, struct aster_runtime *rt, const struct run *r,
+                         const struct aster_train_config *c, const struct aster_encoding *enc,
+                         const struct proteins *p)
+{
+    struct trainer *tr;
+    if (r->pieces < 0)
+        return 0;
+    ASTER_TRY(trainer_new(ctx, rt, c, enc, N_TRAIN, p->train, &tr));
+    int n = tr->l.param->n_pieces;
+    trainer_free(&tr);
+    return n == r->pieces ? 0
+                          : aster_fail(ctx, ASTER_EFORMAT, "parameters in %d pieces, expected %lld",
+                                       n, (long long)r->pieces);
+}
+
 int run_train(const struct run *r)
 {
     struct proteins p;
@@ -112,6 +129,7 @@ int run_train(const struct run *r)
                                       .reduction = r->reduction,
                                       .memory_limit = r->memory};
     ASTER_GOTO(aster_runtime_new(ctx, &o, &rt), done);
+    ASTER_GOTO(expect_pieces(ctx, rt, r, &c, &enc, &p), done);
     rc = aster_train(ctx, rt, &c, &enc, N_TRAIN, p.train, N_VAL, p.val, r->dir, r->resume, &hooks);
 done:
     fclose(w.history.f);

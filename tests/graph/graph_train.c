@@ -214,15 +214,15 @@ static void test_settings(void)
     tap_ok(good && same_run("f64", "plain-f64"), "double precision has the bits of plain loops");
 }
 
-/* Parameters of these models, in two pieces; of a larger one, in all that there are */
+/* Parameters of these models are in two pieces; of a larger one, in all that there are. */
 static void test_pieces(void)
 {
     static const char *const runs[][2] = {
-        {"model=unet", "eager cpus=1"},
-        {"model=unet", "dmdas cpus=2"},
-        {"model=unet clip=1 shards=3 local_bn=1", "lws cpus=2"},
-        {"model=lstm clip=1 f64=1 epochs=1 optimizer=sgd", "lws cpus=2"},
-        {"model=cnn clip=1 epochs=1 width=1100 shards=8 optimizer=adamw", "lws cpus=2"}};
+        {"model=unet", "eager cpus=1 pieces=2"},
+        {"model=unet", "dmdas cpus=2 pieces=2"},
+        {"model=unet clip=1 shards=3 local_bn=1", "lws cpus=2 pieces=2"},
+        {"model=lstm clip=1 f64=1 epochs=1 optimizer=sgd", "lws cpus=2 pieces=2"},
+        {"model=cnn clip=1 epochs=1 width=1100 shards=8 optimizer=adamw", "lws cpus=2 pieces=8"}};
     for (int k = 0; k < 5; k++) {
         char plain[64], name[64], args[200];
         snprintf(plain, sizeof plain, "plain-pieces-%d", k);
@@ -232,8 +232,9 @@ static void test_pieces(void)
         show_output(name);
         tap_ok(good && same_run(name, plain), "by pieces: %s has the bits of plain loops", args);
     }
-    bool good = child("train", "pieces-stopped", "model=unet reduction=pieces stop_at=8") == 5 &&
-                child("train", "pieces-stopped", "model=unet reduction=tree resume=1 cpus=2") == 0;
+    bool good =
+        child("train", "pieces-stopped", "model=unet reduction=pieces pieces=2 stop_at=8") == 5 &&
+        child("train", "pieces-stopped", "model=unet reduction=tree pieces=0 resume=1 cpus=2") == 0;
     tap_ok(good && same_run("pieces-stopped", "plain-unet"),
            "stopped by pieces, resumed without, it has the same bits");
 }
@@ -324,6 +325,8 @@ static void test_refusals(void)
            "a damaged checkpoint is named");
     tap_ok(says("many-cpus", "train", "cpus=900", "cpus=900: this StarPU was built for at most"),
            "too many workers are refused");
+    tap_ok(says("no-pieces", "train", "model=unet pieces=2", "parameters in 0 pieces, expected 2"),
+           "cores sum whole gradients unless pieces are asked for");
     tap_ok(says("scheduler", "train", "scheduler=dmdass", "nearest: dmdas"),
            "an unknown scheduler is refused");
     tap_ok(
