@@ -67,6 +67,31 @@ static int read_counts(struct scale *s, const char *option, const char *text)
     return -1;
 }
 
+/* What only a simulation takes; every run would find a mistake in it anew. */
+static int check_simulation(const struct scale *s)
+{
+    static const char *const only[] = {"times", "reduction", "free-placement"};
+    const struct aster_cli_args *a = s->args;
+    const char *reduction = aster_cli_value(a, "reduction");
+    bool pieces = reduction && !strcmp(reduction, "pieces");
+    for (size_t k = 0; k < sizeof only / sizeof *only; k++)
+        if (aster_cli_has(a, only[k]) && !s->simulate) {
+            aster_cli_misuse(a->command, "scale: --%s goes with --simulate", only[k]);
+            return -1;
+        }
+    if (reduction && !pieces && strcmp(reduction, "tree") != 0) {
+        aster_cli_misuse(a->command, "scale: --reduction: expected tree or pieces, found '%s'",
+                         reduction);
+        return -1;
+    }
+    if (pieces && s->study.gpus && aster_cli_has(a, "free-placement")) {
+        aster_cli_misuse(a->command, "scale: --reduction pieces needs shards that are dealt to the "
+                                     "GPUs; leave out --free-placement");
+        return -1;
+    }
+    return 0;
+}
+
 static int read_options(struct scale *s)
 {
     const struct aster_cli_args *a = s->args;
@@ -92,10 +117,7 @@ static int read_options(struct scale *s)
     ASTER_TRY(aster_cli_int(a, "warmup", 0, 1000000, &t->warmup));
     ASTER_TRY(aster_cli_int(a, "batch-per-worker", 1, 65536, &t->batch_per_worker));
     ASTER_TRY(aster_cli_int(a, "timeout", 1, 10000000, &s->timeout));
-    if (!s->times || s->simulate)
-        return 0;
-    aster_cli_misuse(a->command, "scale: --times goes with --simulate");
-    return -1;
+    return check_simulation(s);
 }
 
 /* A count that is not there is an error, never a smaller run. */
@@ -120,13 +142,37 @@ static int check_counts(struct scale *s)
     return 0;
 }
 
+/* With samples per worker, batch_size is set to the largest that a run will have. */
+static int set_batch(const struct scale *s, struct aster_job *job)
+{
+    struct aster_job_param q;
+    char value[24];
+    int most = 0;
+    if (!s->study.batch_per_worker)
+        return 0;
+    for (int k = 0; k < s->study.n_counts; k++)
+        most = s->counts[k] > most ? s->counts[k] : most;
+    snprintf(value, sizeof value, "%lld", (long long)s->study.batch_per_worker * most);
+    for (int i = 0; i < aster_job_n_params(job); i++)
+        if (aster_job_param(job, i, &q) == 0 && !strcmp(q.name, "batch_size"))
+            return aster_job_set(job, "batch_size", value);
+    aster_cli_error("--batch-per-worker: %s has no parameter batch_size", aster_job_name(job));
+    return ASTER_EPARAM;
+}
+
 /* The job is opened once here, so that mistakes are said once. */
 static int check_job(struct scale *s)
 {
     struct aster_job *job = NULL;
-    const char *inputs;
+    const char *inputs = "";
     int rc = aster_cli_job(s->args, &job);
-    if (rc == 0 && (aster_job_can_time(job) < 0 || aster_job_inputs(job, &inputs) < 0)) {
+    if (rc == 0 && aster_job_can_time(job) < 0) {
+        aster_cli_failed(s->args, job, stderr);
+        rc = -1;
+    }
+    if (rc == 0)
+        rc = set_batch(s, job);
+    if (rc == 0 && aster_job_inputs(job, &inputs) < 0) {
         aster_cli_failed(s->args, job, stderr);
         rc = -1;
     }

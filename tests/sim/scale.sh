@@ -36,6 +36,26 @@ has "$err" "no machine 'h300'" "the message says where it was looked for"
 asterism scale rcl-train batch_sise=4 --cpus 1
 expect 1 "a parameter that does not exist"
 has "$err" "batch_size" "the nearest one is named"
+for option in "--reduction pieces" --free-placement "--times t.tsv"; do
+    # shellcheck disable=SC2086
+    asterism scale rcl-train --cpus 1 $option --out none
+    expect 1 "$option of this machine"
+    has "$err" "${option%% *} goes with --simulate" "the message says what it belongs to"
+done
+asterism scale rcl-train --gpus 1 --simulate h200x8-nvlink --reduction peices --out none
+expect 1 "a way of adding gradients that does not exist"
+has "$err" "expected tree or pieces, found 'peices'" "the message names those that do"
+asterism scale rcl-train --gpus 1 --simulate h200x8-nvlink --reduction pieces --free-placement --out none
+expect 1 "pieces, and shards that no GPU is the home of"
+has "$err" "leave out --free-placement" "the message says what to do"
+asterism scale esm2-embed input="$src/data/synthetic/predict.fasta" weights=drawn:8M --cpus 1 --batch-per-worker 4 --out none
+expect 1 "samples per worker of a pipeline without batches"
+has "$err" "esm2-embed has no parameter batch_size" "the message says what it lacks"
+asterism scale rcl-train --gpus "1 8" --simulate h200x8-nvlink --batch-per-worker 65536 --out none
+expect 1 "a batch that grows beyond what batch_size takes"
+has "$err" "batch_size" "the message names it"
+[ ! -e none ]
+ok $? "and no folder is made"
 printf 'asterism: 1\nmachine: x\ncpu: {cores: none}\n' >bad.yaml
 asterism scale rcl-train --cpus 1 --simulate bad.yaml
 expect 1 "a machine file with mistakes"
