@@ -85,8 +85,15 @@ static void spread(int64_t n, double *x, struct aster_study_row *row)
     row->median = n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
+/* Samples of a step: not always a whole number. */
+static double samples_of(const struct aster_study_run *r)
+{
+    return r->step_ms > 0 ? 1e-3 * r->step_ms * r->throughput : (double)r->batch;
+}
+
 static void fill_row(const struct aster_study *s, int at, double *x, struct aster_study_row *row)
 {
+    double samples = 0;
     *row = (struct aster_study_row){.count = s->counts[at]};
     for (int64_t k = 0; k < s->runs; k++) {
         const struct aster_study_run *r = &s->run[at * s->runs + k];
@@ -96,6 +103,7 @@ static void fill_row(const struct aster_study *s, int at, double *x, struct aste
             continue;
         row->busy += r->busy;
         row->transfer += r->transfer;
+        samples += samples_of(r);
         x[row->n_ok++] = r->throughput;
     }
     if (!row->n_ok)
@@ -103,7 +111,7 @@ static void fill_row(const struct aster_study *s, int at, double *x, struct aste
     row->busy /= (double)row->n_ok;
     row->transfer /= (double)row->n_ok;
     spread(row->n_ok, x, row);
-    row->step_ms = 1e3 * (double)row->batch / row->mean;
+    row->step_ms = 1e3 * samples / (double)row->n_ok / row->mean;
 }
 
 int aster_study_rows(struct aster_ctx *ctx, const struct aster_study *s,

@@ -9,7 +9,7 @@
 struct aster_study_run {
     int count, run; /* workers; number of the repetition, from 1 */
     bool ok;
-    int64_t batch;
+    int64_t batch;     /* samples of a step; of an embedding about, as batches differ */
     double throughput; /* samples per second */
     double step_ms, program_ms, optimizer_ms, comm_ms, data_ms, peak_mb, loss, busy, transfer,
         modelled;

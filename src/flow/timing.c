@@ -62,7 +62,7 @@ static int time_embedding(struct aster_run *run, int stage, struct aster_runtime
     aster_progress_stage(run->progress, run->spec->stages[stage].id, -1);
     t->timing.steps = t->steps;
     ASTER_TRY(aster_embed_time(run, stage, rt, t->warmup, &t->timing));
-    t->batch_size = t->timing.samples / t->timing.steps;
+    t->batch_size = (t->timing.samples + t->timing.steps / 2) / t->timing.steps; /* about */
     return 0;
 }
 

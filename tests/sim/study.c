@@ -106,6 +106,22 @@ static void fits(void)
     tap_ok(near(aster_study_serial(4, rows), 0.05), "also against another first count");
 }
 
+/* Steps of 93.5 samples on the average, which no whole number says. */
+static void uneven(void)
+{
+    int count = 1;
+    struct aster_study_run run[2] = {
+        {.count = 1, .run = 1, .ok = true, .batch = 94, .throughput = 187, .step_ms = 500},
+        {.count = 1, .run = 2, .ok = true, .batch = 94, .throughput = 374, .step_ms = 250}};
+    struct aster_study s = {.runs = 1, .n_counts = 1, .counts = &count, .run = run};
+    struct aster_study_row row;
+    tap_ok(aster_study_rows(ctx, &s, &row) == 0 && near(row.step_ms, 500),
+           "the step time of a run is its own");
+    s.runs = 2;
+    tap_ok(aster_study_rows(ctx, &s, &row) == 0 && near(row.step_ms, 1e3 * 93.5 / 280.5),
+           "that of two belongs to the mean of their rates");
+}
+
 static void reading(void)
 {
     struct aster_study_run r = {0};
@@ -189,6 +205,7 @@ int main(void)
     published("study_published.json");
     published("study_multi_run.json");
     fits();
+    uneven();
     reading();
     files();
     return test_end();
