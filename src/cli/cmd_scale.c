@@ -18,7 +18,9 @@ static const struct aster_cli_option options[] = {
     {"gpus", 0, "LIST", "Numbers of GPUs instead, such as \"1 2 4 8\"."},
     {"runs", 0, "N", "Runs of each; without it 1."},
     {"steps", 0, "N", "Timed steps of a run; without it 20."},
-    {"warmup", 0, "N", "Steps before them; without it 3."},
+    {"warmup", 0, "N",
+     "Steps before them; without it 3. Of an embedding at least as many batches as workers "
+     "compute."},
     {"batch-per-worker", 0, "N",
      "Samples per worker: batch_size grows with their number. Without it batch_size stays."},
     {"simulate", 0, "MACHINE",

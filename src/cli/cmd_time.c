@@ -13,7 +13,9 @@
     {"out", 'o', "DIR", "Folder of the run, which must be new or empty."},                         \
         {"steps", 0, "N", "Timed steps; without it 20."},                                          \
     {                                                                                              \
-        "warmup", 0, "N", "Steps before them; without it 3."                                       \
+        "warmup", 0, "N",                                                                          \
+            "Steps before them; without it 3. Of an embedding at least as many batches as "        \
+            "workers compute."                                                                     \
     }
 
 static const struct aster_cli_option calibrate_options[] = {

@@ -87,8 +87,8 @@ ASTER_CHECKED int aster_embed_write(struct aster_embed_output *o);
 ASTER_CHECKED int aster_embed_npz_fits(struct aster_ctx *ctx, int64_t n, int64_t longest,
                                        int64_t width, int64_t n_layers, bool rows);
 
-/* Batches of the stage's input, over and over, with a clock around them: warmup of them, then
- * t->steps. */
+/* Batches of the stage's input, over and over, with a clock around them: warmup of them, or one per
+ * worker that computes where that is more, then t->steps. */
 struct aster_timing;
 ASTER_CHECKED int aster_embed_time(struct aster_run *run, int stage, struct aster_runtime *rt,
                                    int64_t warmup, struct aster_timing *t);

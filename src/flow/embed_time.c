@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How long batches of an embedding take: the sequences of the input, over and over, in batches as
- * full as they can be, through the blocks; nothing is read or written meanwhile. */
+ * full as they can be, through the blocks. The clock starts when the weights are read and as many
+ * batches are over as workers compute, or more; then nothing is written, and only blocks that have
+ * no room to stay are read. */
 #include "flow/embed_internal.h"
 #include "train/timed.h"
 
@@ -98,6 +100,13 @@ static int run_batches(struct timed *t, int64_t n, int64_t *sequences)
                   : 0;
 }
 
+/* The GPUs, where there are some: each is to have its weights before the clock starts. */
+static int64_t n_computing(const struct timed *t)
+{
+    const struct aster_cl_env *env = aster_runtime_env(t->e.rt);
+    return env->n_gpus > 0 ? env->n_gpus : env->n_workers;
+}
+
 static int time_batches(struct timed *t, int64_t warmup, struct aster_timing *out)
 {
     struct aster_runtime *rt = t->e.rt;
@@ -106,7 +115,8 @@ static int time_batches(struct timed *t, int64_t warmup, struct aster_timing *ou
     t->n_batches = aster_min64(MOST_BATCHES, out->steps);
     for (int64_t k = 0; k < t->n_batches; k++)
         ASTER_TRY(fill(t, &t->batch[k]));
-    ASTER_TRY(run_batches(t, warmup, &ignored));
+    ASTER_TRY(run_batches(t, aster_max64(warmup, n_computing(t)), &ignored));
+    aster_runtime_wait(rt); /* for blocks that are read, and for results that are handed over */
     t->next_batch = 0;
     double start = aster_runtime_now(rt);
     aster_runtime_usage(rt, start, start, &before); /* StarPU's counters begin here */
