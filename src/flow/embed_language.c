@@ -177,8 +177,14 @@ int aster_stage_load_language_ready(struct aster_ctx *ctx, void *arg, int stage)
     enum aster_language_kind kind = strcmp(aster_run_text(run, stage, "model"), "esm2")
                                         ? ASTER_LANGUAGE_DNABERT
                                         : ASTER_LANGUAGE_ESM2;
-    ASTER_TRY(aster_language_file_find(ctx, aster_run_text(run, stage, "weights"),
-                                       aster_run_text(run, stage, "config"),
+    const char *weights = aster_run_text(run, stage, "weights");
+    if (aster_pretrained_is_drawn(weights) && !run->opt->timing)
+        return aster_fail(
+            ctx, ASTER_EPARAM,
+            "weights = %s: a model of drawn numbers gives no vectors; it is there to be "
+            "timed, by asterism scale, calibrate and simulate",
+            weights);
+    ASTER_TRY(aster_language_file_find(ctx, weights, aster_run_text(run, stage, "config"),
                                        aster_run_text(run, stage, "tokenizer"), slot));
     struct aster_language_file *f = *slot;
     ASTER_TRY(read_config(ctx, f));
@@ -202,12 +208,6 @@ int aster_stage_load_language(struct aster_ctx *ctx, void *arg, int stage)
     struct aster_run *run = arg;
     struct aster_str text = {0};
     const struct aster_language_file *f = run->slots[stage].language;
-    if (aster_pretrained_is_drawn(f->weights) && !run->opt->timing)
-        return aster_fail(
-            ctx, ASTER_EPARAM,
-            "weights = %s: a model of drawn numbers gives no vectors; it is there to be "
-            "timed, by asterism scale, calibrate and simulate",
-            f->weights);
     aster_language_file_text(f, &text);
     int rc = aster_run_fact(run, run->spec->stages[stage].id, "%s, from %s", aster_str_get(&text),
                             f->weights);

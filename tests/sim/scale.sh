@@ -83,6 +83,11 @@ ok $? "two batches, and times of layers"
 asterism run $drawn --cpus 1 --gpus none --out drawn_run
 expect 1 "vectors of drawn weights"
 has "$err" "gives no vectors" "the message says what they are for"
+[ ! -e drawn_run ]
+ok $? "and no folder is made"
+# shellcheck disable=SC2086
+asterism check $drawn
+expect 1 "vectors of drawn weights, checked"
 # shellcheck disable=SC2086
 asterism scale $small --cpus 1 --runs 2 --out study
 expect 0 "a small study"
