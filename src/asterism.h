@@ -97,8 +97,8 @@ ASTER_CALL aster_job_graph(struct aster_job *job, const char *format, const char
 /* 0 also when items failed: see the result. -10: stopped on request, to be resumed. */
 ASTER_CALL aster_job_run(struct aster_job *job, const struct aster_job_options *o,
                          struct aster_job_result *result);
-/* The steps of its training with a clock around them, and the stages before it. In the simulating
- * program nothing is computed and time is that of the machine. */
+/* The steps of its training, or batches of its embedding, with a clock around them, and the stages
+ * before it. In the simulating program nothing is computed and time is that of the machine. */
 struct aster_sim_machine;
 struct aster_job_clock {
     int64_t warmup, steps;

@@ -19,7 +19,8 @@ struct aster_run_timing {
 };
 /* Whether there is something to time in the pipeline. */
 ASTER_CHECKED int aster_timing_ready(struct aster_ctx *ctx, const struct aster_run_spec *spec);
-/* Carries out the stages up to the first training, and of that only timed steps. */
+/* Carries out the stages before the first training, or before the first embedding where nothing is
+ * trained, and of that stage only timed steps. */
 ASTER_CHECKED int aster_timing_run(struct aster_run *run, struct aster_run_timing *t);
 
 #endif

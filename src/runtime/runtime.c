@@ -168,7 +168,7 @@ static int start(struct aster_runtime *rt, const struct chosen *c)
     return 0;
 }
 
-/* Deals shards to the GPUs in turn: their arenas and inputs are large, and a scheduler that looks
+/* The GPUs that shards are dealt to: their arenas and inputs are large, and a scheduler that looks
  * at one task at a time keeps short tasks where the first one was. */
 static int make_homes(struct aster_runtime *rt, bool free_placement)
 {
