@@ -39,7 +39,8 @@ static const struct aster_cli_option simulate_options[] = {
      "Let the scheduler place every task; without it shards are dealt to the GPUs."},
     {"reduction", 0, "NAME",
      "How sums over shards and updates are shared: tree, by whole gradients, or pieces, of which "
-     "each GPU owns some; without it the one that suits the links. Results are the same."},
+     "each GPU owns some, if they take no more than half of its memory; without it the one that "
+     "suits the links. Results are the same."},
     {"trace", 0, NULL, "Write DIR/trace.tsv: worker, kind, start and end of every task."},
     ASTER_CLI_LOG_OPTIONS,
     ASTER_CLI_HELP_OPTION,

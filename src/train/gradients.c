@@ -11,10 +11,18 @@
 #include <math.h>
 #include <string.h>
 
+/* Where vectors in pieces lie whole they are not evicted: the parameters, the gradients of a GPU's
+ * shards, a sum over several batches. Half of a GPU's memory stays for all else. */
+static bool have_room(const struct aster_learner *l, int64_t bytes)
+{
+    int64_t n = l->env->n_homes;
+    return n == 0 || (2 + (l->most_shards + n - 1) / n) * bytes <= l->env->gpu_memory / 2;
+}
+
 static bool by_pieces(const struct aster_learner *l)
 {
-    return l->n_param * aster_dtype_size(l->c->real) >= l->env->pieces_from &&
-           aster_n_pieces(l->n_param) > 1;
+    int64_t bytes = l->n_param * aster_dtype_size(l->c->real);
+    return bytes >= l->env->pieces_from && aster_n_pieces(l->n_param) > 1 && have_room(l, bytes);
 }
 
 /* As long as the parameters; whole_on: as aster_buffer_new_pieces */
