@@ -392,7 +392,7 @@ static int submit_batch(struct field_step *st, int64_t k, struct aster_buffer **
         return aster_learner_sum(&tr->l, b->n_shards, grad);
     ASTER_TRY(aster_cl_add_tree(tr->l.env, tr->t.t.real, tr->l.n_param, (int)b->n_shards, part));
     if (k == st->n_batches - 1)
-        return aster_learner_sum(&tr->l, 2, both);
+        return aster_learner_sum_batches(&tr->l, both);
     if (k > 0)
         ASTER_TRY(aster_cl_add_tree(tr->l.env, tr->t.t.real, tr->l.n_param, 2,
                                     (const struct aster_buffer *const *)both));

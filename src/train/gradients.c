@@ -139,18 +139,30 @@ static int sum_piece(struct aster_learner *l, int piece, int64_t n_shards,
                    : 0;
 }
 
-int aster_learner_sum(struct aster_learner *l, int64_t n_shards, struct aster_buffer *const *grad)
+static int sum_pieces(struct aster_learner *l, int64_t n_parts, struct aster_buffer *const *grad,
+                      const bool *is_left)
 {
-    bool is_left[ASTER_MOST_PARTS];
     int n = aster_n_pieces(l->n_param);
-    if (!by_pieces(l))
-        return sum_whole(l, n_shards, grad);
-    ASTER_TRY(sum_at_home(l, n_shards, grad, is_left));
     for (int k = 0; k < n; k++)
-        ASTER_TRY(sum_piece(l, k, n_shards, grad, is_left));
+        ASTER_TRY(sum_piece(l, k, n_parts, grad, is_left));
     return l->norm ? aster_cl_sum(l->env, ASTER_NO_HOME, ASTER_F64, 1, n,
                                   (const struct aster_buffer *const *)l->piece_norm)
                    : 0;
+}
+
+int aster_learner_sum(struct aster_learner *l, int64_t n_shards, struct aster_buffer *const *grad)
+{
+    bool is_left[ASTER_MOST_PARTS];
+    if (!by_pieces(l))
+        return sum_whole(l, n_shards, grad);
+    ASTER_TRY(sum_at_home(l, n_shards, grad, is_left));
+    return sum_pieces(l, n_shards, grad, is_left);
+}
+
+int aster_learner_sum_batches(struct aster_learner *l, struct aster_buffer *const *both)
+{
+    static const bool is_left[] = {true, true};
+    return by_pieces(l) ? sum_pieces(l, 2, both, is_left) : sum_whole(l, 2, both);
 }
 
 /* ---- the update ---- */

@@ -60,6 +60,10 @@ ASTER_CHECKED int aster_learner_gradient(struct aster_learner *l, int64_t shard,
 /* The gradients of all shards into the first, by the tree, and the sum of its squares. */
 ASTER_CHECKED int aster_learner_sum(struct aster_learner *l, int64_t n_shards,
                                     struct aster_buffer *const *grad);
+/* The same of two gradients that are sums over a batch's shards, whose pieces are with their owners
+ * already. */
+ASTER_CHECKED int aster_learner_sum_batches(struct aster_learner *l,
+                                            struct aster_buffer *const *both);
 ASTER_CHECKED int aster_learner_update(struct aster_learner *l, const struct aster_buffer *grad,
                                        int64_t step, double lr);
 /* Puts values into a buffer that no task writes. */
