@@ -2,7 +2,7 @@
 /* Proves that trainings of a force field through the task graph take the golden steps of three
  * optimizers, have bits that no worker, window or kept list changes, and that shards only cut them.
  */
-#include "flow/field_trainer.h"
+#include "flow/field_trainer_internal.h"
 
 #include "lib/tap.h"
 
@@ -23,7 +23,8 @@ struct trial {
     int cpus;
     int64_t room; /* bytes for lists that are kept */
     struct aster_field_training t;
-    const char *scheduler;
+    const char *scheduler, *reduction;
+    int pieces; /* of the parameters, as it came out */
     double loss[MOST_EPOCHS];
     struct aster_epoch last;
 };
@@ -87,8 +88,10 @@ static int run_with(struct trial *t, struct aster_runtime *rt, struct aster_cour
     t->t.train = t->t.val = item;
     t->t.n_train = t->t.n_val = c->n;
     int rc = aster_field_trainer_new(ctx, rt, &t->t, &tr);
-    if (rc == 0)
+    if (rc == 0) {
+        t->pieces = tr->l.param->n_pieces;
         rc = aster_field_trainer_run(tr, dir, false, &hooks);
+    }
     aster_field_trainer_free(&tr);
     return rc;
 }
@@ -102,7 +105,8 @@ static int run(struct trial *t, const struct set *s)
     struct aster_course_item **item = NULL;
     int rc = aster_runtime_new(
         ctx,
-        &(struct aster_runtime_options){.cpus = t->cpus, .gpus = "none", .scheduler = t->scheduler},
+        &(struct aster_runtime_options){
+            .cpus = t->cpus, .gpus = "none", .scheduler = t->scheduler, .reduction = t->reduction},
         &rt);
     if (rc == 0)
         rc = fill_course(s, &c);
@@ -334,6 +338,28 @@ static void test_bits(const struct set *s, enum aster_dtype real)
     aster_free(&second);
 }
 
+/* Steps of one to three batches, the last of one structure */
+static void test_pieces(const struct set *s)
+{
+    for (int64_t accumulate = 1; accumulate <= 3; accumulate++) {
+        struct trial a = usual(ASTER_F32), b;
+        char *first = NULL, *second = NULL;
+        int64_t n = 0, m = 0;
+        a.t.c.width = 16;
+        a.t.t.batch_size = 4;
+        a.t.accumulate = accumulate;
+        b = a;
+        b.cpus = -1;
+        b.reduction = "pieces";
+        bool good = fine(bits(&a, s, &first, &n)) && fine(bits(&b, s, &second, &m));
+        tap_ok(good && a.pieces == 0 && b.pieces == 2 && same_bytes(first, second, n, m),
+               "gradients of %lld batches, whole and in two pieces: the same bits",
+               (long long)accumulate);
+        aster_free(&first);
+        aster_free(&second);
+    }
+}
+
 /* In double a sum of shards is that of the batch, but for rounding: after one step. */
 static void test_shards(const struct set *s)
 {
@@ -455,6 +481,7 @@ int main(void)
     if (!fine(draw(&s)))
         return 1;
     test_bits(&s, ASTER_F32);
+    test_pieces(&s);
     if (!is_short) {
         test_bits(&s, ASTER_F64);
         test_validation(&s);
