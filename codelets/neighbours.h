@@ -9,6 +9,7 @@
 struct aster_neighbours_sizes {
     int64_t n_boxes, n_atoms; /* structures; the atoms of all, which lie in their order */
     int64_t capacity;         /* edges that there is room for */
+    int64_t most;             /* on a CPU: of one structure; 0: any number */
     int64_t most_pairs;       /* on a GPU: a structure with more atoms is cut into cubes */
     double cutoff;
     bool single; /* distances are computed in f32 */

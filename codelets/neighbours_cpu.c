@@ -21,7 +21,7 @@ void aster_k_neighbours_cpu(const struct aster_neighbours_sizes *z, const void *
 {
     const struct aster_neighbours_input in = aster_neighbours_input_at(z, (void *)(uintptr_t)input);
     const struct aster_neighbours_list out = aster_neighbours_list_at(z, list);
-    struct aster_edges e = {0};
+    struct aster_edges e = {.most = z->most};
     int rc = 0;
     for (int64_t k = 0; k < z->n_boxes && rc == 0; k++) {
         out.first[k] = e.n;

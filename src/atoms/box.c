@@ -36,6 +36,7 @@ double aster_box_edges(const struct aster_box *b, double cutoff)
         volume *= b->lattice[4 * k];
         images *= 2 * cutoff / b->lattice[4 * k] + 1;
     }
-    double around = b->n_axes == 3 ? n / volume : DENSEST;
+    /* atoms that lie together in a large cell are as dense as any */
+    double around = b->n_axes == 3 ? fmax(n / volume, DENSEST) : DENSEST;
     return n * fmin(n * images, SLACK * ball * around + 1);
 }

@@ -105,6 +105,23 @@ int aster_course_read(struct aster_course *c, const struct aster_structure_sourc
 
 /* ---- a teacher ---- */
 
+static bool is_near(int n, const double *a, const double *b)
+{
+    for (int k = 0; k < n; k++)
+        if (!(fabs(a[k] - b[k]) <= SAME_PLACE))
+            return false;
+    return true;
+}
+
+/* Periodic along the same rows of a cell, and these are the same */
+static bool is_same_cell(const struct aster_structure *a, const struct aster_structure *b)
+{
+    for (int k = 0; k < 3; k++)
+        if (a->pbc[k] != b->pbc[k] || (a->pbc[k] && !is_near(3, a->cell + 3 * k, b->cell + 3 * k)))
+            return false;
+    return true;
+}
+
 static int check_same(struct aster_ctx *ctx, const struct aster_course_item *x,
                       const struct aster_structure *s, const char *where)
 {
@@ -113,14 +130,31 @@ static int check_same(struct aster_ctx *ctx, const struct aster_course_item *x,
                           "%s: has %lld atoms, structure '%.*s' of the data %lld; the same ones in "
                           "the same order are expected of a teacher",
                           where, (long long)s->n, ASTER_CUT(60, x->id), (long long)x->s.n);
-    for (int64_t k = 0; k < 3 * s->n; k++)
-        if (s->number[k / 3] != x->s.number[k / 3] ||
-            !(fabs(s->position[k] - x->s.position[k]) <= SAME_PLACE))
+    for (int64_t k = 0; k < s->n; k++)
+        if (s->number[k] != x->s.number[k] ||
+            !is_near(3, s->position + 3 * k, x->s.position + 3 * k))
             return aster_fail(ctx, ASTER_EFORMAT,
                               "%s: atom %lld is not that of structure '%.*s' of the data; the same "
                               "ones in the same order are expected of a teacher",
-                              where, (long long)(k / 3 + 1), ASTER_CUT(60, x->id));
+                              where, (long long)(k + 1), ASTER_CUT(60, x->id));
+    if (!is_same_cell(s, &x->s))
+        return aster_fail(ctx, ASTER_EFORMAT,
+                          "%s: the cell is not that of structure '%.*s' of the data; the same "
+                          "ones in the same order are expected of a teacher",
+                          where, ASTER_CUT(60, x->id));
     return 0;
+}
+
+/* A structure that is left out anyway may have no record: who evaluated the data left it out, too.
+ */
+static bool has_no_record(struct aster_ctx *ctx, const struct aster_course_item *x,
+                          const struct aster_structure *s)
+{
+    if (!x->status)
+        return false;
+    int rc = check_same(ctx, x, s, "");
+    aster_ctx_clear(ctx);
+    return rc < 0;
 }
 
 static int teach(struct aster_course *c, struct aster_course_item *x, struct aster_structure *s,
@@ -149,7 +183,7 @@ static int teach(struct aster_course *c, struct aster_course_item *x, struct ast
 
 int aster_course_teach(struct aster_course *c, int64_t n_files, const char *const *path)
 {
-    int64_t n = 0;
+    int64_t n = 0, n_records = 0;
     int rc = 0;
     for (int64_t k = 0; k < n_files && rc == 0; k++) {
         struct aster_structures *r = NULL;
@@ -157,6 +191,9 @@ int aster_course_teach(struct aster_course *c, int64_t n_files, const char *cons
         struct aster_structure one = {0};
         ASTER_TRY(aster_structures_open(c->ctx, path[k], &r));
         while (rc >= 0 && (rc = aster_structures_next(r, &one, &at)) == 1) {
+            n_records++;
+            while (n < c->n && !at.fault && has_no_record(c->ctx, &c->item[n], &one))
+                n++;
             if (n < c->n)
                 rc = teach(c, &c->item[n], &one, &at);
             n++;
@@ -164,11 +201,13 @@ int aster_course_teach(struct aster_course *c, int64_t n_files, const char *cons
         }
         aster_structures_close(&r);
     }
+    while (rc == 0 && n < c->n && c->item[n].status)
+        n++;
     if (rc == 0 && n != c->n)
         rc = aster_fail(c->ctx, ASTER_EFORMAT,
                         "%s: the teacher's files hold %lld structures, the data %lld; the same "
-                        "ones in the same order are expected",
-                        path[0], (long long)n, (long long)c->n);
+                        "ones in the same order are expected, but for those that are left out",
+                        path[0], (long long)n_records, (long long)c->n);
     return rc;
 }
 

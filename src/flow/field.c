@@ -573,5 +573,10 @@ int aster_field_list(struct aster_field *f, struct aster_field_list *l)
     int rc = f->lists ? aster_field_lists_submit(f->lists, l) : 1;
     if (rc <= 0)
         return rc;
-    return aster_field_work(f, "neighbours", aster_field_list_find, aster_field_list_done, l);
+    rc = aster_field_work(f, "neighbours", aster_field_list_find, aster_field_list_done, l);
+    if (rc < 0) {
+        aster_free(&l->box);
+        aster_free(&l->boxed);
+    }
+    return rc;
 }

@@ -2,6 +2,7 @@
 /* Neighbours of structures before their batches. */
 #include "flow/field_neighbours.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -141,6 +142,14 @@ static void expect_more(struct aster_field_lists *s, double needed, double had)
     atomic_fetch_add(&s->again, 1);
 }
 
+/* What one unusual structure needed is forgotten after some lists. */
+static void expect_less(struct aster_field_lists *s)
+{
+    double factor = atomic_load(&s->factor);
+    while (!atomic_compare_exchange_weak(&s->factor, &factor, fmax(1, 0.95 * factor)))
+        ;
+}
+
 /* Is there a list, with no more edges of a structure than there may be, and memory for it? A GPU
  * that gave up has written anything. */
 static bool can_take(struct aster_field_list *l, const struct aster_neighbours_list *from)
@@ -162,6 +171,8 @@ static void copy(void *arg, const void *const *in)
     int64_t n = from.first[l->sizes.n_boxes];
     if (n > l->sizes.capacity && n <= INT32_MAX)
         expect_more(l->lists, (double)n, (double)l->sizes.capacity);
+    else
+        expect_less(l->lists);
     if (!can_take(l, &from)) {
         aster_field_list_find(l);
         return;
@@ -185,7 +196,7 @@ static void make_boxes(struct aster_field_lists *s, struct aster_field_list *l,
                        struct aster_ctx *ctx)
 {
     struct aster_neighbours_sizes z = {
-        .most_pairs = MOST_PAIRS, .cutoff = l->cutoff, .single = l->single};
+        .most_pairs = MOST_PAIRS, .most = l->edges.most, .cutoff = l->cutoff, .single = l->single};
     double edges = 0;
     for (int64_t k = 0; k < l->n; k++) {
         struct aster_box *b = &l->box[z.n_boxes];

@@ -258,6 +258,9 @@ static void step_done(void *arg)
     struct field_step *st = arg;
     struct aster_field_trainer *tr = st->tr;
     int slot = st->slot;
+    for (int64_t k = 0; k < st->n_batches; k++)
+        for (int64_t s = 0; s < st->batch[k].n_shards; s++)
+            aster_plan_free(&st->batch[k].shard[s].plan);
     atomic_fetch_add(&tr->l.samples_done, st->n);
     aster_slots_give(&tr->places, st->place); /* from here on it is another's */
     aster_slots_give(&tr->l.slots, slot);
@@ -306,11 +309,12 @@ static int plan_step(struct field_step *st)
     return 0;
 }
 
-/* Steps up to FIELD_AHEAD behind this one; order begins with it. */
+/* Steps up to about FIELD_AHEAD batches behind this one; order begins with it. */
 static int plan_ahead(struct aster_field_trainer *tr, int64_t number, const int64_t *order)
 {
     int64_t size = aster_min64(tr->l.c->batch_size, tr->l.n_train);
-    int64_t end = aster_min64(number + FIELD_AHEAD + 1, tr->l.n_batches);
+    int64_t ahead = aster_max64(1, FIELD_AHEAD / tr->n_batches);
+    int64_t end = aster_min64(number + ahead + 1, tr->l.n_batches);
     for (; tr->n_planned < end; tr->n_planned++) {
         int64_t b = tr->n_planned;
         struct field_step *st = &tr->steps[aster_slots_take(&tr->places)];

@@ -133,6 +133,18 @@ static int check_weights(const struct aster_run *run, int stage,
                         c->cutoff_on == ASTER_CUTOFF_FEATURES ? "features" : "filter");
 }
 
+/* Files of structures, which are read only after the run's own */
+static int check_teacher(const struct aster_run *run, int stage)
+{
+    const struct aster_opt_value *v = aster_run_value(run, stage, "teacher_labels");
+    for (int64_t k = 0; k < v->n; k++) {
+        struct aster_structures *r = NULL;
+        ASTER_TRY(aster_structures_open(run->ctx, v->items[k], &r));
+        aster_structures_close(&r);
+    }
+    return 0;
+}
+
 /* Of the loss and the steps */
 static int check_options(const struct aster_run *run, int stage,
                          const struct aster_field_training *t)
@@ -146,6 +158,7 @@ static int check_options(const struct aster_run *run, int stage,
         return aster_run_refuse(run, stage, "huber_delta", "it is 0; loss=huber needs one above 0");
     if (l->teacher > 0 && !(l->temperature > 0))
         return aster_run_refuse(run, stage, "teacher_temperature", "it is 0; above 0 is expected");
+    ASTER_TRY(check_teacher(run, stage));
     if (t->accumulate > MOST_OF_STEP / t->t.batch_size)
         return aster_run_refuse(run, stage, "accumulate",
                                 "%lld batches of %lld structures are more than the %d that a step "

@@ -22,10 +22,12 @@ static bool depends_on_symbol(const struct aster_program *p, aster_sz s)
     return depends_on_symbol(p, e->a) || (e->b >= 0 && depends_on_symbol(p, e->b));
 }
 
-/* Sigmoids and softmax: their derivative has 1 - y, of which 8 bits of a y near 1 leave nothing. */
-static bool is_probability(const struct op *o)
+/* Sigmoids, softmax and the gates of an LSTM, which is what it makes third: their derivative has
+ * 1 - y, of which 8 bits of a y near 1 leave nothing, and a forget gate of 1 never forgets. */
+static bool is_probability(const struct op *o, int out)
 {
     return o->kind == ASTER_OP_softmax || o->kind == ASTER_OP_xent ||
+           (o->kind == ASTER_OP_lstm && out == 2) ||
            (o->kind == ASTER_OP_unary && o->i[0] == ASTER_FN_SIGMOID);
 }
 
@@ -35,7 +37,7 @@ static bool may_be_kept(const struct aster_program *p, aster_val v)
 {
     const struct value *x = &p->value[v];
     if (x->op < 0 || x->op >= p->n_forward || x->cls != ASTER_CLASS_ARENA ||
-        x->dtype != ASTER_F32 || is_probability(&p->op[x->op]))
+        x->dtype != ASTER_F32 || is_probability(&p->op[x->op], x->out))
         return false;
     for (int k = 0; k < x->rank; k++)
         if (depends_on_symbol(p, x->dim[k]))

@@ -96,20 +96,24 @@ same "the same bytes after kills" whole killed
 
 # many structures share a unit; stopped in order, each unit goes on from where it was
 awk 'BEGIN { for (m = 0; m < 300; m++) printf "2\nProperties=species:S:1:pos:R:3\nO 0 0 0\nH %.3f 0 0\n", 0.9 + m % 7 * 0.02 }' >pairs.xyz
-pairs="input=pairs.xyz ensemble=exchange temperatures=100,200 friction=0.02 exchange_interval=4 steps=16 timestep=0.2 log_interval=4 frame_interval=8 checkpoint=10"
+pairs="input=pairs.xyz ensemble=exchange temperatures=100,200 friction=0.02 exchange_interval=4 steps=60 timestep=0.2 log_interval=20 frame_interval=30 checkpoint=1000"
 simulate through 0 "an exchange of 300 structures" $pairs
-"$ASTERISM" run mlff-md weights=field.h5 $pairs --quiet --out stopped --cpus 2 >/dev/null 2>&1 &
-pid=$!
-while kill -0 $pid 2>/dev/null && [ ! -s stopped/shards/dynamics/manifest.tsv ]; do
-    sleep 0.005
+for delay in 0.3 1 3; do # until there were some steps; before the last one nothing is committed but by being stopped
+    "$ASTERISM" run mlff-md weights=field.h5 $pairs --quiet --resume --out stopped --cpus 2 >/dev/null 2>&1 &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && ! grep -q '^state: "running"' stopped/run.yaml 2>/dev/null; do
+        sleep 0.005
+    done
+    sleep $delay
+    kill -INT $pid 2>/dev/null
+    wait $pid
+    [ ! -s stopped/shards/dynamics/manifest.tsv ] || break
 done
-kill -INT $pid 2>/dev/null
-wait $pid
 if [ -e stopped/thermo.csv ]; then
     skip "the run was over before it could be stopped"
 else
-    grep -q '^state: "stopped"' stopped/run.yaml
-    ok $? "stopped by a signal"
+    grep -q '^state: "stopped"' stopped/run.yaml && [ -s stopped/shards/dynamics/manifest.tsv ]
+    ok $? "stopped by a signal, and committed on the way"
 fi
 simulate stopped 0 "and resumed" $pairs --resume
 same "the same bytes" through stopped

@@ -160,6 +160,19 @@ ok $? "leaves its structure out"
 head -n $(($(head -n 1 other/evaluated.extxyz) + 2)) other/evaluated.extxyz >first.xyz
 refused "hold 1 structures, the data 40; the same ones in the same order" "a teacher of fewer structures" $data teacher_labels=first.xyz
 refused "of the data; the same ones in the same order" "a teacher of others" data=alike/evaluated.extxyz teacher_labels=other/evaluated.extxyz
+crystals() { # A...: one atom in a cell with that first edge, with labels
+    for a in "$@"; do
+        printf '1\nLattice="%s 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3 energy=1\nC 0 0 0 0 0 0\n' "$a"
+    done
+}
+crystals 3 3.1 3.2 >crystals.xyz && crystals 3.2 3.1 3 >turned.xyz
+refused "the cell is not that of structure" "a teacher of the same atoms in other cells" data=crystals.xyz teacher_labels=turned.xyz
+refused "teacher_labels: cannot read the standard input" "a teacher from the standard input" $data teacher_labels=-
+refused "teacher.h5" "a teacher that is no file of structures" $data teacher_labels=teacher.h5
+{ printf '1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1 name="odd"\nXx 0 0 0 0 0 0\n' && cat labels/evaluated.extxyz; } >with_odd.xyz
+train with_odd 2 "what is left out need not be in a teacher's files" data=with_odd.xyz teacher_labels=other/evaluated.extxyz $taught --cpus 1
+[ "$(grep -c . with_odd/failed_items.tsv)" = 2 ] && grep -q '^odd' with_odd/failed_items.tsv
+ok $? "and nothing else is left out"
 refused "mlff-train.yaml" "a temperature of 0" $data teacher_labels=other/evaluated.extxyz teacher_temperature=0
 refused "accumulate: 4096 batches of 512 structures" "too large a step" $data batch_size=512 accumulate=4096
 
