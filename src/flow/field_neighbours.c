@@ -142,11 +142,11 @@ static void expect_more(struct aster_field_lists *s, double needed, double had)
     atomic_fetch_add(&s->again, 1);
 }
 
-/* What one unusual structure needed is forgotten after some lists. */
+/* What one unusual structure needed is forgotten after some hundred lists. */
 static void expect_less(struct aster_field_lists *s)
 {
     double factor = atomic_load(&s->factor);
-    while (!atomic_compare_exchange_weak(&s->factor, &factor, fmax(1, 0.95 * factor)))
+    while (!atomic_compare_exchange_weak(&s->factor, &factor, fmax(1, 0.99 * factor)))
         ;
 }
 
