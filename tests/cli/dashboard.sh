@@ -9,16 +9,16 @@ data=$src/data/synthetic
 tables="train_serpin=$data/serpins_train.csv train_non_serpin=$data/negatives_train.csv"
 train="$ASTERISM run rcl-train $tables epochs=100000 patience=0 cnn_channels=64 cnn_kernel_sizes=3 tensorboard=false --cpus 2"
 
-# seen ROWS COLUMNS PICTURES [NEW_COLUMNS]: a training on such a terminal, stopped by control-C
+# seen ROWS COLUMNS PICTURES [NEW_COLUMNS]: a training on such a terminal from when its workers are there, stopped by control-C
 seen() {
     rm -rf run
-    timeout -k 5 60 "$terminal" "$@" $train --out run >"$out" 2>"$err" </dev/null
+    FIRST_WORDS="cpu 0" timeout -k 5 60 "$terminal" "$@" $train --out run >"$out" 2>"$err" </dev/null
     rc=$?
     sed '/^---- end/,$d' "$out" >pictures
     sed '1,/^---- end/d' "$out" >end
 }
 
-# one WORDS: no picture has the line twice, and half of them have it; the first may come before the workers, one while it is drawn
+# one WORDS: no picture has the line twice, and half of them have it; one may come while it is drawn
 one() {
     awk -v words="$1" '/^---- /{ n[++k] = 0; next } index($0, words) == 1 { n[k]++ }
         END { for (i = 1; i <= k; i++) { if (n[i] > 1) bad = 1; there += n[i] } exit bad || 2 * there < k }' pictures

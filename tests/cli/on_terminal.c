@@ -2,8 +2,9 @@
 /* Runs a command on a terminal of its own and prints what a person would have seen: the screen
  * whenever nothing came for a while, and at the end. on-terminal ROWS COLUMNS PICTURES
  * [NEW_COLUMNS] COMMAND...: after PICTURES screens control-C is typed; with NEW_COLUMNS the
- * terminal gets that width after the first half of them. Knows only the controls that the dashboard
- * uses; any other is an error. */
+ * terminal gets that width after the first half of them. FIRST_WORDS in the environment: what a
+ * line of the first screen begins with, those before it are not printed. Knows only the controls
+ * that the dashboard uses; any other is an error. */
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
@@ -101,6 +102,15 @@ static void picture(const char *title)
     }
 }
 
+/* Does a line begin so? */
+static bool shows(const char *words)
+{
+    for (int r = 0; words && r < screen.rows; r++)
+        if (strncmp(screen.at[r], words, strlen(words)) == 0)
+            return true;
+    return !words;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5)
@@ -128,7 +138,7 @@ int main(int argc, char **argv)
         char bytes[4096];
         struct pollfd p = {.fd = fd, .events = POLLIN};
         int ready = poll(&p, 1, QUIET_MS);
-        if (ready == 0 && fresh && seen < pictures) {
+        if (ready == 0 && fresh && seen < pictures && (seen || shows(getenv("FIRST_WORDS")))) {
             picture("picture");
             fresh = false;
             if (++seen == pictures && write(fd, "\003", 1) != 1)
